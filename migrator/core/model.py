@@ -1,0 +1,216 @@
+"""The values that travel through a run, from an input row to the outcome of a request.
+
+What belongs here: frozen values without behaviour beyond their own construction. What must never: a rule. Rules about
+rows live in `rows`, about patches in `patch`, about plans in `plan`, about answers in `verdict`.
+
+The way of a change::
+
+    Row ──rows.parse──▶ Change ──plan.merge──▶ Step ──styles.render──▶ Request ──transport──▶ Answer
+                                                                                                │
+                                                  ledger ◀── Outcome ◀──── verdict.judge ◀──────┘
+
+The values are `msgspec.Struct`s rather than dataclasses because one of each is made per row of the input, and they are
+ten times cheaper to make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+Json: TypeAlias = Any
+"""A JSON value as Python spells it: dict, list, str, int, float, bool or None."""
+
+
+class EntityType(StrEnum):
+    """The kinds of object the Offer Library holds, in the words of an input file's `type` column."""
+
+    PERSONALIZED_OFFER = "personalized-offer"
+    FALLBACK_OFFER = "fallback-offer"
+    PLACEMENT = "placement"
+    DECISION_RULE = "decision-rule"
+    TAG = "tag"
+    COLLECTION = "collection"
+    DECISION = "decision"
+
+
+class Kind(StrEnum):
+    """What a change does to its object."""
+
+    PATCH = "patch"
+    CREATE = "create"
+    DELETE = "delete"
+    TEXT = "text"
+
+
+class Row(Struct, frozen=True):
+    """One record of the input, as it was read and before anything is believed about it.
+
+    Attributes:
+        line: physical line of the file on which the record begins, counted from 1.
+        cells: the record's members by name. From CSV every value is a `str`; from JSONL any JSON value.
+        raw: the record in the form in which the results give it back: a JSON array of the cells for CSV, the line
+            itself for JSONL.
+    """
+
+    line: int
+    cells: Mapping[str, Json]
+    raw: str
+
+
+class Problem(Struct, frozen=True, order=True):
+    """Something wrong with the input, said to the person who has to mend it.
+
+    Attributes:
+        line: physical line, counted from 1; 0 when the file as a whole is meant.
+        column: the column or JSON member at fault, or "" when it is the whole row.
+        message: what is wrong, one sentence without a full stop.
+        hint: what to type instead, one sentence without a full stop; may be "".
+    """
+
+    line: int
+    column: str
+    message: str
+    hint: str = ""
+
+
+class Operation(Struct, frozen=True):
+    """One JSON Patch operation (RFC 6902, section 4).
+
+    Attributes:
+        op: `add`, `remove`, `replace`, `copy` or `test`.
+        path: JSON Pointer to the target (RFC 6901).
+        value: operand of `add`, `replace` and `test`; `None` is the JSON null.
+        source: the `from` member of `copy`.
+    """
+
+    op: str
+    path: str
+    value: Json = None
+    source: str = ""
+
+
+class TextChange(Struct, frozen=True):
+    """New content for one text of an offer, addressed as people do: by placement and language."""
+
+    placement: str
+    language: str
+    content: str
+    was: str | None = None
+
+
+class Change(Struct, frozen=True):
+    """What one row wants.
+
+    Attributes:
+        line: the row's line.
+        container: the scope the object lives in: the container id of xcore, the sandbox name of dps.
+        type: the kind of the object.
+        object: the id that the URL addresses; "" for a create, whose id is the service's to give.
+        kind: what is done to it.
+        operations: the patch, for `Kind.PATCH`.
+        document: the object to create, for `Kind.CREATE`.
+        text: for `Kind.TEXT`.
+        key: the caller's own name for a create, which tells two equal creates apart.
+    """
+
+    line: int
+    container: str
+    type: EntityType
+    object: str
+    kind: Kind
+    operations: tuple[Operation, ...] = ()
+    document: Mapping[str, Json] | None = None
+    text: TextChange | None = None
+    key: str = ""
+
+
+class Step(Struct, frozen=True):
+    """One request to send for one object: all the rows of that object merged.
+
+    Attributes:
+        seq: the line of its first row, which also orders the steps.
+        key: content-made identity: a hash of what the step does and to what (`plan.step_key`).
+        container: see `Change`.
+        type: see `Change`.
+        object: see `Change`.
+        kind: `PATCH`, `CREATE` or `DELETE`.
+        body: the JSON text to send; empty for `DELETE`.
+    """
+
+    seq: int
+    key: str
+    container: str
+    type: EntityType
+    object: str
+    kind: Kind
+    body: bytes
+
+
+class Request(Struct, frozen=True):
+    """One HTTP request, complete but for the credentials, which the transport adds and nothing else ever holds.
+
+    Attributes:
+        method: HTTP method.
+        target: path and query under the service's base URL, percent-encoded, as it goes on the wire.
+        headers: all headers that the endpoint style documents.
+        body: octets to send, or `None` for no body.
+        request_id: the value of `x-request-id`, fresh for each attempt.
+    """
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    request_id: str
+
+
+class Response(Struct, frozen=True):
+    """An answer of the service, read to its end.
+
+    Attributes:
+        status: HTTP status.
+        headers: response headers; names in lower case.
+        body: the octets received.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class FailureKind(StrEnum):
+    """What is known of a request that got no readable answer (`reference/resumption.md` section 4)."""
+
+    NOT_SENT = "not_sent"
+    """Nothing reached the service: name look-up, refused connection, TLS, no token. Safe to send again."""
+    LOST = "lost"
+    """It was, or may have been, sent and no complete answer came back. Only looking can tell."""
+
+
+class Failure(Struct, frozen=True):
+    """No answer: why, in the words of the transport, and what that proves."""
+
+    kind: FailureKind
+    message: str
+
+
+Answer: TypeAlias = Response | Failure
+"""What the transport returns: expected failure is a value."""
+
+
+class Receipt(Struct, frozen=True):
+    """The service's word on a write, in the one shape both endpoint styles are read into.
+
+    Attributes:
+        object: the id by which the URL addresses the object: `instanceId` in xcore, `id` in dps.
+        etag: version of the object after the write.
+        reference: the id by which other objects refer to it: `@id` in xcore, the same `id` in dps.
+    """
+
+    object: str
+    etag: int | None
+    reference: str
