@@ -139,6 +139,7 @@ class Step(Struct, frozen=True):
         object: see `Change`.
         kind: `PATCH`, `CREATE` or `DELETE`.
         body: the JSON text to send; empty for `DELETE`.
+        attempts: requests already sent for it by earlier processes of the run.
     """
 
     seq: int
@@ -148,6 +149,7 @@ class Step(Struct, frozen=True):
     object: str
     kind: Kind
     body: bytes
+    attempts: int = 0
 
 
 class Request(Struct, frozen=True):
@@ -187,6 +189,8 @@ class FailureKind(StrEnum):
 
     NOT_SENT = "not_sent"
     """Nothing reached the service: name look-up, refused connection, TLS, no token. Safe to send again."""
+    NO_CREDENTIALS = "no_credentials"
+    """Nothing was sent, because the identity service refuses to give a token."""
     LOST = "lost"
     """It was, or may have been, sent and no complete answer came back. Only looking can tell."""
 

@@ -1,0 +1,234 @@
+"""The program as a library, and the only place where its parts are wired together.
+
+A run in three calls::
+
+    settings = load({"style": "dps", "sandbox": "dev", ...})
+    run = plan(Input(Path("changes.csv"), "changes.csv"), settings)   # checks everything, sends nothing
+    summary = await execute(run, settings)
+
+`resume` is `execute` with the settings that `resumed` gives back.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from migrator import __version__
+from migrator.clock import SystemClock
+from migrator.core.errors import UsageError
+from migrator.core.states import State
+from migrator.core.styles import STYLES
+from migrator.engine import Engine
+from migrator.ledger.database import check_sqlite
+from migrator.ledger.folder import RunFolder, Runs, new_run_id
+from migrator.ledger.reading import Summary, read_run, summarize
+from migrator.ledger.runledger import RunLedger
+from migrator.logs import log
+from migrator.planning import Draft, Input, Target, draft_plan
+from migrator.settings import Settings, load, require_target
+from migrator.sources.octets import open_octets
+from migrator.transport.credentials import ClientCredentials, Credentials, ReadyToken
+from migrator.transport.http import HttpTransport, open_session
+from migrator.transport.throttle import Throttle
+
+__all__ = [
+    "Draft",
+    "Input",
+    "Running",
+    "Settings",
+    "Summary",
+    "execute",
+    "load",
+    "plan",
+    "resumed",
+    "validate",
+]
+
+TARGET = ("style", "base_url", "org_id", "sandbox")
+"""The settings that shape every request: a resume must have them as they were."""
+
+
+def target_of(settings: Settings) -> Target:
+    """Return where a run with `settings` goes."""
+    return Target(STYLES[settings.style], settings.base_url, settings.org_id, settings.sandbox)
+
+
+@contextmanager
+def validate(source: Input, settings: Settings) -> Iterator[Draft]:
+    """Check an input without sending anything or keeping anything.
+
+    Yields:
+        The draft: ask it for its problems and counts.
+
+    Raises:
+        InputError: the file as a whole cannot be used.
+    """
+    check_sqlite()
+    with (
+        tempfile.TemporaryDirectory(prefix="migrator-") as folder,
+        draft_plan(source, target_of(settings), Path(folder) / "ledger.sqlite") as draft,
+    ):
+        yield draft
+
+
+@contextmanager
+def plan(source: Input, settings: Settings, *, run_id: str | None = None) -> Iterator[tuple[RunFolder, Draft]]:
+    """Check an input and plan a run of it; accept the draft to keep it.
+
+    Args:
+        source: the input.
+        settings: where it goes.
+        run_id: what to call the run; made from the time if `None`.
+
+    Yields:
+        The run's folder, and the draft: call its `accept`, or nothing stays.
+    """
+    check_sqlite()
+    require_target(settings)
+    run = Runs(settings.ledger).create(run_id or new_run_id(SystemClock.now()))
+    try:
+        with draft_plan(source, target_of(settings), run.ledger) as draft:
+            yield run, draft
+    finally:
+        if not run.ledger.exists():
+            run.remove()
+
+
+def earlier_run(draft: Draft, settings: Settings) -> Summary | None:
+    """Return the newest run that did, or began, exactly what `draft` would do again."""
+    for run in reversed(Runs(settings.ledger).all()):
+        if read_run(run.ledger).fingerprint == draft.fingerprint:
+            return summarize(run.ledger)
+    return None
+
+
+def resumed(run: RunFolder, flags: Mapping[str, Any], profile: str | None = None) -> Settings:
+    """Return the settings to go on with: those of the run, under what flags and the environment say now.
+
+    Raises:
+        UsageError: they would send the rest of the run somewhere else.
+    """
+    stored = msgspec.json.decode(read_run(run.ledger).settings)
+    settings = load(flags, profile=profile, job=stored)
+    for name in TARGET:
+        before, now = stored[name], getattr(settings, name)
+        if before != now:
+            message = f"run {run.id} goes to {name} {before!r}, and the settings now say {now!r}"
+            raise UsageError(message, f"unset MIGRATOR_{name.upper()}, or begin a new run with `migrator apply`")
+    require_target(settings)
+    return settings
+
+
+def check_same_input(run: RunFolder, path: Path) -> None:
+    """Refuse a file that is not the one `run` was planned from.
+
+    Raises:
+        UsageError: it is another.
+    """
+    planned = read_run(run.ledger)
+    with ExitStack() as stack:
+        octets = open_octets(path, stack)
+        octets.drain()
+    if octets.sha256 != planned.input_sha256:
+        message = f"{path} is not the input of run {run.id}, which was planned from {planned.input}"
+        hint = (
+            f"`migrator resume {run.id}` alone goes on with what was planned; `migrator apply {path}` begins a new run"
+        )
+        raise UsageError(message, hint)
+
+
+class Running(Struct):
+    """A run that is running: what a caller may look at and do.
+
+    Attributes:
+        run: its folder.
+        engine: its `tally` says what has been done since the start; its `stop` stops it cleanly.
+        throttle: its `gate` says whether everybody is paused, and why.
+        before: where the run stood at the start.
+    """
+
+    run: RunFolder
+    engine: Engine
+    throttle: Throttle
+    before: Summary
+
+
+Around = Callable[[Running], AbstractAsyncContextManager[None]]
+
+
+def _unwatched(running: Running) -> AbstractAsyncContextManager[None]:
+    del running
+    return nullcontext()
+
+
+async def execute(run: RunFolder, settings: Settings, *, around: Around = _unwatched) -> Summary:
+    """Send everything of `run` that is pending.
+
+    Args:
+        run: the run.
+        settings: how to send it.
+        around: makes the context in which the requests are sent, from the means to look on and to stop.
+
+    Returns:
+        Where the run stands now.
+
+    Raises:
+        ServiceRefused: the service refuses the run as a whole.
+        Stopped: the run cannot go on now, and can be resumed; also when another process is running it.
+    """
+    with run.locked():
+        before = summarize(run.ledger)
+        if before.count(State.PENDING, State.INTENT):
+            log.info("run.started", run=run.id, rows=before.run.rows, pending=before.count(State.PENDING))
+            await _send_pending(run, settings, before, around)
+        summary = summarize(run.ledger)
+        log.info("run.finished", run=run.id, **{state.value.lower(): rows for state, rows in summary.rows.items()})
+        return summary
+
+
+async def _send_pending(run: RunFolder, settings: Settings, before: Summary, around: Around) -> None:
+    throttle = Throttle(rate=settings.rate, container_rate=settings.container_rate)
+    async with RunLedger(run.ledger) as ledger, _transport(settings) as transport:
+        engine = Engine(
+            ledger=ledger,
+            transport=transport,
+            throttle=throttle,
+            clock=SystemClock(),
+            style=STYLES[settings.style],
+            sandbox=settings.sandbox,
+            policy=settings.policy,
+            concurrency=settings.concurrency,
+            per_container=settings.container_concurrency,
+        )
+        async with around(Running(run, engine, throttle, before)):
+            await engine.run()
+
+
+@asynccontextmanager
+async def _transport(settings: Settings) -> AsyncIterator[HttpTransport]:
+    async with open_session(
+        settings.base_url,
+        timeout_s=settings.timeout,
+        connect_timeout_s=settings.connect_timeout,
+        user_agent=f"offer-migrator/{__version__}",
+    ) as session:
+        token = settings.secret("access_token")
+        credentials: Credentials = (
+            ReadyToken(settings.client_id, token)
+            if token
+            else ClientCredentials(
+                session,
+                settings.ims_url,
+                client_id=settings.client_id,
+                client_secret=settings.secret("client_secret"),
+                scopes=settings.scopes,
+            )
+        )
+        yield HttpTransport(session, settings.base_url, credentials, settings.org_id)

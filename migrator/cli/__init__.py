@@ -1,0 +1,72 @@
+"""The commands. Only this package prints, and only `main` exits."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import click
+
+from migrator import __version__
+from migrator.cli import apply, emulator, runs, validate
+from migrator.cli.output import explain
+from migrator.core.errors import MigratorError
+
+NOT_BUILT = frozenset(
+    {"plan", "retry", "reconcile", "verify", "rollback", "report", "doctor", "migrate", "translate", "export"}
+)
+"""Commands that the design names and this version does not have: asked for, they say so."""
+
+
+class Commands(click.Group):
+    """The command group: knows the names of commands that are still to come."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say that it is not built yet."""
+        if args and args[0] in NOT_BUILT:
+            ctx.fail(f"`migrator {args[0]}` is not built yet in version {__version__}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="migrator")
+def cli() -> None:
+    r"""Change thousands of Adobe Journey Optimizer offers at once, safely.
+
+    \b
+    Exit codes: 0 all rows applied · 2 usage, configuration or input, nothing was sent · 3 some rows failed
+    4 some rows in doubt · 5 the service refuses the run · 6 stopped, resumable · 130/143 interrupted, resumable
+    """
+
+
+for command in (validate.validate, apply.apply, apply.resume, runs.status, runs.runs, runs.results, emulator.emulator):
+    cli.add_command(command)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return its exit code; never a traceback for what a person can mend."""
+    try:
+        return cli.main(arguments, prog_name="migrator", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except click.Abort:
+        click.echo("aborted: nothing was sent", err=True)
+        return 2
+    except KeyboardInterrupt:
+        click.echo("interrupted: nothing was sent", err=True)
+        return 130
+    except MigratorError as error:
+        explain(error)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; a second flush at exit would complain again.
+        sys.stdout = None
+        return 0

@@ -1,0 +1,234 @@
+"""`migrator apply` and `migrator resume`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from migrator import api
+from migrator.cli.options import (
+    configure_logs,
+    flags_of,
+    input_options,
+    ledger_option,
+    opened_job,
+    output_option,
+    profile_option,
+    sandbox_option,
+    sending_options,
+    style_option,
+    viewing_options,
+)
+from migrator.cli.output import Output, exit_code, is_terminal, next_step
+from migrator.cli.progress import shown
+from migrator.cli.validate import report
+from migrator.clock import SystemClock
+from migrator.core.errors import Interrupted, MigratorError, UsageError
+from migrator.ledger.folder import RunFolder, Runs
+from migrator.ledger.reading import summarize
+from migrator.planning import Input
+from migrator.settings import Settings, duration_s, load
+
+
+@click.command()
+@click.argument("file")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--again", is_flag=True, help="Apply although an earlier run did, or began, exactly the same.")
+@click.option("--run-id", metavar="NAME", help="What to call the run [default: made from the time].")
+@profile_option
+@style_option
+@sandbox_option
+@ledger_option
+@sending_options
+@input_options
+@output_option
+@viewing_options
+def apply(
+    file: str,
+    yes: bool,
+    again: bool,
+    run_id: str | None,
+    input_format: str | None,
+    delimiter: str | None,
+    encoding: str,
+    output: str,
+    progress: bool | None,
+    stats: str,
+    log_format: str,
+    verbose: int,
+    **values: Any,
+) -> int:
+    r"""Check all of FILE, then send its changes. FILE is CSV, JSONL, a job file, or - for stdin.
+
+    Every row is checked before the first request. What is about to be sent is on the disk before it is sent, so the
+    run can be killed at any moment and goes on with `migrator resume`.
+
+    \b
+    Examples:  migrator apply changes.csv --style xcore
+               migrator apply jobs/dps-rename.toml --rate 10/s --yes
+    Exit codes: 0 all rows applied · 2 nothing was sent · 3 some failed · 4 some in doubt · 5 the service refuses
+                6 stopped, resumable · 130/143 interrupted, resumable
+    """
+    configure_logs(log_format, verbose)
+    if not yes and not is_terminal():
+        raise UsageError("nobody can be asked here", "add --yes to apply without a question")
+    out = Output(output)
+    with opened_job(file, values, input_format, delimiter, encoding) as (source, settings):
+        run = _plan(source, settings, run_id, again, yes, out)
+    return _run(run, settings, out, live=_live(progress), every_s=_seconds(stats)) if run else 2
+
+
+def _plan(
+    source: Input, settings: Settings, run_id: str | None, again: bool, yes: bool, out: Output
+) -> RunFolder | None:
+    """Make the run, or return `None` when the input has problems, which are then on stdout."""
+    if run_id is not None:
+        _refuse_other_input(run_id, source, settings)
+    with api.plan(source, settings, run_id=run_id) as (run, draft):
+        if report(draft, source.name, out):
+            return None
+        if not again:
+            _refuse_repetition(draft, settings)
+        if not yes:
+            _ask(draft, settings)
+        draft.accept(run.id, source, settings.public(), SystemClock.now())
+    return run
+
+
+def _refuse_other_input(run_id: str, source: Input, settings: Settings) -> None:
+    for run in Runs(settings.ledger).all():
+        if run.id == run_id:
+            api.check_same_input(run, source.path)
+
+
+def _refuse_repetition(draft: api.Draft, settings: Settings) -> None:
+    earlier = api.earlier_run(draft, settings)
+    if earlier is None:
+        return
+    run = earlier.run.id
+    if earlier.complete:
+        hint = f"see `migrator status {run}`; add --again to apply the same changes a second time"
+        raise UsageError(f"run {run} has applied exactly these changes to this sandbox already", hint)
+    hint = f"go on with `migrator resume {run}`; add --again to begin anew"
+    raise UsageError(f"run {run} is about exactly these changes and has not ended", hint)
+
+
+def _ask(draft: api.Draft, settings: Settings) -> None:
+    question = (
+        f"Send {draft.steps:,} requests to {draft.containers:,} containers of sandbox"
+        f" {settings.sandbox} at {settings.base_url}?"
+    )
+    click.confirm(question, abort=True, err=True)
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option(
+    "--input",
+    "input_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Refuse unless the run was planned from this file.",
+)
+@ledger_option
+@profile_option
+@sending_options
+@output_option
+@viewing_options
+def resume(
+    run: str | None,
+    input_file: Path | None,
+    output: str,
+    progress: bool | None,
+    stats: str,
+    log_format: str,
+    verbose: int,
+    **values: Any,
+) -> int:
+    r"""Go on with RUN (the newest one by default) after any stop: a signal, a crash, a refusal, a full disk.
+
+    The changes are in the ledger; the input file is not needed. What was applied is not sent again. What was in flight
+    when the run died is in doubt: it is named, and not sent again either. (This does not wait for a job elsewhere, as
+    `resume` does in some other tools: it sends.)
+
+    \b
+    Examples:  migrator resume
+               migrator resume 20261122-181502-3fa9 --rate 2/s
+    Exit codes: as `migrator apply`
+    """
+    configure_logs(log_format, verbose)
+    found = Runs(load(flags_of(values), profile=values.get("profile")).ledger).find(run)
+    if input_file is not None:
+        api.check_same_input(found, input_file)
+    settings = api.resumed(found, flags_of(values), values.get("profile"))
+    return _run(found, settings, Output(output), live=_live(progress), every_s=_seconds(stats))
+
+
+def _live(wanted: bool | None) -> bool:
+    return is_terminal() if wanted is None else wanted
+
+
+def _seconds(text: str) -> float:
+    seconds = duration_s(text)
+    if not isinstance(seconds, float) or seconds <= 0:
+        raise UsageError(f"--stats {text} is not a time", "write 5s, 1m or the like")
+    return seconds
+
+
+def _run(run: RunFolder, settings: Settings, out: Output, *, live: bool, every_s: float) -> int:
+    """Run `run`, show it, and say how it ended."""
+
+    @asynccontextmanager
+    async def around(running: api.Running) -> AsyncIterator[None]:
+        async with shown(running, live=live, every_s=every_s), interruptible(running):
+            yield
+
+    ended_by: MigratorError | None = None
+    try:
+        asyncio.run(api.execute(run, settings, around=around))
+    except MigratorError as error:
+        ended_by = error
+    summary = summarize(run.ledger)
+    out.summary(summary, next_step(summary))
+    if ended_by is not None and not summary.complete:
+        ended_by.hint = "; ".join(filter(None, (ended_by.hint, f"then go on with `migrator resume {run.id}`")))
+        raise ended_by
+    return exit_code(summary)
+
+
+@asynccontextmanager
+async def interruptible(running: api.Running) -> AsyncIterator[None]:
+    """Let the first SIGINT or SIGTERM stop the run cleanly, and the second one at once."""
+    loop = asyncio.get_running_loop()
+    body = asyncio.current_task()
+    received: list[int] = []
+
+    def on_signal(number: int) -> None:
+        received.append(number)
+        if len(received) == 1:
+            click.echo(
+                f"stopping: waiting for {running.engine.tally.in_flight} answers; once more to stop at once", err=True
+            )
+            running.engine.stop()
+        elif body is not None:
+            body.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        raise Interrupted("stopped at once: what was in flight is in doubt", signal_number=received[0]) from None
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+    if received:
+        raise Interrupted("stopped cleanly: everything in flight was answered and recorded", signal_number=received[0])

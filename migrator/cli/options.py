@@ -1,0 +1,150 @@
+"""Options that several commands share, and how they become settings and inputs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from migrator import logs
+from migrator.core.errors import UsageError
+from migrator.planning import Input
+from migrator.settings import Settings, load, read_toml
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+profile_option = click.option(
+    "--profile", metavar="NAME", envvar="MIGRATOR_PROFILE", help="Settings from config/NAME.toml."
+)
+ledger_option = click.option("--ledger", metavar="FOLDER", help="Folder of runs [default: runs].")
+output_option = click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="What stdout carries."
+)
+style_option = click.option("--style", type=click.Choice(["dps", "xcore"]), help="Endpoint style [default: dps].")
+sandbox_option = click.option("--sandbox", metavar="NAME", help="Sandbox that every request names.")
+
+input_options = _all(
+    click.option(
+        "--format", "input_format", type=click.Choice(["csv", "jsonl"]), help="Input format [default: found out]."
+    ),
+    click.option("--delimiter", metavar="CHAR", help="CSV delimiter [default: found out among , ; tab |]."),
+    click.option("--encoding", default="utf-8-sig", show_default=True, help="Encoding of the input."),
+)
+
+sending_options = _all(
+    click.option("--rate", metavar="N[/s|/m]", help="Requests a second, 0 for no limit [default: 5]."),
+    click.option("--container-rate", metavar="N[/s|/m]", help="The same for each container [default: no limit]."),
+    click.option("--concurrency", "-j", type=int, metavar="N", help="Requests in flight [default: 4]."),
+    click.option(
+        "--container-concurrency", type=int, metavar="N", help="The same for each container [default: no limit]."
+    ),
+    click.option("--timeout", metavar="TIME", help="For one request, e.g. 75s [default: 75s]."),
+    click.option("--max-attempts", type=int, metavar="N", help="Requests for one object [default: 5]."),
+    click.option("--retry-budget", metavar="TIME", help="From an object's first attempt to its last [default: 15m]."),
+)
+
+viewing_options = _all(
+    click.option("--progress/--no-progress", default=None, help="Live view [default: on a terminal]."),
+    click.option(
+        "--stats", metavar="TIME", default="5s", show_default=True, help="Without a live view, a line this often."
+    ),
+    click.option(
+        "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of stderr."
+    ),
+    click.option("-v", "--verbose", count=True, help="More events on stderr; -vv for every request."),
+)
+
+SETTINGS = (
+    "style",
+    "sandbox",
+    "ledger",
+    "rate",
+    "container_rate",
+    "concurrency",
+    "container_concurrency",
+    "timeout",
+    "max_attempts",
+    "retry_budget",
+)
+
+
+def flags_of(values: dict[str, Any]) -> dict[str, Any]:
+    """Take out of a command's parameters the settings that were given."""
+    return {name: values[name] for name in SETTINGS if values.get(name) is not None}
+
+
+def configure_logs(log_format: str, verbose: int) -> None:
+    """Set up events: quiet on a terminal, where the live view tells what matters; every step of a run elsewhere."""
+    interactive = sys.stderr.isatty()
+    verbosity = verbose + (0 if interactive else 1)
+    logs.configure(json=log_format == "json", verbosity=verbosity, colors=interactive and not _no_color())
+
+
+def _no_color() -> bool:
+    return bool(os.environ.get("NO_COLOR"))
+
+
+@contextmanager
+def spooled(name: str) -> Iterator[Path]:
+    """Yield the path of an input; standard input is first copied to a file, because a plan may need to look twice."""
+    if name != "-":
+        yield Path(name)
+        return
+    with tempfile.NamedTemporaryFile(prefix="migrator-stdin-") as copy:
+        while chunk := sys.stdin.buffer.read(1 << 20):
+            copy.write(chunk)
+        copy.flush()
+        yield Path(copy.name)
+
+
+@contextmanager
+def opened_job(
+    name: str, values: dict[str, Any], input_format: str | None, delimiter: str | None, encoding: str
+) -> Iterator[tuple[Input, Settings]]:
+    """Yield the input and the settings of a command whose argument is an input file or a job file."""
+    job: dict[str, Any] = {}
+    file = name
+    if name.endswith(".toml"):
+        job = read_job(Path(name))
+        file = str(Path(name).parent / job["input"])
+        input_format, delimiter = job.get("format", input_format), job.get("delimiter", delimiter)
+    settings = load(flags_of(values), profile=values.get("profile"), job=job.get("settings", {}))
+    with spooled(file) as path:
+        shown = "standard input" if file == "-" else file
+        yield Input(path, shown, input_format, delimiter, encoding), settings
+
+
+JOB_MEMBERS = frozenset({"description", "input", "format", "delimiter", "settings"})
+
+
+def read_job(path: Path) -> dict[str, Any]:
+    """Read a job file.
+
+    Raises:
+        UsageError: it is missing, broken, or has members that a job file does not have.
+    """
+    job = read_toml(path, "job file")
+    unknown = sorted(set(job) - JOB_MEMBERS)
+    if unknown:
+        raise UsageError(f"{path}: a job file has no {', '.join(unknown)}", f"it has {', '.join(sorted(JOB_MEMBERS))}")
+    if not isinstance(job.get("input"), str):
+        raise UsageError(
+            f"{path}: `input` is missing", 'name the input file beside the job file: input = "changes.csv"'
+        )
+    return job

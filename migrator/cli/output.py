@@ -1,0 +1,114 @@
+"""What people and programs read: stdout carries results, stderr the rest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import msgspec
+
+from migrator.core.errors import MigratorError
+from migrator.core.model import Problem
+from migrator.core.states import State
+from migrator.ledger.reading import Summary
+
+
+class Output:
+    """Writes to stdout: sentences for a person, or one JSON object a line for a program."""
+
+    def __init__(self, form: str) -> None:
+        """Write `text` or `json`."""
+        self._json = form == "json"
+
+    def say(self, text: str, event: str, **members: Any) -> None:
+        """Write one thing, in the form that was chosen.
+
+        Args:
+            text: for a person.
+            event: what kind of thing it is, for a program.
+            members: what a program reads of it.
+        """
+        click.echo(_encode({"event": event, **members}) if self._json else text)
+
+    def problem(self, name: str, problem: Problem) -> None:
+        """Write one thing that is wrong with an input, the way compilers do: file, line, column, sentence."""
+        place = f"{name}:{problem.line}" if problem.line else name
+        column = f" {problem.column}:" if problem.column else ""
+        hint = f"; {problem.hint}" if problem.hint else ""
+        self.say(f"{place}:{column} {problem.message}{hint}", "problem", **msgspec.structs.asdict(problem))
+
+    def summary(self, summary: Summary, next_step: str) -> None:
+        """Write where a run stands and what to type next."""
+        self.say(
+            _summary_text(summary, next_step),
+            "summary",
+            run=summary.run.id,
+            rows=summary.run.rows,
+            states={state.value: count for state, count in summary.rows.items()},
+            requests=summary.attempts,
+            last_error=summary.last_error,
+            next=next_step,
+        )
+
+
+def _encode(values: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(values).decode()
+
+
+def _summary_text(summary: Summary, next_step: str) -> str:
+    counts = [
+        ("applied", summary.count(State.APPLIED)),
+        ("failed", summary.count(State.REJECTED)),
+        ("in doubt", summary.count(State.DOUBT, State.UNRESOLVED, State.INTENT)),
+        ("not sent", summary.count(State.PENDING)),
+    ]
+    shown = " · ".join(f"{count:,} {what}" for what, count in counts if count or what == "applied")
+    lines = [f"run {summary.run.id}: {shown} (of {summary.run.rows:,} rows)", _pace(summary)]
+    if summary.last_error and not (summary.complete and summary.count(State.APPLIED) == summary.run.rows):
+        lines.append(f"last error: {summary.last_error}")
+    lines.append(f"next: {next_step}" if next_step else "")
+    return "\n".join(filter(None, lines))
+
+
+def _pace(summary: Summary) -> str:
+    """Say how many requests it took, and how fast they went."""
+    if summary.started_at is None or summary.ended_at is None:
+        return ""
+    seconds = summary.ended_at - summary.started_at
+    steps = sum(count for state, count in summary.steps.items() if state is not State.PENDING)
+    repeats = max(0, summary.attempts - steps)
+    rate = f", {summary.attempts / seconds:,.1f}/s" if seconds > 0.5 else ""
+    return f"{summary.attempts:,} requests, {repeats:,} of them repeats, in {seconds:,.1f} s{rate}"
+
+
+def next_step(summary: Summary) -> str:
+    """Return the command to type after a run that stands like this, or ""."""
+    run = summary.run.id
+    if not summary.complete:
+        return f"migrator resume {run}"
+    if summary.count(State.DOUBT, State.UNRESOLVED, State.REJECTED):
+        return f"migrator results {run}"
+    return ""
+
+
+def exit_code(summary: Summary) -> int:
+    """Return the exit code of a run that ended by itself (`design.md` section 7)."""
+    if summary.count(State.DOUBT, State.UNRESOLVED):
+        return 4
+    if summary.count(State.REJECTED):
+        return 3
+    return 0
+
+
+def explain(error: MigratorError) -> None:
+    """Write on stderr what ended the program, and what to type next."""
+    click.echo(click.style("error: ", fg="red", bold=True) + f"{error}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
+
+
+def is_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()

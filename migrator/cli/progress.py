@@ -1,0 +1,132 @@
+"""What an operator sees while a run is running: a live bar on a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from migrator.api import Running
+from migrator.core.states import State
+from migrator.logs import log
+
+REFRESH_S = 0.25
+
+RATE_SPAN_S = 5.0
+"""The rate shown is that of the last seconds, not of the whole run: after a pause it should say what is now."""
+
+
+class Meter:
+    """Requests a second over the last few seconds."""
+
+    def __init__(self) -> None:
+        """Begin without a reading."""
+        self._readings: deque[tuple[float, int]] = deque()
+
+    def read(self, requests: int) -> float:
+        """Take in the number of requests so far and return the rate."""
+        now = time.monotonic()
+        self._readings.append((now, requests))
+        while now - self._readings[0][0] > RATE_SPAN_S:
+            self._readings.popleft()
+        began_at, before = self._readings[0]
+        return (requests - before) / (now - began_at) if now > began_at else 0.0
+
+
+@asynccontextmanager
+async def shown(running: Running, *, live: bool, every_s: float) -> AsyncIterator[None]:
+    """Show the progress of `running` while the body runs."""
+    view = _live(running) if live else _lines(running, every_s)
+    task = asyncio.create_task(view, name="progress")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _lines(running: Running, every_s: float) -> None:
+    meter = Meter()
+    meter.read(0)
+    while True:
+        await asyncio.sleep(every_s)
+        tally = running.engine.tally
+        log.info(
+            "run.progress",
+            run=running.run.id,
+            done=_done(running),
+            of=_total(running),
+            rate=round(meter.read(tally.requests), 1),
+            applied=tally.applied,
+            failed=tally.rejected,
+            in_doubt=tally.in_doubt,
+            **_pause(running),
+        )
+
+
+def _pause(running: Running) -> dict[str, str]:
+    gate = running.throttle.gate
+    if gate.shut_s <= 0:
+        return {}
+    until = datetime.fromtimestamp(time.time() + gate.shut_s).astimezone()
+    return {"paused_until": f"{until:%H:%M:%S}", "because": gate.pause.reason}
+
+
+def _total(running: Running) -> int:
+    return sum(running.before.steps.values())
+
+
+def _done(running: Running) -> int:
+    before, tally = running.before, running.engine.tally
+    return _total(running) - before.steps.get(State.PENDING, 0) + tally.applied + tally.rejected + tally.in_doubt
+
+
+async def _live(running: Running) -> None:
+    meter = Meter()
+    meter.read(0)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[counts]}"),
+        console=Console(stderr=True),
+        auto_refresh=False,
+    ) as progress:
+        bar = progress.add_task(running.run.id, total=_total(running), rate="", counts="")
+        try:
+            while True:
+                _refresh(progress, bar, running, meter)
+                await asyncio.sleep(REFRESH_S)
+        finally:
+            _refresh(progress, bar, running, meter)
+
+
+def _refresh(progress: Progress, bar: TaskID, running: Running, meter: Meter) -> None:
+    tally = running.engine.tally
+    counts = (
+        f"[green]{tally.applied:,} applied[/] [red]{tally.rejected:,} failed[/] [yellow]{tally.in_doubt:,} in doubt[/]"
+    )
+    if pause := _pause(running):
+        counts = f"[yellow]paused until {pause['paused_until']}[/] {counts}"
+    elif running.engine.stopping:
+        counts = f"[yellow]stopping, {tally.in_flight} in flight[/] {counts}"
+    progress.update(
+        bar, completed=_done(running), rate=f"{meter.read(tally.requests):,.1f}/s", counts=counts, refresh=True
+    )

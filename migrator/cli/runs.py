@@ -1,0 +1,94 @@
+"""`migrator status`, `migrator runs`, `migrator results`: what a ledger says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from migrator.cli.options import flags_of, ledger_option, output_option, profile_option
+from migrator.cli.output import Output, next_step
+from migrator.core.errors import MigratorError
+from migrator.ledger.folder import RunFolder, Runs
+from migrator.ledger.reading import summarize
+from migrator.reports.results import write_results
+from migrator.settings import load
+
+
+def _runs(values: dict[str, Any]) -> Runs:
+    return Runs(load(flags_of(values), profile=values.get("profile")).ledger)
+
+
+@click.command()
+@click.argument("run", required=False)
+@ledger_option
+@profile_option
+@output_option
+def status(run: str | None, output: str, **values: Any) -> int:
+    r"""Say where RUN (the newest one by default) stands. Also works while it is running.
+
+    \b
+    Examples:  migrator status
+               migrator status 20261122-181502-3fa9 --output json
+    """
+    summary = summarize(_runs(values).find(run).ledger)
+    Output(output).summary(summary, next_step(summary))
+    return 0
+
+
+@click.command()
+@ledger_option
+@profile_option
+@output_option
+def runs(output: str, **values: Any) -> int:
+    """List the runs, oldest first."""
+    out = Output(output)
+    for run in _runs(values).all():
+        _list(run, out)
+    return 0
+
+
+def _list(run: RunFolder, out: Output) -> None:
+    try:
+        summary = summarize(run.ledger)
+    except MigratorError as error:
+        out.say(f"{run.id}  unreadable: {error}", "run", run=run.id, error=str(error))
+        return
+    began = datetime.fromtimestamp(summary.run.created_at, UTC)
+    counts = ", ".join(f"{count:,} {state.value.lower()}" for state, count in sorted(summary.rows.items()))
+    what = f"{summary.run.style:5}  {summary.run.rows:>9,} rows"
+    out.say(
+        f"{run.id}  {began:%Y-%m-%d %H:%M} UTC  {what}  {counts}  {summary.run.input}",
+        "run",
+        run=run.id,
+        created_at=began.isoformat(),
+        style=summary.run.style,
+        rows=summary.run.rows,
+        states={state.value: count for state, count in summary.rows.items()},
+        input=summary.run.input,
+    )
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option(
+    "--to", "folder", metavar="FOLDER", type=click.Path(path_type=Path), help="Where to [default: in the run's folder]."
+)
+@ledger_option
+@profile_option
+@output_option
+def results(run: str | None, folder: Path | None, output: str, **values: Any) -> int:
+    r"""Write the rows of RUN (the newest one by default) to one file per outcome, in the input's shape and order.
+
+    \b
+    Files: applied, failed, in-doubt, pending (only those that have rows). Columns that begin with _ are ours;
+    they are ignored when a file is fed back, so failed.csv can be mended and applied as it is.
+    """
+    found = _runs(values).find(run)
+    written = write_results(found.ledger, folder or found.results)
+    out = Output(output)
+    for file in written:
+        out.say(f"{file.rows:>9,} rows  {file.path}", "file", path=str(file.path), rows=file.rows, outcome=file.outcome)
+    return 0

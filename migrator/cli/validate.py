@@ -1,0 +1,67 @@
+"""`migrator validate`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from migrator import api
+from migrator.cli.options import (
+    input_options,
+    opened_job,
+    output_option,
+    profile_option,
+    sandbox_option,
+    style_option,
+)
+from migrator.cli.output import Output
+
+
+@click.command()
+@click.argument("file")
+@profile_option
+@style_option
+@sandbox_option
+@input_options
+@output_option
+def validate(
+    file: str, input_format: str | None, delimiter: str | None, encoding: str, output: str, **values: Any
+) -> int:
+    r"""Check FILE (CSV, JSONL, a job file, or - for stdin) and list all that is wrong. Sends nothing.
+
+    \b
+    Examples:  migrator validate changes.csv --style xcore
+               migrator validate changes.jsonl.gz --output json
+    Exit codes: 0 nothing is wrong · 2 something is
+    """
+    out = Output(output)
+    with (
+        opened_job(file, values, input_format, delimiter, encoding) as (source, settings),
+        api.validate(source, settings) as draft,
+    ):
+        return report(draft, source.name, out)
+
+
+def report(draft: api.Draft, name: str, out: Output) -> int:
+    """Write the problems of an input, or that it has none; return the exit code."""
+    for problem in draft.problems():
+        out.problem(name, problem)
+    problems = draft.count_problems()
+    if problems:
+        out.say(
+            f"{name}: {problems:,} problems in {draft.rows:,} rows; nothing was sent",
+            "invalid",
+            problems=problems,
+            rows=draft.rows,
+        )
+        return 2
+    text = f"{name}: {draft.rows:,} rows are fine: {draft.steps:,} requests to {draft.containers:,} containers"
+    if draft.text_rows:
+        text += (
+            f"; {draft.text_rows:,} rows change texts, which needs a look-up: they can be checked but not applied yet"
+        )
+    out.say(
+        text, "valid", rows=draft.rows, requests=draft.steps, containers=draft.containers, text_rows=draft.text_rows
+    )
+    return 0

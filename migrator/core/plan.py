@@ -1,0 +1,215 @@
+"""From changes to steps: who merges with whom, what contradicts, and what a step and a plan are called.
+
+What belongs here: decisions about a whole object or a whole input. What must never: where the changes are kept; a
+plan of a million rows is sorted by the ledger, and this module sees one object at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from migrator.core.model import Change, EntityType, Json, Kind, Operation, Problem, Step
+
+_encode = msgspec.json.Encoder().encode
+
+_SEPARATOR = b"\x1f"
+
+
+def body_of(change: Change) -> bytes:
+    """Return the JSON text that `change` sends: a patch, a document, or nothing."""
+    if change.kind is Kind.PATCH:
+        return patch_body(change.operations)
+    return _encode(change.document) if change.kind is Kind.CREATE else b""
+
+
+def patch_body(operations: Iterable[Operation]) -> bytes:
+    """Return a JSON Patch document with the members of each operation in the order RFC 6902 shows them."""
+    return _encode([_members(operation) for operation in operations])
+
+
+def _members(operation: Operation) -> dict[str, Json]:
+    if operation.op == "remove":
+        return {"op": operation.op, "path": operation.path}
+    if operation.op in ("copy", "move"):
+        return {"op": operation.op, "from": operation.source, "path": operation.path}
+    return {"op": operation.op, "path": operation.path, "value": operation.value}
+
+
+def operations_of(body: bytes) -> tuple[Operation, ...]:
+    """Read back what `patch_body` wrote."""
+    return tuple(
+        Operation(entry["op"], entry["path"], entry.get("value"), entry.get("from", ""))
+        for entry in msgspec.json.decode(body)
+    )
+
+
+def identity(change: Change) -> str:
+    """Name the object that a change is for, within its container and type.
+
+    Two changes with the same identity are for the same object and become one step. A create has no id yet: it is
+    known by the caller's key, or else by its content, so that the same create twice is noticed and not sent twice.
+    """
+    if change.kind is not Kind.CREATE:
+        return "id:" + change.object
+    if change.key:
+        return "key:" + change.key
+    return "document:" + hashlib.sha256(body_of(change)).hexdigest()
+
+
+def step_key(style: str, container: str, type_: EntityType, name: str, kind: Kind, body: bytes) -> str:
+    """Return the content-made identity of a step: 32 hexadecimal digits.
+
+    It says what is done and to what, and not where in the file it stands or how often it was tried.
+    """
+    digest = hashlib.sha256()
+    for part in (style, container, type_, name, kind):
+        digest.update(part.encode())
+        digest.update(_SEPARATOR)
+    digest.update(body)
+    return digest.hexdigest()[:32]
+
+
+class Fingerprint:
+    """The name of a plan: a hash of where it goes and of every change in the order of the file."""
+
+    def __init__(self, *target: str) -> None:
+        """Begin with what the plan is aimed at: style, service, organisation, sandbox."""
+        self._digest = hashlib.sha256()
+        for part in target:
+            self._digest.update(part.encode() + _SEPARATOR)
+
+    def add(self, key: str) -> None:
+        """Take in the key of the next change."""
+        self._digest.update(key.encode())
+
+    def hexdigest(self) -> str:
+        """Return the fingerprint: 64 hexadecimal digits."""
+        return self._digest.hexdigest()
+
+
+def merge(style: str, changes: Sequence[Change]) -> Step | list[Problem]:
+    """Merge all the changes of one object, in the order of the file, into one step.
+
+    Args:
+        style: name of the endpoint style, part of the step's key.
+        changes: at least one, all with the same container, type and identity, in order of their lines.
+
+    Returns:
+        The step, or what is wrong with the later rows.
+    """
+    if problems := list(_contradictions(changes)):
+        return problems
+    first = changes[0]
+    body = (
+        patch_body(operation for change in changes for operation in change.operations)
+        if first.kind is Kind.PATCH
+        else body_of(first)
+    )
+    return Step(
+        seq=first.line,
+        key=step_key(style, first.container, first.type, identity(first), first.kind, body),
+        container=first.container,
+        type=first.type,
+        object=first.object,
+        kind=first.kind,
+        body=body,
+    )
+
+
+def _contradictions(changes: Sequence[Change]) -> Iterator[Problem]:
+    """Find the rows that cannot be merged with an earlier row of the same object."""
+    first = changes[0]
+    written = _Written()
+    for change in changes:
+        if change is not first and (first.kind is not Kind.PATCH or change.kind is not Kind.PATCH):
+            yield _only_one(first, change)
+        for operation in change.operations:
+            if (earlier := written.clash(change.line, operation)) is not None:
+                yield _clash(change.line, operation.path, earlier)
+        for operation in change.operations:
+            written.add(change.line, operation)
+
+
+class _Write(msgspec.Struct, frozen=True):
+    line: int
+    operation: Operation
+
+
+class _Written:
+    """What the rows of one object have written so far, found again by pointer in time proportional to its depth."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, _Write] = {}
+        self._inside: dict[str, _Write] = {}
+        """By every pointer above a written one: the first write below it."""
+
+    def add(self, line: int, operation: Operation) -> None:
+        if not settles(operation):
+            return
+        write = _Write(line, operation)
+        self._at[operation.path] = write
+        for above in _above(operation.path):
+            self._inside.setdefault(above, write)
+
+    def clash(self, line: int, operation: Operation) -> _Write | None:
+        """Return the write of an earlier *row* that this operation loses, or that loses this operation.
+
+        Three things lose somebody's change silently: another value at the same place, a write over a whole branch
+        that an earlier row wrote into, and a write into a branch that an earlier row removed.
+        """
+        if not settles(operation):
+            return None
+        path = operation.path
+        candidates = [self._inside.get(path)]
+        if (same := self._at.get(path)) and not _same(same.operation, operation):
+            candidates.append(same)
+        candidates.extend(
+            removal
+            for above in _above(path)
+            if (removal := self._at.get(above)) and removal.operation.op == "remove"
+        )
+        return next((write for write in candidates if write and write.line != line), None)
+
+
+def _above(path: str) -> Iterator[str]:
+    """Yield every pointer above `path`, nearest first, without the root."""
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
+def _only_one(first: Change, change: Change) -> Problem:
+    if change.kind is Kind.CREATE:
+        hint = "give each create a key of its own if both are wanted, or delete one row"
+        return Problem(change.line, "key", f"creates the same object as line {first.line}", hint)
+    what = f"{change.kind}s the object that line {first.line} {first.kind}s"
+    return Problem(change.line, "id", what.replace("patchs", "patches"), "keep one of the two rows")
+
+
+def settles(operation: Operation) -> bool:
+    """Whether the operation leaves a known value at a place that its pointer names for good.
+
+    An append and an array index do not: the same pointer means another element after the next insertion. A `test`
+    changes nothing, and what a `copy` leaves is not known here.
+    """
+    last = operation.path.rpartition("/")[2]
+    return operation.op in ("add", "replace", "remove") and last != "-" and not last.isdecimal()
+
+
+def _same(one: Operation, other: Operation) -> bool:
+    """`add` and `replace` of the same value to the same member leave the same document."""
+    if one == other:
+        return True
+    return "remove" not in (one.op, other.op) and _encode(one.value) == _encode(other.value)
+
+
+def _clash(line: int, path: str, earlier: _Write) -> Problem:
+    return Problem(
+        line,
+        "path",
+        f"contradicts line {earlier.line}, which has `{earlier.operation.op}` at {earlier.operation.path}"
+        f" of the same object; this row writes {path}",
+        "keep one of the two rows",
+    )

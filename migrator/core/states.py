@@ -1,0 +1,85 @@
+"""The states of a step and the moves between them: the whole protocol as one table.
+
+Everything that says which state may follow which lives here. The ledger builds the trigger that refuses other moves
+from `LEGAL`, so an illegal move is impossible in the file as well as in the program. Source:
+`reference/resumption.md` section 5.
+
+::
+
+                      ┌──────────────── NOT_EXECUTED ─────────────────┐
+                      ▼                                               │
+    (absent) = PENDING ──INTEND──▶ INTENT ──┬──APPLY──▶ APPLIED       │
+                      ▲                     ├──REJECT─▶ REJECTED      │
+                      │                     ├───────────────────────▶─┘
+                      │                     └──LOSE───▶ DOUBT ──FIND──▶ APPLIED
+                      └────────────── MISS ───────────────┤
+                                                          └──GIVE_UP──▶ UNRESOLVED
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a step stands. A step that the ledger has no word on yet is `PENDING`."""
+
+    PENDING = "PENDING"
+    """Not sent, or sent and known not to have been executed."""
+    INTENT = "INTENT"
+    """Durably about to be sent; whether it was is known only to the process that wrote this."""
+    DOUBT = "DOUBT"
+    """It was, or may have been, sent, and its fate is unknown."""
+    APPLIED = "APPLIED"
+    """The service has it."""
+    REJECTED = "REJECTED"
+    """The service said no, for good."""
+    UNRESOLVED = "UNRESOLVED"
+    """Looking could not tell; a person has to."""
+
+
+class Move(StrEnum):
+    """What happens to a step."""
+
+    INTEND = "intend"
+    APPLY = "apply"
+    REJECT = "reject"
+    NOT_EXECUTED = "not_executed"
+    LOSE = "lose"
+    FIND = "find"
+    MISS = "miss"
+    GIVE_UP = "give_up"
+
+
+TABLE: Mapping[tuple[State, Move], State] = {
+    (State.PENDING, Move.INTEND): State.INTENT,
+    (State.INTENT, Move.APPLY): State.APPLIED,
+    (State.INTENT, Move.REJECT): State.REJECTED,
+    (State.INTENT, Move.NOT_EXECUTED): State.PENDING,
+    (State.INTENT, Move.LOSE): State.DOUBT,
+    (State.DOUBT, Move.FIND): State.APPLIED,
+    (State.DOUBT, Move.MISS): State.PENDING,
+    (State.DOUBT, Move.GIVE_UP): State.UNRESOLVED,
+}
+
+LEGAL: frozenset[tuple[State, State]] = frozenset((before, after) for (before, _), after in TABLE.items())
+"""Every pair of states in which the second may follow the first."""
+
+FINAL: frozenset[State] = frozenset(State) - {before for before, _ in TABLE}
+"""States without a way out."""
+
+IN_DOUBT: frozenset[State] = frozenset({State.INTENT, State.DOUBT, State.UNRESOLVED})
+"""States of a step that is not running any more and whose fate is unknown."""
+
+
+def after(state: State, move: Move) -> State:
+    """Return the state that follows.
+
+    Raises:
+        ValueError: the move is illegal from `state`.
+    """
+    try:
+        return TABLE[state, move]
+    except KeyError:
+        raise ValueError(f"a step that is {state} cannot {move}") from None

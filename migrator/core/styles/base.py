@@ -1,0 +1,68 @@
+"""What an endpoint style is: the one interface between the engine and the two (later three) doors of the service.
+
+A style answers four questions and does nothing else: what may a change say here, how is a step spelled as a request,
+what does the receipt of a write say, and which read proves that a container is there. Adding a style is adding a
+module beside `xcore` and `dps` and a line in `styles.STYLES`; no other module knows a style by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from migrator.core.model import Json, Kind, Receipt, Request, Response, Step
+
+METHODS: Mapping[Kind, str] = {Kind.PATCH: "PATCH", Kind.CREATE: "POST", Kind.DELETE: "DELETE"}
+
+
+class PatchRules(Struct, frozen=True):
+    """Which patches a style accepts.
+
+    Attributes:
+        style: the style's name, for messages.
+        operations: the operations its documents list.
+        root: the pointer under which every field of an object lives: `/_instance` in xcore, "" in dps.
+    """
+
+    style: str
+    operations: frozenset[str]
+    root: str
+
+
+class Style(Protocol):
+    """One endpoint style of the Offer Library."""
+
+    @property
+    def name(self) -> str:
+        """The style's name as settings spell it: `xcore` or `dps`."""
+
+    @property
+    def rules(self) -> PatchRules:
+        """Which patches it accepts."""
+
+    @property
+    def needs_container(self) -> bool:
+        """Whether every row has to name its container; otherwise the container is the sandbox."""
+
+    def object_problem(self, object_id: str) -> str:
+        """Say why `object_id` cannot stand in a URL of this style, or "" when it can."""
+
+    def document_problem(self, document: Mapping[str, Json]) -> str:
+        """Say why `document` cannot be created in this style, or "" when nothing speaks against it."""
+
+    def render(self, step: Step, *, sandbox: str, request_id: str) -> Request:
+        """Spell `step` as a request.
+
+        Args:
+            step: what to send.
+            sandbox: the sandbox of the profile; a style whose container is the sandbox uses the step's own.
+            request_id: a fresh UUID.
+        """
+
+    def probe(self, container: str, *, sandbox: str, request_id: str) -> Request:
+        """Spell the cheapest read that succeeds only where `container` exists and the credentials may see it."""
+
+    def receipt(self, response: Response) -> Receipt | None:
+        """Read the receipt of a write, or `None` if the body is not one."""

@@ -1,0 +1,350 @@
+"""What an answer means for a step: the one place where a status or a failure is judged.
+
+Everything that decides between "done", "refused", "again" and "in doubt" lives here, and nothing else may. The rules,
+from `reference/errors-and-limits.md` section 6 and `reference/resumption.md` section 4:
+
+* A write that may have been executed is never sent again by guess. Only two things prove that it was not: a failure
+  before anything was sent, and an answer of the gateway, which stands in front of the service and turns a request away
+  before the service sees it (401, 429, 503 with a code 5030xx).
+* A 500 may have written. So may 502, 503, 504 and a connection that broke.
+* What is wrong with the host, the credentials or the rate is not the row's fault: it delays or stops the run, and the
+  row stays pending. Only the service's word on the row itself rejects the row.
+* Attempts and total time are both bounded, because a long Retry-After makes a bound on either alone meaningless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
+
+from migrator.core.model import Answer, Failure, FailureKind, Kind, Receipt, Response
+from migrator.core.states import Move
+from migrator.core.styles.base import Style
+
+
+class ErrorClass(StrEnum):
+    """Why a request did not succeed; a closed list that reports and scripts can rely on."""
+
+    NONE = ""
+    VALIDATION = "validation"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    TOO_LARGE = "too_large"
+    CREDENTIALS = "credentials"
+    PERMISSION = "permission"
+    RATE_LIMITED = "rate_limited"
+    UNREACHABLE = "unreachable"
+    UNAVAILABLE = "unavailable"
+    SERVER = "server"
+    NO_ANSWER = "no_answer"
+    UNREADABLE = "unreadable_answer"
+    REDIRECT = "redirect"
+
+
+class Scope(StrEnum):
+    """Whom a delay concerns."""
+
+    STEP = "step"
+    RUN = "run"
+
+
+class Policy(Struct, frozen=True):
+    """How long to go on.
+
+    Attributes:
+        max_attempts: requests for one step at the most, the first included.
+        budget_s: seconds from the first attempt of a step to the start of its last.
+        backoff_base_s: upper bound of the first random delay; doubled with each attempt.
+        backoff_cap_s: no random delay is longer.
+    """
+
+    max_attempts: int = 5
+    budget_s: float = 900.0
+    backoff_base_s: float = 1.0
+    backoff_cap_s: float = 60.0
+
+
+class Attempt(Struct, frozen=True):
+    """Where a step stands when an answer comes in.
+
+    Attributes:
+        number: attempts made so far, this one included.
+        elapsed_s: seconds since the first one was sent.
+        renewable: whether a new token can be had after a 401, and this step has not just had one.
+    """
+
+    number: int
+    elapsed_s: float
+    renewable: bool
+
+
+class Settled(Struct, frozen=True):
+    """The attempt is over and the step makes `move` (`APPLY`, `REJECT` or `LOSE`)."""
+
+    move: Move
+    error: ErrorClass
+    message: str
+    receipt: Receipt | None = None
+
+
+class Again(Struct, frozen=True):
+    """Nothing was executed: wait `delay_s` seconds and send again; everybody waits if the scope is the run."""
+
+    error: ErrorClass
+    message: str
+    delay_s: float
+    scope: Scope
+
+
+class Halt(Struct, frozen=True):
+    """Nothing was executed and the run cannot go on.
+
+    Attributes:
+        refused: the service refuses the run as a whole; otherwise patience ran out, and the same may work later.
+    """
+
+    error: ErrorClass
+    message: str
+    hint: str
+    refused: bool
+
+
+Verdict = Settled | Again | Halt
+
+GATEWAY_503 = frozenset({"503000", "503010", "503020", "503030", "503071"})
+"""Gateway codes that are given before the service sees the request (errors-and-limits 2.1). 503020 comes with a 403."""
+
+BAD_TOKEN = frozenset({"401013", "403020"})
+"""Gateway codes that a new token cures."""
+
+REFUSALS: Mapping[int, ErrorClass] = {
+    400: ErrorClass.VALIDATION,
+    404: ErrorClass.NOT_FOUND,
+    405: ErrorClass.VALIDATION,
+    406: ErrorClass.VALIDATION,
+    409: ErrorClass.CONFLICT,
+    410: ErrorClass.NOT_FOUND,
+    412: ErrorClass.CONFLICT,
+    413: ErrorClass.TOO_LARGE,
+    415: ErrorClass.VALIDATION,
+    422: ErrorClass.VALIDATION,
+}
+"""The service's no to one object. A 4xx that is not listed is a `VALIDATION` too: it says no, whatever its reason."""
+
+LOCKED = frozenset({423, 425})
+"""Not executed, and only this object is concerned."""
+
+KEPT_BYTES = 2048
+"""How much of an unknown error body is kept (errors-and-limits 2.2)."""
+
+
+def judge(
+    answer: Answer,
+    kind: Kind,
+    style: Style,
+    attempt: Attempt,
+    policy: Policy,
+    *,
+    now: datetime,
+    chance: float,
+) -> Verdict:
+    """Judge the answer to a write.
+
+    Args:
+        answer: what the transport returned.
+        kind: what the step does.
+        style: reads the receipt.
+        attempt: how often and how long this step has been tried.
+        policy: the bounds.
+        now: wall-clock time with zone, for a Retry-After that is a date.
+        chance: a random number in [0, 1): the jitter.
+    """
+    if isinstance(answer, Failure):
+        if answer.kind is FailureKind.LOST:
+            return Settled(Move.LOSE, ErrorClass.NO_ANSWER, answer.message)
+        return _not_sent(answer, attempt, policy, chance)
+    if 200 <= answer.status < 300:
+        return _accepted(answer, kind, style)
+    return _not_executed(answer, attempt, policy, now, chance) or _refused(answer, kind)
+
+
+def judge_read(answer: Answer, attempt: Attempt, policy: Policy, *, now: datetime, chance: float) -> Verdict:
+    """Judge the answer to a read that stands for the whole run, such as a container's probe.
+
+    A read may always be repeated, and a refusal of it refuses the run.
+    """
+    if isinstance(answer, Failure):
+        return _not_sent(answer, attempt, policy, chance)
+    if 200 <= answer.status < 300:
+        return Settled(Move.APPLY, ErrorClass.NONE, "")
+    if verdict := _not_executed(answer, attempt, policy, now, chance):
+        return verdict
+    if answer.status >= 500 or answer.status == 408:
+        return _later(ErrorClass.SERVER, message_of(answer), Scope.RUN, None, attempt, policy, chance)
+    error = REFUSALS.get(answer.status, ErrorClass.VALIDATION)
+    return Halt(error, message_of(answer), "", refused=True)
+
+
+def _not_sent(failure: Failure, attempt: Attempt, policy: Policy, chance: float) -> Verdict:
+    """Wait for a host that cannot be reached; stop for an identity service that says no."""
+    if failure.kind is FailureKind.NO_CREDENTIALS:
+        return Halt(ErrorClass.CREDENTIALS, failure.message, "check MIGRATOR_CLIENT_ID and its secret", refused=True)
+    return _later(ErrorClass.UNREACHABLE, failure.message, Scope.RUN, None, attempt, policy, chance)
+
+
+def _accepted(answer: Response, kind: Kind, style: Style) -> Verdict:
+    """A 2xx with a receipt is done; one without is in doubt, for it may have been cut, or carry an error."""
+    if kind is Kind.DELETE:
+        return Settled(Move.APPLY, ErrorClass.NONE, "")
+    receipt = style.receipt(answer)
+    if receipt is not None:
+        return Settled(Move.APPLY, ErrorClass.NONE, "", receipt)
+    return Settled(Move.LOSE, ErrorClass.UNREADABLE, f"HTTP {answer.status} without a readable receipt")
+
+
+def _not_executed(answer: Response, attempt: Attempt, policy: Policy, now: datetime, chance: float) -> Verdict | None:
+    """Judge what was turned away before the service saw it, or `None` if it was not."""
+    code = gateway_code(answer)
+    status = answer.status
+    if status == 401 or code in BAD_TOKEN:
+        return _bad_token(answer, attempt)
+    if status == 429:
+        wait = retry_after_s(answer.headers, now)
+        return _later(ErrorClass.RATE_LIMITED, message_of(answer), Scope.RUN, wait, attempt, policy, chance)
+    if code in GATEWAY_503:
+        wait = retry_after_s(answer.headers, now)
+        return _later(ErrorClass.UNAVAILABLE, message_of(answer), Scope.RUN, wait, attempt, policy, chance)
+    if status in LOCKED:
+        return _later(ErrorClass.CONFLICT, message_of(answer), Scope.STEP, None, attempt, policy, chance)
+    if status == 403:
+        hint = "check the product profile of the API credentials and the sandbox name"
+        return Halt(ErrorClass.PERMISSION, message_of(answer), hint, refused=True)
+    if 300 <= status < 400:
+        place = answer.headers.get("location", "nowhere")
+        hint = "check MIGRATOR_BASE_URL and any proxy: the service does not redirect"
+        return Halt(ErrorClass.REDIRECT, f"HTTP {status} sends us to {place}", hint, refused=True)
+    return None
+
+
+def _bad_token(answer: Response, attempt: Attempt) -> Verdict:
+    """The first refusal of a token that can be renewed is repaired; a second in a row stops the run."""
+    if attempt.renewable:
+        return Again(ErrorClass.CREDENTIALS, message_of(answer), 0.0, Scope.STEP)
+    hint = "check the client id and secret, or get a new access token"
+    return Halt(ErrorClass.CREDENTIALS, message_of(answer), hint, refused=True)
+
+
+def _refused(answer: Response, kind: Kind) -> Verdict:
+    """Judge what reached the service: a 4xx is its no, anything else may have been executed."""
+    status = answer.status
+    if status in (404, 410) and kind is Kind.DELETE:
+        return Settled(Move.APPLY, ErrorClass.NONE, "it was gone already")
+    if 400 <= status < 500 and status != 408:
+        error = REFUSALS.get(status, ErrorClass.VALIDATION)
+        return Settled(Move.REJECT, error, message_of(answer))
+    return Settled(Move.LOSE, ErrorClass.SERVER, message_of(answer))
+
+
+def _later(
+    error: ErrorClass,
+    message: str,
+    scope: Scope,
+    wait_s: float | None,
+    attempt: Attempt,
+    policy: Policy,
+    chance: float,
+) -> Verdict:
+    """Send again after what the service asked for, or a random delay; give up when a bound is reached."""
+    delay = backoff_s(attempt.number, policy, chance) if wait_s is None else wait_s
+    if attempt.number < policy.max_attempts and attempt.elapsed_s + delay <= policy.budget_s:
+        return Again(error, message, delay, scope)
+    if scope is Scope.STEP:
+        return Settled(Move.REJECT, error, message)
+    return Halt(error, message, _patience(attempt, delay, policy), refused=False)
+
+
+def _patience(attempt: Attempt, delay_s: float, policy: Policy) -> str:
+    """Say which bound was reached."""
+    if attempt.number >= policy.max_attempts:
+        return f"tried {attempt.number} times; --max-attempts allows no more"
+    return f"the next attempt would be in {delay_s:.0f} s, later than --retry-budget of {policy.budget_s:.0f} s allows"
+
+
+def backoff_s(number: int, policy: Policy, chance: float) -> float:
+    """Return seconds to wait after attempt `number`: exponential with full jitter.
+
+    ``chance × min(cap, base × 2^(number − 1))``
+    """
+    # The exponent is clamped so that a large number of attempts cannot overflow a float.
+    ceiling = policy.backoff_base_s * 2.0 ** min(number - 1, 60)
+    return chance * min(policy.backoff_cap_s, ceiling)
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Read `Retry-After` as seconds from now, or `None` if it is absent, empty or nonsense.
+
+    Seconds and HTTP dates are both legal (RFC 9110, 10.2.3). A date is measured against the answer's own `Date` where
+    there is one, so that a wrong clock on either side does not matter. A fraction of a second is not legal but clear.
+    """
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    # Only digits and a point: float() alone would take "nan", "inf", "-5" and "1e9" as well.
+    if text.replace(".", "", 1).isdecimal():
+        return float(text)
+    until = _http_date(text)
+    if until is None:
+        return None
+    return max(0.0, (until - (_http_date(headers.get("date", "")) or now)).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class _ErrorBody(Struct):
+    """The members that any of the known error bodies may have (errors-and-limits section 2)."""
+
+    error_code: str | int = ""
+    message: str = ""
+    title: str = ""
+    detail: str = ""
+    error_message: str = msgspec.field(name="errorMessage", default="")
+
+
+_decode_error = msgspec.json.Decoder(_ErrorBody).decode
+
+
+def _error_body(answer: Response) -> _ErrorBody | None:
+    try:
+        return _decode_error(answer.body)
+    except msgspec.DecodeError:
+        return None
+
+
+def gateway_code(answer: Response) -> str:
+    """Return the six-digit code of the gateway in front of the service, or ""."""
+    body = _error_body(answer)
+    return str(body.error_code) if body else ""
+
+
+def message_of(answer: Response) -> str:
+    """Say in one line what the service said, whatever the shape of its body."""
+    body = _error_body(answer)
+    words: tuple[str, ...] = ()
+    if body is not None:
+        code = str(body.error_code)
+        words = tuple(filter(None, (code, body.title, body.message, body.detail, body.error_message)))
+    if not words:
+        text = answer.body[:KEPT_BYTES].decode("utf-8", "replace")
+        words = (" ".join(text.split()) or "no body",)
+    return f"HTTP {answer.status}: " + ": ".join(words)

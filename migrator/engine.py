@@ -1,0 +1,378 @@
+"""The run: a fixed number of workers, each taking one step at a time from plan to outcome.
+
+::
+
+    feed ──step──▶ worker: permit ─▶ intent on disk ─▶ send ─▶ judge ─▶ outcome to the ledger
+                      ▲                                         │
+                      └──────────── wait, on `Again` ───────────┘
+
+The order is the protocol. The permit comes first, so that an intent does not lie open while its worker waits in a
+queue. The intent is on the disk before the first byte leaves. What is decided is decided by `core.verdict`; this
+module only does it.
+
+Nothing here is ever cancelled in the middle of a request: whatever ends a run, a signal, a refusal, a full disk, stops
+handing out steps and lets what is in flight be answered and recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from migrator.core.errors import ServiceRefused, Stopped
+from migrator.core.model import Answer, Request, Response, Step
+from migrator.core.states import Move, State, after
+from migrator.core.styles.base import Style
+from migrator.core.verdict import Again, Attempt, ErrorClass, Halt, Policy, Scope, Settled, Verdict, judge, judge_read
+from migrator.ports import Clock, Intent, Ledger, Outcome, Throttle, Transport
+
+WINDOW = 4096
+"""Steps in memory at the most, shared by all containers: what bounds the memory of a run."""
+
+
+class Tally(Struct):
+    """What a run has done so far; kept current by the engine and read by whoever shows progress.
+
+    Attributes:
+        requests: requests sent, repeats included.
+        retries: those that were repeats.
+        applied: steps.
+        rejected: steps.
+        in_doubt: steps.
+        in_flight: requests without an answer yet.
+        last_error: what the last request that did not succeed said.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    applied: int = 0
+    rejected: int = 0
+    in_doubt: int = 0
+    in_flight: int = 0
+    last_error: str = ""
+
+
+class Lane:
+    """One container's steps on their way out: a buffer that refills from the ledger, and how many are in flight."""
+
+    def __init__(self, container: str) -> None:
+        """Begin before the container's first step."""
+        self.container = container
+        self.buffer: deque[Step] = deque()
+        self.in_flight = 0
+        self.exhausted = False
+        self.queued = True
+        self._after = 0
+
+    async def fill(self, ledger: Ledger, page: int) -> None:
+        """Read the next page of steps if the buffer is empty."""
+        if self.buffer or self.exhausted:
+            return
+        steps = await ledger.pending(self.container, self._after, page)
+        self.buffer.extend(steps)
+        self.exhausted = len(steps) < page
+        if steps:
+            self._after = steps[-1].seq
+
+
+class Feed:
+    """Hands out the steps, one container after the other, so that a small one need not wait for a large one."""
+
+    def __init__(self, ledger: Ledger, containers: Sequence[str], per_container: int) -> None:
+        """Hand out the pending steps of `containers`.
+
+        Args:
+            ledger: where the steps are.
+            containers: in the order in which they get their turns.
+            per_container: steps of one container in flight at a time; 0 for no limit.
+        """
+        self._ledger = ledger
+        self._per_container = per_container
+        self._page = max(1, WINDOW // max(1, len(containers)))
+        self._ready = deque(Lane(container) for container in containers)
+        self._lanes = {lane.container: lane for lane in self._ready}
+        self._changed = asyncio.Event()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Hand out nothing more."""
+        self._stopped = True
+        self._changed.set()
+
+    async def take(self) -> Step | None:
+        """Return the next step, or `None` when there is none left or the run stops."""
+        while not self._stopped:
+            if self._ready:
+                if (step := await self._take_from(self._ready.popleft())) is not None:
+                    return step
+            elif self._lanes:
+                self._changed.clear()
+                await self._changed.wait()
+            else:
+                return None
+        return None
+
+    async def _take_from(self, lane: Lane) -> Step | None:
+        # While a lane refills it is not in the queue, so it is refilled by one worker only.
+        lane.queued = False
+        await lane.fill(self._ledger, self._page)
+        if not lane.buffer:
+            self._retire(lane)
+            return None
+        step = lane.buffer.popleft()
+        lane.in_flight += 1
+        self._queue(lane)
+        return step
+
+    def done(self, step: Step) -> None:
+        """Note that a step is out of the way, so that its container may have the next one in flight."""
+        lane = self._lanes.get(step.container)
+        if lane is not None:
+            lane.in_flight -= 1
+            self._queue(lane)
+
+    def _queue(self, lane: Lane) -> None:
+        """Give `lane` a turn, unless it has one, is full, or has nothing."""
+        if lane.exhausted and not lane.buffer:
+            self._retire(lane)
+        elif not lane.queued and not (self._per_container and lane.in_flight >= self._per_container):
+            lane.queued = True
+            self._ready.append(lane)
+            self._changed.set()
+
+    def _retire(self, lane: Lane) -> None:
+        if self._lanes.pop(lane.container, None) is not None:
+            self._changed.set()
+
+
+class Engine:
+    """Runs the pending steps of one ledger."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        transport: Transport,
+        throttle: Throttle,
+        clock: Clock,
+        style: Style,
+        sandbox: str,
+        policy: Policy,
+        concurrency: int,
+        per_container: int = 0,
+    ) -> None:
+        """Wire a run.
+
+        Args:
+            ledger: the durable truth.
+            transport: sends.
+            throttle: gives leave to send.
+            clock: time and chance.
+            style: spells requests and reads receipts.
+            sandbox: the profile's sandbox.
+            policy: bounds on attempts and delays.
+            concurrency: requests in flight.
+            per_container: requests in flight for each container; 0 for no limit.
+        """
+        self.tally = Tally()
+        self._ledger = ledger
+        self._transport = transport
+        self._throttle = throttle
+        self._clock = clock
+        self._style = style
+        self._sandbox = sandbox
+        self._policy = policy
+        self._concurrency = concurrency
+        self._per_container = per_container
+        self._feed: Feed | None = None
+        self._stopping = asyncio.Event()
+        self._ended_by: BaseException | None = None
+
+    def stop(self) -> None:
+        """Stop cleanly: hand out nothing more, let what is in flight be answered and recorded."""
+        self._stopping.set()
+        self._throttle.close()
+        if self._feed is not None:
+            self._feed.stop()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run is on its way to a clean stop."""
+        return self._stopping.is_set()
+
+    async def run(self) -> None:
+        """Send everything that is pending.
+
+        Returns when every step is settled, or after `stop` when nothing is in flight any more.
+
+        Raises:
+            ServiceRefused: the service refuses the run as a whole.
+            Stopped: patience ran out, or the ledger failed; what is pending stays pending.
+        """
+        containers = await self._ledger.containers()
+        waiting = iter(containers)
+        await self._crew(lambda: self._probe_all(waiting))
+        self._feed = feed = Feed(self._ledger, containers, self._per_container)
+        await self._crew(lambda: self._work(feed))
+        await self._ledger.flush()
+
+    async def _crew(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Let every worker do `work`. The first that fails stops the others cleanly, and its error ends the run."""
+
+        async def guarded() -> None:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 (raised again below, when nothing is in flight any more)
+                self._ended_by = self._ended_by or error
+                self.stop()
+
+        async with asyncio.TaskGroup() as crew:
+            for _ in range(self._concurrency):
+                crew.create_task(guarded())
+        if self._ended_by is not None:
+            raise self._ended_by
+
+    async def _probe_all(self, containers: Iterator[str]) -> None:
+        """Look at every container before the first write, so that a wrong one is found while nothing is changed."""
+        for container in containers:
+            if self.stopping:
+                return
+            await self._probe(container)
+
+    async def _probe(self, container: str) -> None:
+        patience = Patience(self._clock)
+        while await self._throttle.permit(container):
+            request = self._style.probe(container, sandbox=self._sandbox, request_id=str(uuid.uuid4()))
+            patience.begin()
+            answer = await self._send(container, request)
+            verdict = judge_read(
+                answer,
+                patience.attempt(renewable=self._transport.renewable),
+                self._policy,
+                now=self._now(),
+                chance=self._clock.chance(),
+            )
+            if isinstance(verdict, Settled):
+                return
+            if isinstance(verdict, Halt):
+                raise _end(verdict, f"container {container} cannot be used: ")
+            await self._wait(verdict, patience)
+
+    async def _work(self, feed: Feed) -> None:
+        while (step := await feed.take()) is not None:
+            try:
+                await self._settle(step)
+            finally:
+                feed.done(step)
+
+    async def _settle(self, step: Step) -> None:
+        """Try `step` until it is settled, the run stops, or the run cannot go on."""
+        patience = Patience(self._clock)
+        while await self._throttle.permit(step.container):
+            answer = await self._attempt(step, patience)
+            verdict = judge(
+                answer,
+                step.kind,
+                self._style,
+                patience.attempt(renewable=self._transport.renewable),
+                self._policy,
+                now=self._now(),
+                chance=self._clock.chance(),
+            )
+            await self._ledger.record(self._outcome(step, answer, verdict))
+            if isinstance(verdict, Settled):
+                return
+            if isinstance(verdict, Halt):
+                raise _end(verdict)
+            await self._wait(verdict, patience)
+
+    async def _attempt(self, step: Step, patience: Patience) -> Answer:
+        """Write the intent, then send. This order is the whole point."""
+        request = self._style.render(step, sandbox=self._sandbox, request_id=str(uuid.uuid4()))
+        intent = Intent(step.seq, step.attempts + patience.attempts + 1, request.request_id, self._clock.now())
+        await self._ledger.intend(intent)
+        self.tally.retries += patience.attempts > 0
+        patience.begin()
+        return await self._send(step.container, request)
+
+    async def _send(self, container: str, request: Request) -> Answer:
+        self._throttle.sent(container)
+        self.tally.requests += 1
+        self.tally.in_flight += 1
+        try:
+            return await self._transport.send(request)
+        finally:
+            self.tally.in_flight -= 1
+
+    def _outcome(self, step: Step, answer: Answer, verdict: Verdict) -> Outcome:
+        """Put the verdict into the words of the ledger, and count it."""
+        state = after(State.INTENT, verdict.move if isinstance(verdict, Settled) else Move.NOT_EXECUTED)
+        receipt = verdict.receipt if isinstance(verdict, Settled) else None
+        self._count(state, verdict.message)
+        return Outcome(
+            seq=step.seq,
+            state=state,
+            at=self._clock.now(),
+            http_status=answer.status if isinstance(answer, Response) else None,
+            error_class=verdict.error,
+            message=verdict.message,
+            etag=receipt.etag if receipt else None,
+            object=receipt.object if receipt else "",
+            reference=receipt.reference if receipt else "",
+        )
+
+    def _count(self, state: State, message: str) -> None:
+        tally = self.tally
+        tally.applied += state is State.APPLIED
+        tally.rejected += state is State.REJECTED
+        tally.in_doubt += state is State.DOUBT
+        tally.last_error = message or tally.last_error
+
+    async def _wait(self, verdict: Again, patience: Patience) -> None:
+        """Wait as the verdict says: everybody at the gate, or this worker alone."""
+        patience.renewed = verdict.error is ErrorClass.CREDENTIALS
+        self.tally.last_error = verdict.message
+        if verdict.scope is Scope.RUN:
+            self._throttle.pause(verdict.delay_s, verdict.message)
+        elif verdict.delay_s > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), verdict.delay_s)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.now(), UTC)
+
+
+class Patience:
+    """How often and how long one thing has been tried in this process."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin before the first attempt."""
+        self._clock = clock
+        self._began_at: float | None = None
+        self.attempts = 0
+        self.renewed = False
+        """Whether the attempt before this one ended with a token that was refused and replaced."""
+
+    def begin(self) -> None:
+        """Note that an attempt begins."""
+        self.attempts += 1
+        if self._began_at is None:
+            self._began_at = self._clock.monotonic()
+
+    def attempt(self, *, renewable: bool) -> Attempt:
+        """Return the value that the verdict is given."""
+        began_at = self._clock.monotonic() if self._began_at is None else self._began_at
+        elapsed_s = self._clock.monotonic() - began_at
+        return Attempt(self.attempts, elapsed_s, renewable=renewable and not self.renewed)
+
+
+def _end(halt: Halt, prefix: str = "") -> ServiceRefused | Stopped:
+    """Turn the verdict that nothing can go on into the exception that ends the run."""
+    kind = ServiceRefused if halt.refused else Stopped
+    return kind(prefix + halt.message, halt.hint)

@@ -1,0 +1,249 @@
+"""Making a plan of any size in constant memory: the ledger sorts, the core decides.
+
+Rows arrive in the order of the file and are kept as they come. Which of them are for the same object is a question to
+an index, not to a dictionary in memory. Objects with one row, nearly all of them, become steps in one SQL statement;
+the others go through `core.plan.merge`, one object at a time.
+
+The file is written without a journal and without syncing, since a plan that did not get finished is thrown away; it is
+synced and put under its final name when it is whole. A ledger that exists is therefore complete.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import msgspec
+from msgspec import Struct
+
+from migrator.core import plan
+from migrator.core.model import Change, EntityType, Kind, Problem, Row, Step
+from migrator.ledger.database import ledger_errors, tune
+from migrator.ledger.schema import DRAFT, FORMAT, PLAN, PROGRESS, moves_trigger
+
+BATCH = 1000
+"""Rows kept in memory before they are written."""
+
+MERGE = (
+    "CREATE INDEX draft.change_by_object ON change (container, type, identity)",
+    "CREATE TABLE draft.shared (container INTEGER, type TEXT, identity TEXT)",
+    """INSERT INTO draft.shared
+           SELECT container, type, identity FROM draft.change GROUP BY 1, 2, 3 HAVING count(*) > 1""",
+    "CREATE TABLE draft.merged (line INTEGER PRIMARY KEY)",
+    """INSERT INTO draft.merged
+           SELECT line FROM draft.shared CROSS JOIN draft.change USING (container, type, identity)""",
+    """INSERT INTO step
+           SELECT line, key, container, type, object, kind, body FROM draft.change
+           WHERE line NOT IN (SELECT line FROM draft.merged) ORDER BY line""",
+)
+"""Find the objects that several rows are for, and make steps of all the others."""
+
+
+class RunRecord(Struct, frozen=True):
+    """What was asked: the `run` table's one row, member by column.
+
+    Attributes:
+        id: the run's id.
+        created_at: seconds since the epoch.
+        style: endpoint style.
+        input: name of the input as it was given.
+        input_sha256: of the decompressed bytes.
+        shape: how the input was written, as JSON.
+        fingerprint: of the plan.
+        settings: what shapes requests, as JSON, without secrets.
+        rows: records of the input.
+        steps: requests they became.
+    """
+
+    id: str
+    created_at: float
+    style: str
+    input: str
+    input_sha256: str
+    shape: str
+    fingerprint: str
+    settings: str
+    rows: int
+    steps: int
+
+
+class PlanFile:
+    """A ledger file while its plan is being made.
+
+    Use as a context manager: unless `finish` is called, nothing stays.
+    """
+
+    def __init__(self, path: Path, style: str) -> None:
+        """Begin a plan that will become the ledger `path`.
+
+        Args:
+            path: where the ledger will be; its folder must exist.
+            style: name of the endpoint style.
+        """
+        self._path = path
+        self._style = style
+        self._draft = path.with_suffix(".planning")
+        self._work = path.with_suffix(".draft")
+        self._containers: dict[str, int] = {}
+        self._rows: list[tuple[object, ...]] = []
+        self._changes: list[tuple[object, ...]] = []
+        self._remove()
+        with ledger_errors(path):
+            self._db = self._create()
+
+    def _create(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._draft, isolation_level=None)
+        db.execute("ATTACH DATABASE ? AS draft", (str(self._work),))
+        for schema in ("main", "draft"):
+            db.execute(f"PRAGMA {schema}.journal_mode = OFF")
+            db.execute(f"PRAGMA {schema}.synchronous = OFF")
+        tune(db)
+        db.executescript(PLAN + DRAFT)
+        db.execute("BEGIN")
+        return db
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._db.close()
+        self._remove()
+
+    def _remove(self) -> None:
+        self._draft.unlink(missing_ok=True)
+        self._work.unlink(missing_ok=True)
+
+    def add(self, row: Row, change: Change) -> str:
+        """Take in one row and what it wants, and return the key of that change."""
+        body = plan.body_of(change)
+        identity = plan.identity(change)
+        key = plan.step_key(self._style, change.container, change.type, identity, change.kind, body)
+        container = self._containers.setdefault(change.container, len(self._containers) + 1)
+        self._rows.append((row.line, row.line, row.raw))
+        self._changes.append(
+            (row.line, key, container, change.type, identity, change.object, change.kind, change.key, body)
+        )
+        if len(self._rows) >= BATCH:
+            self._write()
+        return key
+
+    def complain(self, problems: Iterable[Problem]) -> None:
+        """Keep what is wrong with the input."""
+        found = [(problem.line, problem.column, problem.message, problem.hint) for problem in problems]
+        with ledger_errors(self._path):
+            self._db.executemany("INSERT INTO draft.problem VALUES (?, ?, ?, ?)", found)
+
+    def _write(self) -> None:
+        with ledger_errors(self._path):
+            self._db.executemany("INSERT INTO input_row VALUES (?, ?, ?)", self._rows)
+            self._db.executemany("INSERT INTO draft.change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self._changes)
+        self._rows.clear()
+        self._changes.clear()
+
+    def merge(self) -> None:
+        """Make the steps: one per object. Rows that contradict each other become problems."""
+        self._write()
+        with ledger_errors(self._path):
+            containers = [(id_, name) for name, id_ in self._containers.items()]
+            self._db.executemany("INSERT INTO container VALUES (?, ?)", containers)
+            for statement in MERGE:
+                self._db.execute(statement)
+            for changes in self._shared_objects():
+                self._merge_object(changes)
+
+    def _shared_objects(self) -> Iterator[Sequence[Change]]:
+        """Yield the changes of each object that several rows are for, object by object, in order of lines."""
+        names = {id_: name for name, id_ in self._containers.items()}
+        objects = self._db.execute("SELECT container, type, identity FROM draft.shared")
+        for container, type_, identity in objects:
+            found = self._db.execute(
+                "SELECT line, object, kind, create_key, body FROM draft.change"
+                " WHERE container = ? AND type = ? AND identity = ? ORDER BY line",
+                (container, type_, identity),
+            )
+            yield [_change(names[container], EntityType(type_), *columns) for columns in found]
+
+    def _merge_object(self, changes: Sequence[Change]) -> None:
+        merged = plan.merge(self._style, changes)
+        if not isinstance(merged, Step):
+            self.complain(merged)
+            return
+        self._db.execute(
+            "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                merged.seq,
+                merged.key,
+                self._containers[merged.container],
+                merged.type,
+                merged.object,
+                merged.kind,
+                merged.body,
+            ),
+        )
+        lines = [(merged.seq, change.line) for change in changes[1:]]
+        self._db.executemany("UPDATE input_row SET step = ? WHERE line = ?", lines)
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield everything that is wrong, in the order of lines."""
+        with ledger_errors(self._path):
+            for columns in self._db.execute("SELECT line, col, message, hint FROM draft.problem ORDER BY line, rowid"):
+                yield Problem(*columns)
+
+    def count_problems(self) -> int:
+        """Return how many problems there are."""
+        return self._count("draft.problem")
+
+    def count_steps(self) -> int:
+        """Return how many requests the plan has; valid after `merge`."""
+        return self._count("step")
+
+    def count_containers(self) -> int:
+        """Return how many containers the plan touches."""
+        return len(self._containers)
+
+    def _count(self, table: str) -> int:
+        with ledger_errors(self._path):
+            (count,) = self._db.execute(f"SELECT count(*) FROM {table}").fetchone()
+        return int(count)
+
+    def finish(self, run: RunRecord) -> None:
+        """Make the plan durable and give it its final name. After this it is a ledger."""
+        with ledger_errors(self._path):
+            marks = ", ".join("?" * len(run.__struct_fields__))
+            self._db.execute(f"INSERT INTO run VALUES ({marks})", msgspec.structs.astuple(run))
+            self._db.execute("COMMIT")
+            self._db.execute("DETACH DATABASE draft")
+            self._db.executescript(PROGRESS + moves_trigger())
+            self._db.execute(f"PRAGMA user_version = {FORMAT}")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.close()
+            _sync(self._draft)
+            self._draft.rename(self._path)
+            _sync(self._path.parent)
+
+
+def _change(container: str, type_: EntityType, line: int, object_: str, kind: str, key: str, body: bytes) -> Change:
+    """Read a change back from its columns."""
+    patch = kind == Kind.PATCH
+    return Change(
+        line=line,
+        container=container,
+        type=type_,
+        object=object_,
+        kind=Kind(kind),
+        operations=plan.operations_of(body) if patch else (),
+        document=None if patch or not body else msgspec.json.decode(body),
+        key=key,
+    )
+
+
+def _sync(path: Path) -> None:
+    """Push a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

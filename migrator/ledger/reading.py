@@ -1,0 +1,108 @@
+"""Looking at a ledger without touching it, also while its run is running."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct
+
+from migrator.core.states import State
+from migrator.ledger.database import connect, ledger_errors
+from migrator.ledger.planfile import RunRecord
+
+COUNT_STEPS = """
+SELECT coalesce(p.state, 'PENDING'), count(*) FROM step s LEFT JOIN progress p ON p.step = s.seq GROUP BY 1
+"""
+
+COUNT_ROWS = """
+SELECT coalesce(p.state, 'PENDING'), count(*) FROM input_row r LEFT JOIN progress p ON p.step = r.step GROUP BY 1
+"""
+
+SPAN = "SELECT coalesce(sum(attempt), 0), min(sent_at), max(ended_at) FROM progress"
+
+LAST_ERROR = """
+SELECT message FROM progress WHERE state <> 'APPLIED' AND message <> '' ORDER BY ended_at DESC LIMIT 1
+"""
+
+
+class Summary(Struct, frozen=True):
+    """Where a run stands.
+
+    Attributes:
+        run: what was asked.
+        rows: input rows by state.
+        steps: requests by state.
+        attempts: requests sent, repeats included.
+        started_at: when the first intent was written, seconds since the epoch, or `None`.
+        ended_at: when the last answer came, or `None`.
+        last_error: the latest message of a step that was not applied, or "".
+    """
+
+    run: RunRecord
+    rows: Mapping[State, int]
+    steps: Mapping[State, int]
+    attempts: int
+    started_at: float | None
+    ended_at: float | None
+    last_error: str
+
+    def count(self, *states: State) -> int:
+        """Return how many input rows are in `states`."""
+        return sum(self.rows.get(state, 0) for state in states)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to send."""
+        return self.count(State.PENDING, State.INTENT) == 0
+
+
+class OutcomeRow(Struct, frozen=True):
+    """One input row with what became of it; columns of the view `outcomes`."""
+
+    line: int
+    state: State
+    http_status: int | None
+    error_class: str
+    message: str
+    etag: int | None
+    object: str
+    raw: str
+
+
+def read_run(path: Path) -> RunRecord:
+    """Return what was asked of the run whose ledger is `path`."""
+    with ledger_errors(path), closing(connect(path, read_only=True)) as db:
+        return _run(db)
+
+
+def summarize(path: Path) -> Summary:
+    """Count the ledger `path`."""
+    with ledger_errors(path), closing(connect(path, read_only=True)) as db:
+        # One transaction, so that a running run does not move between two counts.
+        db.execute("BEGIN")
+        steps, rows = _counts(db, COUNT_STEPS), _counts(db, COUNT_ROWS)
+        attempts, first, last = db.execute(SPAN).fetchone()
+        error = db.execute(LAST_ERROR).fetchone()
+        return Summary(_run(db), rows, steps, attempts, first, last, error[0] if error else "")
+
+
+def outcome_rows(path: Path) -> Iterator[OutcomeRow]:
+    """Yield every input row with its outcome, in the order of the input."""
+    with ledger_errors(path), closing(connect(path, read_only=True)) as db:
+        rows = db.execute(
+            "SELECT line, state, http_status, error_class, message, etag, object, raw FROM outcomes ORDER BY line"
+        )
+        for line, state, *rest in rows:
+            yield OutcomeRow(line, State(state), *rest)
+
+
+def _run(db: sqlite3.Connection) -> RunRecord:
+    columns = ", ".join(RunRecord.__struct_fields__)
+    return RunRecord(*db.execute(f"SELECT {columns} FROM run").fetchone())
+
+
+def _counts(db: sqlite3.Connection, query: str) -> dict[State, int]:
+    return {State(state): count for state, count in db.execute(query)}

@@ -1,0 +1,109 @@
+"""The tables of a ledger file, format 1.
+
+A ledger is one SQLite file, meant to be read by people and by other tools while and after it is written:
+
+* `run`: one row; what was asked, of which input, with which settings (never a secret).
+* `container`: the containers, in the order of their first rows.
+* `input_row`: every record of the input as it was read, and the step it became part of.
+* `step`: the plan. One request each, in order; written once, before the first request, and never changed.
+* `progress`: how far each step is. No row means PENDING. The only table that changes much while a run is running.
+* `attempt`: attempts that ended without settling their step, as history.
+* `outcomes`: a view that joins them: one line per input row with its state. Start here.
+
+The protocol's guarantees rest on two settings. `journal_mode=WAL` with `synchronous=FULL` makes a commit survive a
+power cut, which an intent must (with NORMAL nearly every commit of the last moments is lost:
+`reference/resumption.md` section 8). And the trigger `progress_moves` refuses every move that `core.states` does not
+list.
+"""
+
+from __future__ import annotations
+
+from migrator.core.states import LEGAL
+
+FORMAT = 1
+"""Version of the tables, kept in `PRAGMA user_version`. A ledger of another version is refused, not guessed at."""
+
+PLAN = """
+CREATE TABLE run (
+    id           TEXT PRIMARY KEY,
+    created_at   REAL NOT NULL,  -- seconds since the epoch
+    style        TEXT NOT NULL,
+    input        TEXT NOT NULL,  -- name of the input as it was given
+    input_sha256 TEXT NOT NULL,  -- of the decompressed bytes
+    shape        TEXT NOT NULL,  -- JSON: format, header, delimiter, line end
+    fingerprint  TEXT NOT NULL,  -- of the plan: target and all changes
+    settings     TEXT NOT NULL,  -- JSON: what shapes requests; no secret
+    rows         INTEGER NOT NULL,
+    steps        INTEGER NOT NULL
+) STRICT;
+CREATE TABLE container (
+    id   INTEGER PRIMARY KEY,    -- in the order of first rows
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE input_row (
+    line INTEGER PRIMARY KEY,    -- physical line on which the record begins
+    step INTEGER NOT NULL,       -- step.seq
+    raw  TEXT NOT NULL           -- JSON array of cells (CSV), or the line (JSONL)
+) STRICT;
+CREATE TABLE step (
+    seq       INTEGER PRIMARY KEY,  -- line of its first row
+    key       TEXT NOT NULL,        -- content-made identity
+    container INTEGER NOT NULL REFERENCES container,
+    type      TEXT NOT NULL,
+    object    TEXT NOT NULL,        -- id in the URL; '' for a create
+    kind      TEXT NOT NULL,        -- patch, create, delete
+    body      BLOB NOT NULL         -- JSON as sent
+) STRICT;
+"""
+"""Written while planning."""
+
+DRAFT = """
+CREATE TABLE draft.problem (line INTEGER, col TEXT, message TEXT, hint TEXT) STRICT;
+CREATE TABLE draft.change (
+    line INTEGER PRIMARY KEY, key TEXT, container INTEGER, type TEXT, identity TEXT,
+    object TEXT, kind TEXT, create_key TEXT, body BLOB
+) STRICT;
+"""
+"""What is only there while a plan is made, in a file of its own that is thrown away."""
+
+PROGRESS = """
+CREATE INDEX step_by_container ON step (container);
+CREATE TABLE progress (
+    step        INTEGER PRIMARY KEY REFERENCES step,
+    state       TEXT NOT NULL,
+    attempt     INTEGER NOT NULL,      -- number of the last one, from 1
+    request_id  TEXT NOT NULL,         -- x-request-id of the last one
+    sent_at     REAL NOT NULL,         -- when its intent was written; seconds since the epoch
+    ended_at    REAL,
+    http_status INTEGER,
+    error_class TEXT NOT NULL DEFAULT '',
+    message     TEXT NOT NULL DEFAULT '',
+    etag        INTEGER,
+    object      TEXT NOT NULL DEFAULT '',  -- id told by the receipt
+    reference   TEXT NOT NULL DEFAULT ''   -- id by which others refer to it, told by the receipt
+) STRICT;
+CREATE TABLE attempt (
+    step INTEGER NOT NULL, number INTEGER NOT NULL, request_id TEXT NOT NULL,
+    sent_at REAL NOT NULL, ended_at REAL NOT NULL,
+    http_status INTEGER, error_class TEXT NOT NULL, message TEXT NOT NULL,
+    PRIMARY KEY (step, number)
+) STRICT, WITHOUT ROWID;
+CREATE VIEW outcomes AS
+    SELECT r.line, coalesce(p.state, 'PENDING') AS state, c.name AS container, s.type,
+           coalesce(nullif(p.object, ''), s.object) AS object, s.kind, s.key, p.attempt, p.request_id,
+           p.sent_at, p.ended_at, p.http_status, coalesce(p.error_class, '') AS error_class,
+           coalesce(p.message, '') AS message, p.etag, r.raw
+    FROM input_row r JOIN step s ON s.seq = r.step JOIN container c ON c.id = s.container
+    LEFT JOIN progress p ON p.step = s.seq;
+"""
+"""Written while running."""
+
+
+def moves_trigger() -> str:
+    """Return the trigger that refuses every change of state that the table of `core.states` does not list."""
+    legal = ", ".join(sorted(f"'{before}>{after}'" for before, after in LEGAL))
+    return f"""
+CREATE TRIGGER progress_moves BEFORE UPDATE OF state ON progress
+WHEN OLD.state || '>' || NEW.state NOT IN ({legal})
+BEGIN SELECT RAISE(ABORT, 'illegal move of a step'); END;
+"""

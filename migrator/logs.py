@@ -1,0 +1,56 @@
+"""Events on stderr: structlog, pretty for a person, JSON lines for a machine.
+
+Names are dotted, `<what>.<happened>`: `run.started`, `run.paused`, `run.progress`, `run.finished`, `step.applied`,
+`step.rejected`, `step.in_doubt`, `step.again`. A step's event carries `seq`, `container`, `object` and `request_id`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, TextIO, cast
+
+import msgspec
+import structlog
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("migrator")
+
+
+class _Stderr:
+    """Whatever `sys.stderr` is at the moment of writing: a live progress bar replaces it while it is on."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def configure(*, json: bool, verbosity: int, colors: bool) -> None:
+    """Send events of the wanted weight to stderr.
+
+    Args:
+        json: JSON lines instead of text.
+        verbosity: 0 for warnings, 1 for every event of a run and every step that failed, 2 for every step.
+        colors: whether stderr shows them.
+    """
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer(serializer=_encode)
+        if json
+        else structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=18)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso" if json else "%H:%M:%S", utc=json),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _encode(event: Any, **_: Any) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()

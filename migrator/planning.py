@@ -1,0 +1,164 @@
+"""From an input file to a plan on disk: read, parse, merge; every error found on the way, none of them twice.
+
+The plan is made before the first request, whole, and in constant memory. What is kept is the ledger itself: an input
+that passes is one rename away from being a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from migrator.core.errors import UsageError
+from migrator.core.model import Change, Kind, Problem, Row
+from migrator.core.plan import Fingerprint
+from migrator.core.rows import RowParser
+from migrator.core.styles import Style
+from migrator.ledger.planfile import PlanFile, RunRecord
+from migrator.sources import InputShape, open_source
+
+
+class Input(Struct, frozen=True):
+    """An input file and how to read it.
+
+    Attributes:
+        path: the file.
+        name: what to call it in messages and in the ledger.
+        format: `csv` or `jsonl`; found out if `None`.
+        delimiter: of a CSV file; found out if `None`.
+        encoding: of the text.
+    """
+
+    path: Path
+    name: str
+    format: str | None = None
+    delimiter: str | None = None
+    encoding: str = "utf-8-sig"
+
+
+class Target(Struct, frozen=True):
+    """Where a plan is to be carried out: what shapes every request, and what a resume must not change.
+
+    Attributes:
+        style: the endpoint style.
+        base_url: the service.
+        org_id: the organisation.
+        sandbox: the profile's sandbox.
+    """
+
+    style: Style
+    base_url: str
+    org_id: str
+    sandbox: str
+
+
+class Draft:
+    """A plan that is made but not yet accepted."""
+
+    def __init__(self, target: Target, plan: PlanFile) -> None:
+        """Collect into `plan`."""
+        self.shape: InputShape | None = None
+        self.sha256 = ""
+        self.rows = 0
+        self.text_rows = 0
+        """Rows that change texts: parsed and checked, and not part of the plan yet."""
+        self._target = target
+        self._plan = plan
+        self._fingerprint = Fingerprint(target.style.name, target.base_url, target.org_id, target.sandbox)
+
+    def read(self, source: Input) -> None:
+        """Read all of `source`, then merge.
+
+        Raises:
+            InputError: the file as a whole cannot be used.
+        """
+        with open_source(
+            source.path, format=source.format, delimiter=source.delimiter, encoding=source.encoding
+        ) as opened:
+            self.shape = opened.shape
+            parser = RowParser(opened.shape.header, self._target.style, self._target.sandbox)
+            self._plan.complain(parser.header_problems)
+            if not parser.header_problems:
+                for row in opened:
+                    self._take(row, parser)
+                self.sha256 = opened.sha256
+        self._plan.merge()
+
+    def _take(self, row: Row | Problem, parser: RowParser) -> None:
+        if isinstance(row, Problem):
+            self._plan.complain([row])
+            return
+        self.rows += 1
+        change = parser.parse(row)
+        if not isinstance(change, Change):
+            self._plan.complain(change)
+        elif change.kind is Kind.TEXT:
+            self.text_rows += 1
+        else:
+            self._fingerprint.add(self._plan.add(row, change))
+
+    @property
+    def steps(self) -> int:
+        """How many requests the plan has."""
+        return self._plan.count_steps()
+
+    @property
+    def containers(self) -> int:
+        """How many containers the plan touches."""
+        return self._plan.count_containers()
+
+    @property
+    def fingerprint(self) -> str:
+        """The name of the plan by what it does."""
+        return self._fingerprint.hexdigest()
+
+    def count_problems(self) -> int:
+        """Return how many problems the input has."""
+        return self._plan.count_problems()
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong with the input, in the order of lines."""
+        return self._plan.problems()
+
+    def accept(self, run_id: str, source: Input, settings: dict[str, object], now: float) -> None:
+        """Make the plan a run's ledger.
+
+        Args:
+            run_id: the run.
+            source: where it came from.
+            settings: what shapes requests, without secrets.
+            now: seconds since the epoch.
+
+        Raises:
+            UsageError: the input has changes that cannot be carried out yet.
+        """
+        if self.text_rows:
+            message = f"{source.name} changes texts in {self.text_rows} rows, which needs a look-up: not built yet"
+            raise UsageError(message, "until then, patch /representations/…/content by pointer")
+        self._plan.finish(
+            RunRecord(
+                id=run_id,
+                created_at=now,
+                style=self._target.style.name,
+                input=source.name,
+                input_sha256=self.sha256,
+                shape=msgspec.json.encode(self.shape).decode(),
+                fingerprint=self.fingerprint,
+                settings=msgspec.json.encode(settings).decode(),
+                rows=self.rows,
+                steps=self.steps,
+            )
+        )
+
+
+@contextmanager
+def draft_plan(source: Input, target: Target, ledger: Path) -> Iterator[Draft]:
+    """Make a plan of `source` that can become the ledger file `ledger`; unless it is accepted, nothing stays."""
+    with PlanFile(ledger, target.style.name) as plan:
+        draft = Draft(target, plan)
+        draft.read(source)
+        yield draft

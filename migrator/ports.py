@@ -1,0 +1,124 @@
+"""The narrow interfaces between the engine and the world, and the values that cross them.
+
+What belongs here: what the engine needs of a ledger, a transport, a clock, and nothing of how it is done. A port has
+a real implementation and fakes that pass the same suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from migrator.core.model import Answer, Request, Step
+from migrator.core.states import State
+
+
+class Intent(Struct, frozen=True):
+    """The durable "about to send".
+
+    Attributes:
+        seq: the step.
+        attempt: number of this attempt, from 1.
+        request_id: the `x-request-id` it will carry.
+        at: wall-clock seconds since the epoch.
+    """
+
+    seq: int
+    attempt: int
+    request_id: str
+    at: float
+
+
+class Outcome(Struct, frozen=True):
+    """How an attempt ended.
+
+    Attributes:
+        seq: the step.
+        state: where that leaves the step.
+        at: wall-clock seconds since the epoch.
+        http_status: status of the answer, or `None` if there was none.
+        error_class: a word of `core.verdict.ErrorClass`, "" for success.
+        message: what was said, in one line.
+        etag: version of the object after the write, if told.
+        object: id of the object as told by the receipt, "" if none was told.
+        reference: id by which others refer to it, "" if none was told.
+    """
+
+    seq: int
+    state: State
+    at: float
+    http_status: int | None = None
+    error_class: str = ""
+    message: str = ""
+    etag: int | None = None
+    object: str = ""
+    reference: str = ""
+
+
+class Ledger(Protocol):
+    """What the engine needs of the durable truth of one run."""
+
+    async def containers(self) -> Sequence[str]:
+        """Return the containers that have steps still to send, in the order of their first row."""
+
+    async def pending(self, container: str, after: int, limit: int) -> Sequence[Step]:
+        """Return up to `limit` steps still to send in `container` with `seq > after`, in order."""
+
+    async def intend(self, intent: Intent) -> None:
+        """Return when `intent` is on the disk. Until then nothing may be sent.
+
+        Raises:
+            LedgerFailed: it is not, and will not be.
+        """
+
+    async def record(self, outcome: Outcome) -> None:
+        """Take `outcome` for writing. Returns at once, or waits while too many are unwritten.
+
+        Raises:
+            LedgerFailed: an earlier write failed.
+        """
+
+    async def flush(self) -> None:
+        """Return when everything recorded so far is on the disk."""
+
+
+class Transport(Protocol):
+    """One request in, one answer out. Nothing below it repeats a write."""
+
+    async def send(self, request: Request) -> Answer:
+        """Send `request` once and read the answer to its end."""
+
+    @property
+    def renewable(self) -> bool:
+        """Whether a token that the service refuses is replaced before the next request."""
+
+
+class Clock(Protocol):
+    """Time and chance, so that tests can hold both still."""
+
+    def now(self) -> float:
+        """Return wall-clock seconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+
+    def chance(self) -> float:
+        """Return a random number in [0, 1)."""
+
+
+class Throttle(Protocol):
+    """Leave to send, and the pause that all share."""
+
+    async def permit(self, container: str) -> bool:
+        """Wait for leave to send one request to `container`; `False` means that the run stops."""
+
+    def sent(self, container: str) -> None:
+        """Note that a request to `container`, for which there is a permit, leaves now."""
+
+    def pause(self, seconds: float, reason: str) -> None:
+        """Stop everybody for `seconds`."""
+
+    def close(self) -> None:
+        """Let nobody wait any longer: the run stops."""

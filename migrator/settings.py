@@ -1,0 +1,238 @@
+"""Every setting, where it may come from, and what it may be.
+
+Order, the first one wins: flag, environment `MIGRATOR_…`, job file, profile `config/NAME.toml`, default. Secrets come
+from the environment, a file, or a command that prints them; never from a flag, a profile or a job file.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from migrator.core.errors import UsageError
+from migrator.core.verdict import Policy
+
+PROFILES = Path("config")
+"""Where profiles are looked for, relative to the working directory."""
+
+SECRETS = ("client_secret", "access_token")
+"""Settings that no file, flag, ledger or message may hold."""
+
+DEFAULT_SCOPES = "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"
+
+UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:/\s*(s|m|h))?")
+
+
+def duration_s(text: object) -> object:
+    """Read `90`, `90s`, `15m`, `1h` or `250ms` as seconds; other values are left to the type check."""
+    found = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
+    return float(found[1]) * UNITS_S[found[2] or ""] if found else text
+
+
+def rate_per_s(text: object) -> object:
+    """Read `5`, `5/s`, `300/m` as requests a second; other values are left to the type check."""
+    found = _RATE.fullmatch(text.strip()) if isinstance(text, str) else None
+    return float(found[1]) / UNITS_S[found[2] or ""] if found else text
+
+
+def _is_url(text: str) -> str:
+    if not re.match(r"https?://[^/\s]+", text):
+        raise ValueError("must begin with https:// (or http:// for an emulator) and name a host")
+    return text.rstrip("/")
+
+
+Seconds = Annotated[float, BeforeValidator(duration_s), Field(ge=0)]
+Rate = Annotated[float, BeforeValidator(rate_per_s), Field(ge=0)]
+Url = Annotated[str, AfterValidator(_is_url)]
+Word = Annotated[str, Field(pattern=r"^\S*$")]
+
+
+class Settings(BaseSettings):
+    """The settings of one invocation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MIGRATOR_", extra="forbid", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    style: Literal["dps", "xcore"] = Field(default="dps", description="endpoint style")
+    base_url: Url = Field(default="https://platform.adobe.io", description="scheme, host and port of the service")
+    ims_url: Url = Field(
+        default="https://ims-na1.adobelogin.com", description="scheme, host and port of the identity service"
+    )
+    org_id: Word = Field(default="", description="organisation, …@AdobeOrg")
+    sandbox: Word = Field(default="", description="sandbox name; sent with every request")
+    client_id: Word = Field(default="", description="client id of the API project; also the api key")
+    client_secret: SecretStr = Field(default=SecretStr(""), description="only from the environment")
+    client_secret_file: Path | None = Field(default=None, description="file that holds the client secret")
+    client_secret_command: str = Field(default="", description="command that prints the client secret")
+    access_token: SecretStr = Field(default=SecretStr(""), description="only from the environment")
+    access_token_file: Path | None = Field(default=None, description="file that holds a ready access token")
+    access_token_command: str = Field(default="", description="command that prints a ready access token")
+    scopes: Word = Field(
+        default=DEFAULT_SCOPES, description="scopes asked of the identity service, separated by commas"
+    )
+    ledger: Path = Field(default=Path("runs"), description="folder of runs")
+    rate: Rate = Field(default=5.0, description="requests a second, or 300/m; 0 for no limit")
+    container_rate: Rate = Field(default=0.0, description="the same for each container; 0 for no limit")
+    concurrency: int = Field(default=4, ge=1, le=1024, description="requests in flight")
+    container_concurrency: int = Field(
+        default=0, ge=0, description="requests in flight for each container; 0 for no limit"
+    )
+    timeout: Seconds = Field(
+        default=75.0, gt=0, description="whole request; longer than the 60 s after which the gateway gives up"
+    )
+    connect_timeout: Seconds = Field(default=10.0, gt=0, description="until the connection stands")
+    max_attempts: int = Field(default=5, ge=1, description="requests for one object, the first included")
+    retry_budget: Seconds = Field(default=900.0, description="from the first attempt for an object to its last")
+    backoff_base: Seconds = Field(default=1.0, description="upper bound of the first random delay; doubles each time")
+    backoff_cap: Seconds = Field(default=60.0, description="no random delay is longer")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values from the constructor alone; `load` has merged every layer into it, in an order one can see."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _one_source_per_secret(self) -> Self:
+        for name in SECRETS:
+            given = [part for part in (name, f"{name}_file", f"{name}_command") if getattr(self, part)]
+            if len(given) > 1:
+                raise ValueError(f"{' and '.join(given)} exclude each other")
+        return self
+
+    @property
+    def policy(self) -> Policy:
+        """The bounds on attempts and delays."""
+        return Policy(self.max_attempts, self.retry_budget, self.backoff_base, self.backoff_cap)
+
+    def secret(self, name: str) -> str:
+        """Return a secret from wherever it is kept, "" if nowhere.
+
+        Raises:
+            UsageError: the file cannot be read or the command fails.
+        """
+        value = getattr(self, name).get_secret_value()
+        if value:
+            return str(value)
+        if file := getattr(self, f"{name}_file"):
+            return _read_secret(name, file)
+        if command := getattr(self, f"{name}_command"):
+            return _run_secret(name, command)
+        return ""
+
+    def public(self) -> dict[str, Any]:
+        """Return everything that is not a secret, for the ledger and for people."""
+        hidden = {*SECRETS, *(f"{name}_command" for name in SECRETS)}
+        return self.model_dump(mode="json", exclude=hidden)
+
+
+def _read_secret(name: str, file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name}_file {file} cannot be read: {type(error).__name__}") from error
+
+
+def _run_secret(name: str, command: str) -> str:
+    """Run `command` without a shell and return what it prints. Its output is never quoted in a message."""
+    try:
+        ended = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 (the user's own command)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise UsageError(f"{name}_command failed: {type(error).__name__}", "run it by hand to see why") from error
+    return ended.stdout.strip()
+
+
+def load(flags: Mapping[str, Any], *, profile: str | None = None, job: Mapping[str, Any] | None = None) -> Settings:
+    """Merge the layers and check the result.
+
+    Args:
+        flags: settings given on the command line, or by the caller of the library.
+        profile: name of a file in `config/`, or the path of one.
+        job: the `[settings]` table of a job file.
+
+    Raises:
+        UsageError: a layer cannot be read, or values are wrong; all of them are named.
+    """
+    environment = EnvSettingsSource(Settings)()
+    files = _read_profile(profile) if profile else {}
+    _refuse_secrets(files, f"profile {profile}")
+    _refuse_secrets(job or {}, "the job file")
+    try:
+        return Settings(**{**files, **(job or {}), **environment, **flags})
+    except ValidationError as error:
+        hint = "every setting with its default and meaning is in config/default.toml"
+        raise UsageError("the settings are wrong: " + "; ".join(_sentences(error)), hint) from error
+
+
+def _read_profile(name: str) -> dict[str, Any]:
+    path = Path(name) if name.endswith(".toml") else PROFILES / f"{name}.toml"
+    return read_toml(path, "profile")
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        UsageError: it is missing or broken.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"there is no {what} {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"the {what} {path} cannot be read: {error}") from error
+
+
+def _refuse_secrets(values: Mapping[str, Any], where: str) -> None:
+    for name in SECRETS:
+        if name in values:
+            variable = f"MIGRATOR_{name.upper()}"
+            raise UsageError(f"{where} holds {name}, a secret", f"put it into {variable}, or name a {name}_file")
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    """Say each error of pydantic in one clause that names the setting."""
+    return [_sentence(".".join(map(str, found["loc"])), found["type"], found["msg"]) for found in error.errors()]
+
+
+def _sentence(name: str, kind: str, message: str) -> str:
+    if kind != "extra_forbidden":
+        text = message.removeprefix("Value error, ")
+        return f"{name} (MIGRATOR_{name.upper()}): {text}" if name else text
+    near = get_close_matches(name, Settings.model_fields, n=1)
+    return f"there is no setting {name}" + (f", did you mean {near[0]}?" if near else "")
+
+
+def require_target(settings: Settings) -> None:
+    """Check that a run knows where to go and as whom, before anything is read or sent.
+
+    Raises:
+        UsageError: with all that is missing.
+    """
+    missing = [f"MIGRATOR_{name.upper()}" for name in ("org_id", "sandbox", "client_id") if not getattr(settings, name)]
+    secret = any(getattr(settings, f"{name}{suffix}") for name in SECRETS for suffix in ("", "_file", "_command"))
+    if not secret:
+        missing.append("MIGRATOR_CLIENT_SECRET (or MIGRATOR_ACCESS_TOKEN)")
+    if missing:
+        hint = "set them in the environment or a --profile; `migrator emulator` prints a set to try with"
+        raise UsageError("not configured: " + ", ".join(missing) + " missing", hint)
