@@ -1,0 +1,29 @@
+"""Answers that carry JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def json_answer(
+    status: int, body: Any, content_type: str = "application/json", headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """An answer with a JSON body."""
+    encoded = msgspec.json.encode(body)
+    return web.Response(status=status, body=encoded, content_type=content_type, headers=headers)
+
+
+def extended(document: bytes, members: dict[str, Any]) -> msgspec.Raw:
+    """An encoded JSON object with members added, without decoding it.
+
+    Args:
+        document: an object that is not empty.
+        members: what to put behind its own members; at least one, and none that it has.
+    """
+    return msgspec.Raw(document[:-1] + b"," + msgspec.json.encode(members)[1:])

@@ -1,0 +1,74 @@
+"""The token endpoint, and the tokens it has given out (errors-and-limits 5.1)."""
+
+from __future__ import annotations
+
+import secrets
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from migrator.emulator.answers import json_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from migrator.emulator.observation import Counters
+    from migrator.emulator.settings import EmulatorSettings
+
+_SECOND_US = 1_000_000
+
+
+class Ims:
+    """Issues tokens for client credentials and knows which are still good.
+
+    Args:
+        settings: which credentials are accepted and how long a token lives.
+        counters: where issued tokens are counted.
+        now_us: the clock, microseconds since 1970.
+    """
+
+    def __init__(self, settings: EmulatorSettings, counters: Counters, now_us: Callable[[], int]) -> None:
+        self._settings = settings
+        self._counters = counters
+        self._now_us = now_us
+        self._valid_until_us: dict[str, int] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        """The token endpoint."""
+        return [web.post("/ims/token/v3", self.issue)]
+
+    def is_valid(self, token: str) -> bool:
+        """Whether a token was issued here, or configured, and has not expired."""
+        if token == self._settings.access_token:
+            return True
+        return self._now_us() < self._valid_until_us.get(token, 0)
+
+    async def issue(self, request: web.Request) -> web.Response:
+        """Answer a client-credentials request, form-encoded."""
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        refusal = self._refusal(form)
+        if refusal is not None:
+            return json_answer(*refusal)
+        token = secrets.token_urlsafe(32)
+        self._valid_until_us[token] = self._now_us() + round(self._settings.token_lifetime_s * _SECOND_US)
+        self._counters.tokens_issued += 1
+        lifetime_s = int(self._settings.token_lifetime_s)
+        return json_answer(HTTPStatus.OK, {"access_token": token, "token_type": "bearer", "expires_in": lifetime_s})
+
+    def _refusal(self, form: Mapping[str, str]) -> tuple[HTTPStatus, dict[str, object]] | None:
+        if form.get("grant_type") != "client_credentials":
+            return _oauth_error(HTTPStatus.BAD_REQUEST, "unsupported_grant_type", "only client_credentials")
+        for name, expected in self._credentials():
+            if not form.get(name):
+                return _oauth_error(HTTPStatus.BAD_REQUEST, "invalid_request", f"{name} is missing")
+            if expected not in (None, form[name]):
+                return _oauth_error(HTTPStatus.UNAUTHORIZED, "invalid_client", f"{name} is wrong")
+        return None
+
+    def _credentials(self) -> tuple[tuple[str, str | None], ...]:
+        return ("client_id", self._settings.client_id), ("client_secret", self._settings.client_secret)
+
+
+def _oauth_error(status: HTTPStatus, error: str, description: str) -> tuple[HTTPStatus, dict[str, object]]:
+    return status, {"error": error, "error_description": description}

@@ -1,0 +1,43 @@
+"""Points in time: whole microseconds since 1970 inside, text at the doors.
+
+xcore writes microseconds and ``Z``, dps receipts milliseconds and ``Z``, dps reads milliseconds and ``+00:00``
+(contract 3.3, 4.3, 4.5, C-29).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def micros_z(instant_us: int) -> str:
+    """An instant as ``2020-10-21T20:50:32.018624Z``."""
+    return _text(instant_us, "microseconds").removesuffix("+00:00") + "Z"
+
+
+def millis_z(instant_us: int) -> str:
+    """An instant as ``2023-05-31T15:09:11.771Z``; what is below a millisecond is cut off."""
+    return millis_offset(instant_us).removesuffix("+00:00") + "Z"
+
+
+def millis_offset(instant_us: int) -> str:
+    """An instant as ``2023-05-31T15:09:11.771+00:00``; what is below a millisecond is cut off."""
+    return _text(instant_us, "milliseconds")
+
+
+def parse(text: str) -> int:
+    """Read any of the three forms.
+
+    Raises:
+        ValueError: the text is not a date and time with an offset.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset")
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _text(instant_us: int, precision: str) -> str:
+    return (_EPOCH + timedelta(microseconds=instant_us)).isoformat(timespec=precision)

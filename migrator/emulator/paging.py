@@ -1,0 +1,175 @@
+"""Walking a list page by page: sort terms, sort keys, and where a page begins.
+
+Any member can be sorted by, and members hold values of any type or are absent. A value therefore becomes a *rank*, a
+pair that compares with every other rank: absent before numbers before text before the rest. Descending ranks are the
+mirror image, so that one ascending list serves both directions, and ties are broken by the record's key.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from migrator.emulator.errors import ProblemError, not_emulated
+from migrator.emulator.store import Order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from migrator.emulator.store import Record, Shelf, SortKey
+
+    ReadMember = Callable[[Record, str], Any]
+    """The value of a record at a dotted path of its style; None when absent."""
+
+DEFAULT_LIMIT = 50
+"""Objects on a page when the client asks for no number (C-10)."""
+LARGEST_LIMIT = 100
+"""Objects on a page at most, whatever the client asks for (C-10)."""
+
+Rank = tuple[int, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of ``orderby``: a dotted path, and which way."""
+
+    path: str
+    descending: bool
+
+    def __str__(self) -> str:
+        return f"-{self.path}" if self.descending else self.path
+
+    def rank(self, value: Any) -> Rank:
+        """A value as something that sorts."""
+        kind, sortable = _rank(value)
+        if not self.descending:
+            return kind, sortable
+        return -kind, _Mirrored(sortable) if isinstance(sortable, str) else -sortable
+
+
+@dataclass(frozen=True, slots=True)
+class _Mirrored:
+    text: str
+
+    def __lt__(self, other: _Mirrored) -> bool:
+        return other.text < self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a walk.
+
+    Attributes:
+        records: what is on it.
+        total: number of all that match.
+        before: the first record of the page before; None on the first page.
+        after: the first record of the page after; None on the last page.
+    """
+
+    records: list[Record]
+    total: int
+    before: Record | None
+    after: Record | None
+
+
+def parse_terms(text: str) -> list[Term]:
+    """Read ``-modified,name``."""
+    parts = (part.strip() for part in text.split(","))
+    return [Term(part.removeprefix("-"), part.startswith("-")) for part in parts if part]
+
+
+def order_by(terms: Sequence[Term], read: ReadMember) -> Order:
+    """The order that terms describe, ties broken by key."""
+
+    def key(record: Record) -> SortKey:
+        return *(term.rank(read(record, term.path)) for term in terms), record.key
+
+    return Order(f"orderby={','.join(map(str, terms))}", key)
+
+
+def parse_limit(query: Mapping[str, str]) -> int:
+    """The page size to use.
+
+    Raises:
+        ProblemError: 400, not a positive number.
+    """
+    text = query.get("limit", str(DEFAULT_LIMIT))
+    if not text.isdecimal() or not int(text):
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "bad-limit", "limit is a positive number")
+    return min(int(text), LARGEST_LIMIT)
+
+
+def parse_conditions(texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Read conditions such as ``name==Spring loan`` into paths and values.
+
+    Raises:
+        ProblemError: 501 for the other operators.
+    """
+    conditions = [text.partition("==") for text in texts]
+    for path, equals, _ in conditions:
+        if not equals or not path or path[-1] in "!<>~":
+            raise not_emulated("a property condition other than ==")
+    return [(path, value) for path, _, value in conditions]
+
+
+def holds(record: Record, condition: tuple[str, str], read: ReadMember) -> bool:
+    """Whether a record meets a condition; numbers and other values are compared in their JSON form."""
+    path, wanted = condition
+    value = read(record, path)
+    return value == wanted if isinstance(value, str) else msgspec.json.encode(value) == wanted.encode()
+
+
+def cut(
+    shelf: Shelf,
+    keys: Sequence[SortKey],
+    limit: int,
+    *,
+    after: SortKey | None = None,
+    since: SortKey | None = None,
+) -> Page:
+    """Cut one page out of sorted keys.
+
+    Args:
+        shelf: where the keys come from.
+        keys: all that match, sorted.
+        limit: size of the page.
+        after: begin strictly after this key, as xcore does.
+        since: begin with the first key that is not below this one, as dps does (C-20).
+    """
+    first = bisect_right(keys, after) if after is not None else bisect_left(keys, since or ())
+    beyond = first + limit
+    return Page(
+        records=shelf.at(keys[first:beyond]),
+        total=len(keys),
+        before=_only(shelf.at(keys[max(0, first - limit) : first][:1])),
+        after=_only(shelf.at(keys[beyond : beyond + 1])),
+    )
+
+
+def dotted(document: Any, path: str) -> Any:
+    """The value at a dotted path in a JSON value; None when there is none."""
+    for member in path.split("."):
+        if not isinstance(document, dict):
+            return None
+        document = document.get(member)
+    return document
+
+
+def _rank(value: Any) -> Rank:
+    match value:
+        case None:
+            return 1, 0
+        case bool() | int() | float():
+            return 2, value
+        case str():
+            return 3, value
+        case _:
+            return 4, msgspec.json.encode(value).decode()
+
+
+def _only(records: list[Record]) -> Record | None:
+    return records[0] if records else None

@@ -1,0 +1,57 @@
+"""What can be set on an emulator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatorSettings:
+    """How one emulator behaves. The defaults describe a patient, well-behaved service.
+
+    Attributes:
+        host: address to listen on.
+        port: port to listen on; 0 takes any free one.
+        seed_offers: number of personalized offers present at the start, in each style.
+        containers: number of xcore containers that exist (`seeded_container`); the seeds are dealt out to them in turn.
+        sandboxes: names that ``x-sandbox-name`` may have. The dps seeds lie in the first.
+        client_id: the only client id that the token endpoint accepts; None accepts any.
+        client_secret: the only client secret that the token endpoint accepts; None accepts any.
+        access_token: a token that is valid from the start and never expires; None for none.
+        token_lifetime_s: seconds for which an issued token is valid.
+        rate: requests per second that one api key may send; 0 means no limit.
+        container_rate: requests per second that may go to one container (dps: sandbox); 0 means no limit.
+        burst: requests that may arrive at once under either limit before it bites, at least 1.
+        retry_after: what a 429 carries: whole ``seconds``, or no header at all.
+        latency_s: seconds that each admitted request is held back, after its effect and before its answer.
+        strict: answer 415 to the doubled ``Content-Type: Content-Type: …`` of the old pages (C-05); otherwise
+            read past the doubling and count a warning.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    seed_offers: int = 0
+    containers: int = 1
+    sandboxes: tuple[str, ...] = ("dev", "prod")
+    client_id: str | None = None
+    client_secret: str | None = None
+    access_token: str | None = None
+    token_lifetime_s: float = 86_399
+    rate: float = 0
+    container_rate: float = 0
+    burst: int = 20
+    retry_after: Literal["seconds", "none"] = "seconds"
+    latency_s: float = 0.0
+    strict: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot be meant.
+
+        Raises:
+            ValueError: a count or a limit is too small.
+        """
+        if self.containers < 1 or self.burst < 1 or not self.sandboxes:
+            raise ValueError("an emulator needs a container, a sandbox and a burst of at least 1")
+        if min(self.seed_offers, self.rate, self.container_rate, self.latency_s) < 0:
+            raise ValueError("seed_offers, rate, container_rate and latency_s cannot be negative")
