@@ -167,9 +167,7 @@ class _Written:
         if (same := self._at.get(path)) and not _same(same.operation, operation):
             candidates.append(same)
         candidates.extend(
-            removal
-            for above in _above(path)
-            if (removal := self._at.get(above)) and removal.operation.op == "remove"
+            removal for above in _above(path) if (removal := self._at.get(above)) and removal.operation.op == "remove"
         )
         return next((write for write in candidates if write and write.line != line), None)
 
@@ -200,9 +198,8 @@ def settles(operation: Operation) -> bool:
 
 def _same(one: Operation, other: Operation) -> bool:
     """`add` and `replace` of the same value to the same member leave the same document."""
-    if one == other:
-        return True
-    return "remove" not in (one.op, other.op) and _encode(one.value) == _encode(other.value)
+    # Compared as JSON: to Python 1, 1.0 and True are equal, to the service they are not.
+    return (one.op == "remove") == (other.op == "remove") and _encode(one.value) == _encode(other.value)
 
 
 def _clash(line: int, path: str, earlier: _Write) -> Problem:

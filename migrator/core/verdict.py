@@ -169,7 +169,10 @@ def judge(
             return Settled(Move.LOSE, ErrorClass.NO_ANSWER, answer.message)
         return _not_sent(answer, attempt, policy, chance)
     if 200 <= answer.status < 300:
-        return _accepted(answer, kind, style)
+        inner = _inner_status(answer)
+        if inner is None:
+            return _accepted(answer, kind, style)
+        answer = msgspec.structs.replace(answer, status=inner)
     return _not_executed(answer, attempt, policy, now, chance) or _refused(answer, kind)
 
 
@@ -195,6 +198,12 @@ def _not_sent(failure: Failure, attempt: Attempt, policy: Policy, chance: float)
     if failure.kind is FailureKind.NO_CREDENTIALS:
         return Halt(ErrorClass.CREDENTIALS, failure.message, "check MIGRATOR_CLIENT_ID and its secret", refused=True)
     return _later(ErrorClass.UNREACHABLE, failure.message, Scope.RUN, None, attempt, policy, chance)
+
+
+def _inner_status(answer: Response) -> int | None:
+    """Find the error that a body reports under a 2xx: the status that the answer should have had."""
+    body = _error_body(answer)
+    return body.status if body is not None and 400 <= body.status < 600 else None
 
 
 def _accepted(answer: Response, kind: Kind, style: Style) -> Verdict:
@@ -315,6 +324,7 @@ class _ErrorBody(Struct):
     """The members that any of the known error bodies may have (errors-and-limits section 2)."""
 
     error_code: str | int = ""
+    status: int = 0
     message: str = ""
     title: str = ""
     detail: str = ""

@@ -1,0 +1,47 @@
+# Every target sets up what it needs, in a virtual environment of the project's own.
+
+PYTHON ?= $(firstword $(foreach candidate,python3.11 python3 python3.12 python3.13 python3.14,\
+	$(shell $(candidate) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(candidate))))
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+CONSTRAINTS := .ci/constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench constraints clean
+
+help: ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo: $(INSTALLED) ## the main job against a local emulator: apply, kill, resume, proof
+	@$(BIN)/migrator demo
+
+test: $(INSTALLED) ## all tests
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED) ## style, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## speed and memory, as ratios in one run
+	$(BIN)/python -m tests.bench
+
+constraints: $(INSTALLED) ## pin the newest versions that pyproject.toml allows
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-annotate --no-header \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
+		--output-file $(CONSTRAINTS) pyproject.toml
+
+clean: ## remove what was set up and made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+
+$(INSTALLED): pyproject.toml $(CONSTRAINTS)
+	@test -n "$(PYTHON)" || { echo "migrator needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,181 @@
+"""Merging the rows of one object, and what a step is called."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from migrator.core.model import Change, EntityType, Kind, Operation, Problem, Step
+from migrator.core.plan import Fingerprint, body_of, identity, merge, operations_of, patch_body, step_key
+
+OFFER = EntityType.PERSONALIZED_OFFER
+
+
+def patch(line: int, *operations: Operation, object_: str = "o1") -> Change:
+    return Change(line, "dev", OFFER, object_, Kind.PATCH, operations)
+
+
+def put(path: str, value: object = 1) -> Operation:
+    return Operation("replace", path, value)
+
+
+def create(line: int, document: dict[str, object], key: str = "") -> Change:
+    return Change(line, "dev", OFFER, "", Kind.CREATE, document=document, key=key)
+
+
+def delete(line: int) -> Change:
+    return Change(line, "dev", OFFER, "o1", Kind.DELETE)
+
+
+def test_the_rows_of_an_object_become_one_patch_in_the_order_of_the_file() -> None:
+    step = merge(
+        "dps", [patch(2, put("/name", "A")), patch(5, put("/status", "draft")), patch(9, put("/rank/priority"))]
+    )
+
+    assert isinstance(step, Step)
+    assert step.seq == 2
+    assert [operation["path"] for operation in json.loads(step.body)] == ["/name", "/status", "/rank/priority"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        (Operation("add", "/a", None), {"op": "add", "path": "/a", "value": None}),
+        (Operation("replace", "/a", "é\n"), {"op": "replace", "path": "/a", "value": "é\n"}),
+        (Operation("test", "/a", {"b": [1, 1.5, True]}), {"op": "test", "path": "/a", "value": {"b": [1, 1.5, True]}}),
+        (Operation("remove", "/a"), {"op": "remove", "path": "/a"}),
+        (Operation("copy", "/b", source="/a"), {"op": "copy", "from": "/a", "path": "/b"}),
+    ],
+)
+def test_an_operation_has_the_members_of_its_kind_and_is_read_back(operation: Operation, members: object) -> None:
+    body = patch_body([operation])
+
+    assert json.loads(body) == [members]
+    assert operations_of(body) == (operation,)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        (put("/name", "A"), put("/name", "B")),
+        (put("/name", "A"), Operation("remove", "/name")),
+        (Operation("remove", "/name"), put("/name", "A")),
+        (put("/rank/priority", 3), put("/rank", {"priority": 4})),
+        (put("/rank/priority", 3), Operation("remove", "/rank")),
+        (Operation("remove", "/rank"), put("/rank/priority", 3)),
+        (put("/name", 1), put("/name", True)),
+        (put("/name", "1"), put("/name", 1)),
+    ],
+)
+def test_rows_that_lose_each_others_change_contradict(earlier: Operation, later: Operation) -> None:
+    problems = merge("dps", [patch(2, earlier), patch(7, later)])
+
+    assert isinstance(problems, list)
+    assert [(problem.line, problem.column) for problem in problems] == [(7, "path")]
+    assert "contradicts line 2" in problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        (put("/name", "A"), put("/name", "A")),
+        (put("/name", "A"), Operation("add", "/name", "A")),
+        (Operation("remove", "/name"), Operation("remove", "/name")),
+        (Operation("add", "/tags/-", "t1"), Operation("add", "/tags/-", "t2")),
+        (Operation("remove", "/tags/0"), Operation("remove", "/tags/0")),
+        (put("/rank", {"priority": 4}), put("/rank/priority", 3)),
+        (put("/name", "A"), Operation("test", "/name", "A")),
+        (put("/name", "A"), put("/names", "B")),
+        (put("/a~1b", 1), put("/a", 2)),
+    ],
+)
+def test_rows_that_can_both_hold_merge(earlier: Operation, later: Operation) -> None:
+    step = merge("dps", [patch(2, earlier), patch(7, later)])
+
+    assert isinstance(step, Step)
+    assert operations_of(step.body) == (earlier, later)
+
+
+def test_one_row_may_write_a_place_twice() -> None:
+    assert isinstance(merge("dps", [patch(2, put("/name", "A"), put("/name", "B"))]), Step)
+
+
+def test_each_row_that_contradicts_is_named() -> None:
+    problems = merge("dps", [patch(2, put("/a", 1)), patch(3, put("/a", 2)), patch(4, put("/a", 3))])
+
+    assert isinstance(problems, list)
+    assert [problem.line for problem in problems] == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ([patch(2, put("/a")), delete(3)], "deletes the object that line 2 patches"),
+        ([delete(2), patch(3, put("/a"))], "patches the object that line 2 deletes"),
+        ([delete(2), delete(3)], "deletes the object that line 2 deletes"),
+        ([create(2, {"name": "x"}, "k"), create(3, {"name": "y"}, "k")], "creates the same object as line 2"),
+        ([create(2, {"name": "x"}), create(3, {"name": "x"})], "creates the same object as line 2"),
+    ],
+)
+def test_whole_objects_are_changed_once(changes: list[Change], problem: str) -> None:
+    problems = merge("dps", changes)
+
+    assert isinstance(problems, list)
+    assert [found.message for found in problems] == [problem]
+    assert all(isinstance(found, Problem) and found.hint for found in problems)
+
+
+def test_a_create_is_known_by_its_key_or_its_content() -> None:
+    assert identity(create(2, {"name": "x"}, "spring")) == "key:spring"
+    assert identity(create(2, {"name": "x"})) == identity(create(9, {"name": "x"}))
+    assert identity(create(2, {"name": "x"})) != identity(create(2, {"name": "y"}))
+
+
+KEY = ("dps", "dev", OFFER, "id:o1", Kind.PATCH, b"[]")
+
+
+def test_the_key_of_a_step_says_what_it_does_to_what() -> None:
+    assert step_key(*KEY) == step_key(*KEY)
+    others = [
+        ("xcore", "dev", OFFER, "id:o1", Kind.PATCH, b"[]"),
+        ("dps", "prod", OFFER, "id:o1", Kind.PATCH, b"[]"),
+        ("dps", "dev", EntityType.FALLBACK_OFFER, "id:o1", Kind.PATCH, b"[]"),
+        ("dps", "dev", OFFER, "id:o2", Kind.PATCH, b"[]"),
+        ("dps", "dev", OFFER, "id:o1", Kind.DELETE, b"[]"),
+        ("dps", "dev", OFFER, "id:o1", Kind.PATCH, b"[1]"),
+    ]
+    assert len({step_key(*KEY), *(step_key(*other) for other in others)}) == 7
+
+
+def test_the_key_does_not_depend_on_the_line() -> None:
+    one, other = merge("dps", [patch(2, put("/a"))]), merge("dps", [patch(800, put("/a"))])
+
+    assert isinstance(one, Step)
+    assert isinstance(other, Step)
+    assert one.key == other.key
+
+
+def test_a_fingerprint_names_the_target_and_every_change_in_order() -> None:
+    def fingerprint(target: tuple[str, ...], *keys: str) -> str:
+        found = Fingerprint(*target)
+        for key in keys:
+            found.add(key)
+        return found.hexdigest()
+
+    same = fingerprint(("dps", "dev"), "a" * 32, "b" * 32)
+    assert same == fingerprint(("dps", "dev"), "a" * 32, "b" * 32)
+    assert same != fingerprint(("dps", "dev"), "b" * 32, "a" * 32)
+    assert same != fingerprint(("dps", "prod"), "a" * 32, "b" * 32)
+    assert fingerprint(("a", "bc")) != fingerprint(("ab", "c"))
+
+
+def test_a_delete_has_no_body() -> None:
+    assert body_of(delete(2)) == b""
+
+
+def test_a_thousand_rows_for_one_object_merge_in_linear_time() -> None:
+    step = merge("dps", [patch(line, put(f"/characteristics/k{line}", line)) for line in range(2, 3002)])
+
+    assert isinstance(step, Step)
+    assert len(operations_of(step.body)) == 3000

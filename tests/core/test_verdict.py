@@ -1,0 +1,280 @@
+"""What an answer means, as tables: one line for each cell of the contract's classification."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrator.core.model import Answer, Failure, FailureKind, Kind, Response
+from migrator.core.states import Move
+from migrator.core.styles import DPS
+from migrator.core.verdict import (
+    Again,
+    Attempt,
+    ErrorClass,
+    Halt,
+    Policy,
+    Scope,
+    Settled,
+    Verdict,
+    backoff_s,
+    judge,
+    judge_read,
+    message_of,
+    retry_after_s,
+)
+
+NOW = datetime(2026, 11, 22, 18, 0, 0, tzinfo=UTC)
+FIRST = Attempt(number=1, elapsed_s=0.0, renewable=True)
+POLICY = Policy(max_attempts=5, budget_s=900, backoff_base_s=1, backoff_cap_s=60)
+
+
+def response(status: int, body: Any = b"", **headers: str) -> Response:
+    octets = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, octets)
+
+
+def judged(answer: Answer, kind: Kind = Kind.PATCH, attempt: Attempt = FIRST, chance: float = 0.5) -> Verdict:
+    return judge(answer, kind, DPS, attempt, POLICY, now=NOW, chance=chance)
+
+
+def outline(verdict: Verdict) -> str:
+    """Spell a verdict as the tables below do."""
+    match verdict:
+        case Settled(move, error):
+            return f"{move}:{error}"
+        case Again(error, _, _, scope):
+            return f"again {scope}:{error}"
+        case Halt(error, _, _, refused):
+            return f"{'refused' if refused else 'halt'}:{error}"
+
+
+GATEWAY = {"error_code": "", "message": "…"}
+
+
+def gateway(code: str) -> dict[str, str]:
+    return {**GATEWAY, "error_code": code}
+
+
+@pytest.mark.parametrize(
+    ("answer", "patch", "create", "delete"),
+    [
+        # What was turned away before the service saw it may be sent again, whatever it was.
+        (response(401), "again step:credentials", None, None),
+        (response(401, gateway("401013")), "again step:credentials", None, None),
+        (response(403, gateway("403020")), "again step:credentials", None, None),
+        (response(429, gateway("429050")), "again run:rate_limited", None, None),
+        (response(429, b"<html>"), "again run:rate_limited", None, None),
+        (response(503, gateway("503000")), "again run:unavailable", None, None),
+        (response(503, gateway("503010")), "again run:unavailable", None, None),
+        (response(403, gateway("503020")), "again run:unavailable", None, None),
+        (response(423), "again step:conflict", None, None),
+        (response(425), "again step:conflict", None, None),
+        (Failure(FailureKind.NOT_SENT, "refused"), "again run:unreachable", None, None),
+        # What refuses the run as a whole.
+        (response(403), "refused:permission", None, None),
+        (response(403, gateway("403025")), "refused:permission", None, None),
+        (response(302, location="https://login.example"), "refused:redirect", None, None),
+        (Failure(FailureKind.NO_CREDENTIALS, "invalid_client"), "refused:credentials", None, None),
+        # The service's no to one object.
+        (response(400), "reject:validation", None, None),
+        (response(404), "reject:not_found", "reject:not_found", "apply:"),
+        (response(410), "reject:not_found", "reject:not_found", "apply:"),
+        (response(405), "reject:validation", None, None),
+        (response(406), "reject:validation", None, None),
+        (response(409), "reject:conflict", None, None),
+        (response(412), "reject:conflict", None, None),
+        (response(413), "reject:too_large", None, None),
+        (response(415), "reject:validation", None, None),
+        (response(422), "reject:validation", None, None),
+        (response(451), "reject:validation", None, None),
+        # What may have been executed is in doubt.
+        (response(408), "lose:server", None, None),
+        (response(500), "lose:server", None, None),
+        (response(502, b"<html>bad gateway</html>"), "lose:server", None, None),
+        (response(503), "lose:server", None, None),
+        (response(503, retry_after="5"), "lose:server", None, None),
+        (response(504), "lose:server", None, None),
+        (response(520), "lose:server", None, None),
+        (Failure(FailureKind.LOST, "reset"), "lose:no_answer", None, None),
+        # A 2xx is done when its receipt can be read.
+        (response(200, {"id": "x", "etag": 2}), "apply:", "apply:", "apply:"),
+        (response(201, {"id": "x", "etag": 1}), "apply:", "apply:", "apply:"),
+        (response(200, {"id": "x"}), "apply:", "apply:", "apply:"),
+        (response(200, b'{"id": "x", "et'), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
+        (response(200, {"etag": 2}), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
+        (response(204), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
+        (response(202), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
+        # A 2xx whose body reports an error is judged by that error.
+        (response(200, {"status": 500, "title": "x"}), "lose:server", None, None),
+        (response(200, {"status": 422, "title": "x"}), "reject:validation", None, None),
+        (response(200, {"status": "approved", "id": "x"}), "apply:", "apply:", "apply:"),
+    ],
+)
+def test_an_answer_to_a_write_is_judged(answer: Answer, patch: str, create: str | None, delete: str | None) -> None:
+    assert outline(judged(answer, Kind.PATCH)) == patch
+    assert outline(judged(answer, Kind.CREATE)) == (create or patch)
+    assert outline(judged(answer, Kind.DELETE)) == (delete or patch)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (response(200), "apply:"),
+        (response(500), "again run:server"),
+        (response(504), "again run:server"),
+        (response(503), "again run:server"),
+        (response(429), "again run:rate_limited"),
+        (response(401), "again step:credentials"),
+        (response(403), "refused:permission"),
+        (response(404), "refused:not_found"),
+        (response(410), "refused:not_found"),
+        (response(400), "refused:validation"),
+        (Failure(FailureKind.LOST, "reset"), "again run:unreachable"),
+        (Failure(FailureKind.NOT_SENT, "refused"), "again run:unreachable"),
+        (Failure(FailureKind.NO_CREDENTIALS, "no"), "refused:credentials"),
+    ],
+)
+def test_an_answer_to_a_read_for_the_whole_run_is_judged(answer: Answer, verdict: str) -> None:
+    assert outline(judge_read(answer, FIRST, POLICY, now=NOW, chance=0.5)) == verdict
+
+
+def test_a_receipt_is_read_into_the_verdict() -> None:
+    verdict = judged(response(200, {"id": "dps:offer:1", "etag": 7, "datasetId": "ignored"}))
+
+    assert isinstance(verdict, Settled)
+    assert verdict.receipt is not None
+    assert (verdict.receipt.object, verdict.receipt.etag, verdict.receipt.reference) == (
+        "dps:offer:1",
+        7,
+        "dps:offer:1",
+    )
+
+
+def test_a_second_refusal_of_a_token_in_a_row_stops_the_run() -> None:
+    renewed = Attempt(number=2, elapsed_s=1, renewable=False)
+
+    assert outline(judged(response(401), attempt=renewed)) == "refused:credentials"
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_attempts_below_the_bound_go_on(number: int) -> None:
+    assert outline(judged(response(429), attempt=Attempt(number, 0, renewable=True))) == "again run:rate_limited"
+
+
+def test_the_last_attempt_stops_the_run_when_it_was_not_the_rows_fault() -> None:
+    verdict = judged(response(429), attempt=Attempt(5, 10, renewable=True))
+
+    assert outline(verdict) == "halt:rate_limited"
+    assert isinstance(verdict, Halt)
+    assert verdict.hint == "tried 5 times; --max-attempts allows no more"
+
+
+def test_the_last_attempt_rejects_the_row_when_it_alone_is_locked() -> None:
+    assert outline(judged(response(423), attempt=Attempt(5, 10, renewable=True))) == "reject:conflict"
+
+
+def test_a_wait_longer_than_the_budget_stops_the_run_instead_of_sleeping_for_hours() -> None:
+    verdict = judged(response(429, retry_after="3600"), attempt=Attempt(1, 0, renewable=True))
+
+    assert isinstance(verdict, Halt)
+    assert "in 3600 s" in verdict.hint
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("38", 38.0),
+        (" 2 ", 2.0),
+        ("0", 0.0),
+        ("1.5", 1.5),
+        ("Sun, 22 Nov 2026 18:01:30 GMT", 90.0),  # 90 s after NOW
+        ("Sunday, 22-Nov-26 18:01:30 GMT", 90.0),  # the obsolete RFC 850 form
+        ("Sun, 22 Nov 2026 17:00:00 GMT", 0.0),  # in the past
+        ("", None),
+        ("   ", None),
+        ("soon", None),
+        ("-5", None),
+        ("nan", None),
+        ("inf", None),
+        ("1e9", None),
+        ("5, 10", None),
+        ("Infinity ms", None),
+    ],
+)
+def test_retry_after_is_read_strictly(header: str, seconds: float | None) -> None:
+    assert retry_after_s({"retry-after": header}, NOW) == seconds
+
+
+def test_a_date_is_measured_against_the_clock_of_the_answer() -> None:
+    # The service's clock is an hour ahead of ours; it asks for 30 s.
+    headers = {"retry-after": "Sun, 22 Nov 2026 19:00:30 GMT", "date": "Sun, 22 Nov 2026 19:00:00 GMT"}
+
+    assert retry_after_s(headers, NOW) == 30.0
+
+
+def test_retry_after_is_obeyed_and_without_it_the_delay_is_random() -> None:
+    asked = judged(response(429, retry_after="7"), chance=0.25)
+    unasked = judged(response(429), attempt=Attempt(3, 0, renewable=True), chance=0.25)
+
+    assert isinstance(asked, Again)
+    assert isinstance(unasked, Again)
+    assert asked.delay_s == 7.0
+    assert unasked.delay_s == 0.25 * 1 * 2**2  # chance × base × 2^(3 − 1)
+
+
+@pytest.mark.parametrize(
+    ("number", "ceiling"),
+    [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (100, 60), (10_000, 60)],  # base 1, doubled, capped at 60
+)
+def test_back_off_doubles_up_to_its_cap(number: int, ceiling: float) -> None:
+    assert backoff_s(number, POLICY, 1.0) == ceiling
+    assert backoff_s(number, POLICY, 0.0) == 0
+
+
+@given(status=st.integers(100, 599), body=st.binary(max_size=200), kind=st.sampled_from([Kind.PATCH, Kind.CREATE]))
+def test_whatever_the_service_says_a_write_is_repeated_only_on_proof(status: int, body: bytes, kind: Kind) -> None:
+    verdict = judged(response(status, body), kind)
+
+    if isinstance(verdict, Again):
+        assert status in (401, 403, 423, 425, 429, 503)
+        assert status not in (403, 503) or b"error_code" in body
+    if isinstance(verdict, Settled) and verdict.move is Move.APPLY:
+        assert 200 <= status < 300
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (
+            response(429, {"error_code": "429050", "message": "Too many requests"}),
+            "HTTP 429: 429050: Too many requests",
+        ),
+        (
+            response(422, {"title": "Unprocessable entity", "detail": "placement does not exist", "report": {}}),
+            "HTTP 422: Unprocessable entity: placement does not exist",
+        ),
+        (response(409, {"errorMessage": "Supplied version=[1]"}), "HTTP 409: Supplied version=[1]"),
+        (response(502, b"<html>\n  bad\n</html>"), "HTTP 502: <html> bad </html>"),
+        (response(500), "HTTP 500: no body"),
+        (response(500, b"\xff\xfe"), "HTTP 500: ��"),
+        (response(400, [1, 2]), "HTTP 400: [1, 2]"),
+        (response(400, {"error_code": ["odd"]}), 'HTTP 400: {"error_code": ["odd"]}'),
+    ],
+)
+def test_the_message_of_any_body_is_one_line(answer: Response, message: str) -> None:
+    assert message_of(answer) == message
+
+
+def test_a_long_body_is_cut() -> None:
+    assert len(message_of(response(500, b"x" * 100_000))) < 2100
+
+
+def test_every_error_class_is_one_word() -> None:
+    assert all(error.value.replace("_", "a").isalpha() for error in ErrorClass if error)
+    assert set(Scope) == {Scope.STEP, Scope.RUN}
