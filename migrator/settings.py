@@ -66,38 +66,54 @@ class Settings(BaseSettings):
         env_prefix="MIGRATOR_", extra="forbid", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    style: Literal["dps", "xcore"] = Field(default="dps", description="endpoint style")
-    base_url: Url = Field(default="https://platform.adobe.io", description="scheme, host and port of the service")
+    style: Literal["dps", "xcore"] = Field(default="dps", description="Endpoint style: dps or xcore.")
+    base_url: Url = Field(
+        default="https://platform.adobe.io",
+        description="Scheme, host and port of the service; the styles add /data/core/…",
+    )
     ims_url: Url = Field(
-        default="https://ims-na1.adobelogin.com", description="scheme, host and port of the identity service"
+        default="https://ims-na1.adobelogin.com", description="Scheme, host and port of the identity service."
     )
-    org_id: Word = Field(default="", description="organisation, …@AdobeOrg")
-    sandbox: Word = Field(default="", description="sandbox name; sent with every request")
-    client_id: Word = Field(default="", description="client id of the API project; also the api key")
+    org_id: Word = Field(default="", description="Organisation, …@AdobeOrg.")
+    sandbox: Word = Field(
+        default="",
+        description="Sandbox that every request names; there is no default, so that production is never one.",
+    )
+    client_id: Word = Field(default="", description="Client id of the API project, which is also the api key.")
     client_secret: SecretStr = Field(default=SecretStr(""), description="only from the environment")
-    client_secret_file: Path | None = Field(default=None, description="file that holds the client secret")
-    client_secret_command: str = Field(default="", description="command that prints the client secret")
+    client_secret_file: Path | None = Field(default=None, description="File that holds the client secret.")
+    client_secret_command: str = Field(default="", description="Command that prints the client secret.")
     access_token: SecretStr = Field(default=SecretStr(""), description="only from the environment")
-    access_token_file: Path | None = Field(default=None, description="file that holds a ready access token")
-    access_token_command: str = Field(default="", description="command that prints a ready access token")
-    scopes: Word = Field(
-        default=DEFAULT_SCOPES, description="scopes asked of the identity service, separated by commas"
+    access_token_file: Path | None = Field(
+        default=None, description="File that holds a ready access token, instead of client credentials."
     )
-    ledger: Path = Field(default=Path("runs"), description="folder of runs")
-    rate: Rate = Field(default=5.0, description="requests a second, or 300/m; 0 for no limit")
-    container_rate: Rate = Field(default=0.0, description="the same for each container; 0 for no limit")
-    concurrency: int = Field(default=4, ge=1, le=1024, description="requests in flight")
+    access_token_command: str = Field(
+        default="", description="Command that prints a ready access token, instead of client credentials."
+    )
+    scopes: Word = Field(
+        default=DEFAULT_SCOPES, description="Scopes asked of the identity service, separated by commas."
+    )
+    ledger: Path = Field(default=Path("runs"), description="Folder of runs; on a local disk.")
+    rate: Rate = Field(default=5.0, description="Requests a second, all together, or '300/m'; 0 for no limit.")
+    container_rate: Rate = Field(default=0.0, description="Requests a second for each container; 0 for no limit.")
+    concurrency: int = Field(default=4, ge=1, le=1024, description="Requests in flight, all together.")
     container_concurrency: int = Field(
-        default=0, ge=0, description="requests in flight for each container; 0 for no limit"
+        default=0, ge=0, description="Requests in flight for each container; 0 for no limit."
     )
     timeout: Seconds = Field(
-        default=75.0, gt=0, description="whole request; longer than the 60 s after which the gateway gives up"
+        default=75.0,
+        gt=0,
+        description="Time for one request, seconds or '2m'; longer than the 60 s after which the gateway gives up.",
     )
-    connect_timeout: Seconds = Field(default=10.0, gt=0, description="until the connection stands")
-    max_attempts: int = Field(default=5, ge=1, description="requests for one object, the first included")
-    retry_budget: Seconds = Field(default=900.0, description="from the first attempt for an object to its last")
-    backoff_base: Seconds = Field(default=1.0, description="upper bound of the first random delay; doubles each time")
-    backoff_cap: Seconds = Field(default=60.0, description="no random delay is longer")
+    connect_timeout: Seconds = Field(default=10.0, gt=0, description="Time until a connection stands, seconds.")
+    max_attempts: int = Field(default=5, ge=1, description="Requests for one object at the most, the first included.")
+    retry_budget: Seconds = Field(
+        default=900.0, description="Time from the first attempt for an object to its last, seconds or '15m'."
+    )
+    backoff_base: Seconds = Field(
+        default=1.0, description="Upper bound of the first random delay, seconds; it doubles with each attempt."
+    )
+    backoff_cap: Seconds = Field(default=60.0, description="Upper bound of every random delay, seconds.")
 
     @classmethod
     def settings_customise_sources(

@@ -8,7 +8,7 @@ from typing import NoReturn
 import click
 
 from migrator import __version__
-from migrator.cli import apply, emulator, runs, validate
+from migrator.cli import apply, demo, emulator, runs, validate
 from migrator.cli.output import explain
 from migrator.core.errors import MigratorError
 
@@ -41,7 +41,16 @@ def cli() -> None:
     """
 
 
-for command in (validate.validate, apply.apply, apply.resume, runs.status, runs.runs, runs.results, emulator.emulator):
+for command in (
+    validate.validate,
+    apply.apply,
+    apply.resume,
+    runs.status,
+    runs.runs,
+    runs.results,
+    emulator.emulator,
+    demo.demo,
+):
     cli.add_command(command)
 
 

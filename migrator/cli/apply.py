@@ -25,7 +25,7 @@ from migrator.cli.options import (
     style_option,
     viewing_options,
 )
-from migrator.cli.output import Output, exit_code, is_terminal, next_step
+from migrator.cli.output import Output, counted, exit_code, is_terminal, next_step
 from migrator.cli.progress import shown
 from migrator.cli.validate import report
 from migrator.clock import SystemClock
@@ -121,7 +121,7 @@ def _refuse_repetition(draft: api.Draft, settings: Settings) -> None:
 
 def _ask(draft: api.Draft, settings: Settings) -> None:
     question = (
-        f"Send {draft.steps:,} requests to {draft.containers:,} containers of sandbox"
+        f"Send {counted(draft.steps, 'request')} to {counted(draft.containers, 'container')} of sandbox"
         f" {settings.sandbox} at {settings.base_url}?"
     )
     click.confirm(question, abort=True, err=True)

@@ -53,6 +53,11 @@ class Output:
         )
 
 
+def counted(number: int, what: str) -> str:
+    """Write a number with its noun: `1 row`, `2,000 rows`."""
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
 def _encode(values: Mapping[str, Any]) -> str:
     return msgspec.json.encode(values).decode()
 
@@ -65,7 +70,7 @@ def _summary_text(summary: Summary, next_step: str) -> str:
         ("not sent", summary.count(State.PENDING)),
     ]
     shown = " · ".join(f"{count:,} {what}" for what, count in counts if count or what == "applied")
-    lines = [f"run {summary.run.id}: {shown} (of {summary.run.rows:,} rows)", _pace(summary)]
+    lines = [f"run {summary.run.id}: {shown} (of {counted(summary.run.rows, 'row')})", _pace(summary)]
     if summary.last_error and not (summary.complete and summary.count(State.APPLIED) == summary.run.rows):
         lines.append(f"last error: {summary.last_error}")
     lines.append(f"next: {next_step}" if next_step else "")
@@ -77,10 +82,8 @@ def _pace(summary: Summary) -> str:
     if summary.started_at is None or summary.ended_at is None:
         return ""
     seconds = summary.ended_at - summary.started_at
-    steps = sum(count for state, count in summary.steps.items() if state is not State.PENDING)
-    repeats = max(0, summary.attempts - steps)
     rate = f", {summary.attempts / seconds:,.1f}/s" if seconds > 0.5 else ""
-    return f"{summary.attempts:,} requests, {repeats:,} of them repeats, in {seconds:,.1f} s{rate}"
+    return f"{counted(summary.attempts, 'request')}, {summary.repeats:,} of them repeats, in {seconds:,.1f} s{rate}"
 
 
 def next_step(summary: Summary) -> str:

@@ -15,7 +15,7 @@ from migrator.cli.options import (
     sandbox_option,
     style_option,
 )
-from migrator.cli.output import Output
+from migrator.cli.output import Output, counted
 
 
 @click.command()
@@ -50,13 +50,14 @@ def report(draft: api.Draft, name: str, out: Output) -> int:
     problems = draft.count_problems()
     if problems:
         out.say(
-            f"{name}: {problems:,} problems in {draft.rows:,} rows; nothing was sent",
+            f"{name}: {counted(problems, 'problem')} in {counted(draft.rows, 'row')}; nothing was sent",
             "invalid",
             problems=problems,
             rows=draft.rows,
         )
         return 2
-    text = f"{name}: {draft.rows:,} rows are fine: {draft.steps:,} requests to {draft.containers:,} containers"
+    work = f"{counted(draft.steps, 'request')} to {counted(draft.containers, 'container')}"
+    text = f"{name}: {counted(draft.rows, 'row')} checked: {work}"
     if draft.text_rows:
         text += (
             f"; {draft.text_rows:,} rows change texts, which needs a look-up: they can be checked but not applied yet"

@@ -54,6 +54,12 @@ class Summary(Struct, frozen=True):
         return sum(self.rows.get(state, 0) for state in states)
 
     @property
+    def repeats(self) -> int:
+        """How many of the requests were repeats: all but the first for each step that was tried."""
+        tried = sum(count for state, count in self.steps.items() if state is not State.PENDING)
+        return max(0, self.attempts - tried)
+
+    @property
     def complete(self) -> bool:
         """Whether nothing is left to send."""
         return self.count(State.PENDING, State.INTENT) == 0

@@ -1,0 +1,206 @@
+"""`migrator demo`: the main job against a local emulator, with a kill in the middle, and the proof.
+
+Nothing is faked: the emulator is a real server on a free local port, and every run is a process of its own that is
+started, killed and resumed with the commands a user types. What the server saw is asked of the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from msgspec import Struct
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from migrator.cli.options import read_job
+from migrator.core.errors import UsageError
+from migrator.core.states import State
+from migrator.emulator import Effect, Emulator, EmulatorSettings
+from migrator.ledger.folder import Runs
+from migrator.ledger.reading import Summary, outcome_rows, summarize
+
+XCORE_PATCH = "xcore-add-text"
+DPS_PATCH = "dps-rename"
+XCORE_CREATE = "xcore-create-fallbacks"
+
+SERVER = EmulatorSettings(seed_offers=400, containers=4, rate=150, burst=40, latency_s=0.02)
+"""A service with a limit of its own, so that the first job, which sends as fast as it can, meets 429s."""
+
+
+class Done(Struct):
+    """One job of the demo, as it ended.
+
+    Attributes:
+        job: name of the job file.
+        summary: what its ledger says.
+        effects: how often the server changed each object, by the job's doing.
+        settled: rows that were in doubt and that a look at the server settled.
+    """
+
+    job: str
+    summary: Summary
+    effects: Counter[str]
+    settled: int = 0
+
+    @property
+    def exactly_once(self) -> bool:
+        """Whether the server saw every row's change, and none of them twice."""
+        return len(self.effects) == self.summary.run.rows and set(self.effects.values()) == {1}
+
+
+@click.command()
+@click.option(
+    "--jobs", default="jobs", show_default=True, type=click.Path(path_type=Path), help="Folder of the sample jobs."
+)
+def demo(jobs: Path) -> int:
+    """Show the main job on this machine: apply, a kill -9 half-way, resume, and the proof.
+
+    Takes about twenty seconds. Nothing leaves this machine, and nothing stays on it.
+    """
+    for name in (XCORE_PATCH, DPS_PATCH, XCORE_CREATE):
+        if not (jobs / f"{name}.toml").is_file():
+            raise UsageError(
+                f"there is no sample job {jobs / name}.toml", "run the demo in a clone of the project, or give --jobs"
+            )
+    with tempfile.TemporaryDirectory(prefix="migrator-demo-") as folder:
+        return asyncio.run(Tour(jobs, Path(folder)).walk())
+
+
+class Tour:
+    """The demo: one emulator, three jobs."""
+
+    def __init__(self, jobs: Path, folder: Path) -> None:
+        """Take sample jobs from `jobs` and keep ledgers in `folder`."""
+        self._jobs = jobs
+        self._runs = Runs(folder / "runs")
+        self._console = Console(highlight=False)
+        self._server = Emulator(SERVER)
+
+    async def walk(self) -> int:
+        """Run everything and return the exit code: 0 if every change arrived exactly once."""
+        async with self._server:
+            limit = f"{SERVER.rate:.0f} requests a second"
+            self._say(f"The Offer Library emulator listens on {self._server.url}, with a limit of {limit}.")
+            self._say("\n[bold]1. An xcore patch of 60 offers, as fast as it goes: the service says 429.[/]")
+            patched = await self._plain(XCORE_PATCH, "--rate 0 -j 16")
+            self._say("\n[bold]2. A dps patch of 300 offers, killed with kill -9 half-way.[/]")
+            killed = await self._killed(DPS_PATCH, "--rate 100 -j 8")
+            self._say("\n[bold]3. Twenty fallback offers created in xcore.[/]")
+            created = await self._plain(XCORE_CREATE, "--rate 100")
+        done = [patched, killed, created]
+        self._report(done)
+        return 0 if all(job.exactly_once for job in done) else 1
+
+    async def _plain(self, job: str, flags: str) -> Done:
+        before = len(self._server.effects)
+        await self._migrator("apply", str(self._jobs / f"{job}.toml"), "--yes", *flags.split())
+        return self._done(job, before)
+
+    async def _killed(self, job: str, flags: str) -> Done:
+        before = len(self._server.effects)
+        process = await self._start("apply", str(self._jobs / f"{job}.toml"), "--yes", *flags.split())
+        half = before + len(self._lines(job)) // 2
+        while len(self._server.effects) < half and process.returncode is None:  # noqa: ASYNC110 (the server cannot call)
+            await asyncio.sleep(0.001)
+        process.kill()
+        await process.wait()
+        self._say(f"[red]kill -9 {process.pid}[/]  (the server has seen {len(self._server.effects) - before} changes)")
+        await self._migrator("status")
+        await self._migrator("resume")
+        return await self._look(self._done(job, before), before)
+
+    async def _look(self, done: Done, before: int) -> Done:
+        """Settle the rows that the kill left in doubt, as an operator does: look whether each change is there."""
+        doubted = [row for row in outcome_rows(self._runs.find(None).ledger) if row.state is State.DOUBT]
+        missing = [row for row in doubted if row.object not in done.effects]
+        done.settled = len(doubted)
+        self._say(
+            f"{len(doubted)} rows were on the wire when the process died: in doubt, named, not sent again."
+            f"\nA look at the server: {len(doubted) - len(missing)} of them had arrived."
+        )
+        if missing:
+            await self._apply_missing(done, {row.line for row in missing})
+            return Done(done.job, done.summary, self._effects(before), done.settled)
+        return done
+
+    async def _apply_missing(self, done: Done, lines: set[int]) -> None:
+        """Send the rows in doubt that did not arrive: a file of their own, applied like any other."""
+        header, *rows = (
+            (self._jobs / done.summary.run.input.rpartition("/")[2]).read_text(encoding="utf-8").splitlines()
+        )
+        left = self._runs.path / "not-arrived.csv"
+        left.write_text(
+            "\n".join([header, *(row for line, row in enumerate(rows, 2) if line in lines)]), encoding="utf-8"
+        )
+        await self._migrator("apply", str(left), "--yes")
+
+    def _lines(self, job: str) -> list[str]:
+        """Return the lines of a job's input file, the header first."""
+        return (self._jobs / read_job(self._jobs / f"{job}.toml")["input"]).read_text(encoding="utf-8").splitlines()
+
+    def _done(self, job: str, before: int) -> Done:
+        return Done(job, summarize(self._runs.find(None).ledger), self._effects(before))
+
+    def _effects(self, before: int) -> Counter[str]:
+        effects: Sequence[Effect] = list(self._server.effects)[before:]
+        return Counter(effect.id for effect in effects)
+
+    async def _migrator(self, *arguments: str) -> None:
+        process = await self._start(*arguments)
+        if code := await process.wait():
+            self._say(f"[yellow](exit code {code})[/]")
+
+    async def _start(self, *arguments: str) -> asyncio.subprocess.Process:
+        """Start a command of ours in a process of its own, and show it as it is typed."""
+        self._say(f"[cyan]$ migrator {shlex.join(arguments)}[/]")
+        environment = {
+            **os.environ,
+            "MIGRATOR_BASE_URL": self._server.url,
+            "MIGRATOR_IMS_URL": self._server.url,
+            "MIGRATOR_ORG_ID": "EMULATOR@AdobeOrg",
+            "MIGRATOR_SANDBOX": SERVER.sandboxes[0],
+            "MIGRATOR_CLIENT_ID": "demo-client",
+            "MIGRATOR_CLIENT_SECRET": "anything",
+            "MIGRATOR_LEDGER": str(self._runs.path),
+        }
+        return await asyncio.create_subprocess_exec(sys.executable, "-m", "migrator", *arguments, env=environment)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text)
+        sys.stdout.flush()
+
+    def _report(self, done: Sequence[Done]) -> None:
+        table = Table("", *(job.job for job in done), box=SIMPLE_HEAD, title="What happened", title_justify="left")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        columns = [_facts(job) for job in done]
+        for name in columns[0]:
+            table.add_row(name, *(facts[name] for facts in columns))
+        self._console.print("", table)
+
+
+def _facts(done: Done) -> dict[str, str]:
+    """Say what became of a job: the ledger's count, then the server's."""
+    summary = done.summary
+    seconds = (summary.ended_at or 0.0) - (summary.started_at or 0.0)
+    once = sum(1 for seen in done.effects.values() if seen == 1)
+    return {
+        "rows": f"{summary.run.rows:,}",
+        "requests": f"{summary.attempts:,}",
+        "of them repeats": f"{summary.repeats:,}",
+        "time": f"{seconds:.1f} s",
+        "rate": f"{summary.attempts / max(seconds, 0.001):.0f}/s",
+        "in doubt, settled by a look": f"{done.settled:,}",
+        "seen exactly once by the server": f"{once:,}",
+        "seen twice": f"{len(done.effects) - once:,}",
+        "never seen": f"{summary.run.rows - len(done.effects):,}",
+    }
