@@ -30,9 +30,9 @@ from migrator.ledger.reading import Summary, outcome_rows, summarize
 
 XCORE_PATCH = "xcore-add-text"
 DPS_PATCH = "dps-rename"
-XCORE_CREATE = "xcore-create-fallbacks"
+XCORE_CREATE = "xcore-fallbacks"
 
-SERVER = EmulatorSettings(seed_offers=400, containers=4, rate=150, burst=40, latency_s=0.02)
+SERVER = EmulatorSettings(seed_offers=400, containers=4, rate=100, burst=20, latency_s=0.02)
 """A service with a limit of its own, so that the first job, which sends as fast as it can, meets 429s."""
 
 
@@ -93,9 +93,9 @@ class Tour:
             self._say("\n[bold]1. An xcore patch of 60 offers, as fast as it goes: the service says 429.[/]")
             patched = await self._plain(XCORE_PATCH, "--rate 0 -j 16")
             self._say("\n[bold]2. A dps patch of 300 offers, killed with kill -9 half-way.[/]")
-            killed = await self._killed(DPS_PATCH, "--rate 100 -j 8")
+            killed = await self._killed(DPS_PATCH, "--rate 80 -j 8")
             self._say("\n[bold]3. Twenty fallback offers created in xcore.[/]")
-            created = await self._plain(XCORE_CREATE, "--rate 100")
+            created = await self._plain(XCORE_CREATE, "--rate 80")
         done = [patched, killed, created]
         self._report(done)
         return 0 if all(job.exactly_once for job in done) else 1
@@ -145,7 +145,8 @@ class Tour:
 
     def _lines(self, job: str) -> list[str]:
         """Return the lines of a job's input file, the header first."""
-        return (self._jobs / read_job(self._jobs / f"{job}.toml")["input"]).read_text(encoding="utf-8").splitlines()
+        file: str = read_job(self._jobs / f"{job}.toml")["input"]
+        return (self._jobs / file).read_text(encoding="utf-8").splitlines()
 
     def _done(self, job: str, before: int) -> Done:
         return Done(job, summarize(self._runs.find(None).ledger), self._effects(before))
@@ -179,7 +180,13 @@ class Tour:
         sys.stdout.flush()
 
     def _report(self, done: Sequence[Done]) -> None:
-        table = Table("", *(job.job for job in done), box=SIMPLE_HEAD, title="What happened", title_justify="left")
+        table = Table(
+            "",
+            *(job.job for job in done),
+            box=SIMPLE_HEAD,
+            title="What happened, and what the server saw",
+            title_justify="left",
+        )
         for column in table.columns[1:]:
             column.justify = "right"
         columns = [_facts(job) for job in done]
@@ -199,8 +206,8 @@ def _facts(done: Done) -> dict[str, str]:
         "of them repeats": f"{summary.repeats:,}",
         "time": f"{seconds:.1f} s",
         "rate": f"{summary.attempts / max(seconds, 0.001):.0f}/s",
-        "in doubt, settled by a look": f"{done.settled:,}",
-        "seen exactly once by the server": f"{once:,}",
+        "in doubt, settled": f"{done.settled:,}",
+        "seen exactly once": f"{once:,}",
         "seen twice": f"{len(done.effects) - once:,}",
         "never seen": f"{summary.run.rows - len(done.effects):,}",
     }
