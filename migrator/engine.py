@@ -119,9 +119,10 @@ class Feed:
         return None
 
     async def _take_from(self, lane: Lane) -> Step | None:
-        # While a lane refills it is not in the queue, so it is refilled by one worker only.
-        lane.queued = False
+        # `queued` stays set while the lane refills: a step that is done meanwhile must not give it a second turn, or two
+        # workers would read the same page.
         await lane.fill(self._ledger, self._page)
+        lane.queued = False
         if not lane.buffer:
             self._retire(lane)
             return None

@@ -41,7 +41,7 @@ class Meter:
         """Take in the number of requests so far and return the rate."""
         now = time.monotonic()
         self._readings.append((now, requests))
-        while now - self._readings[0][0] > RATE_SPAN_S:
+        while len(self._readings) > 2 and now - self._readings[1][0] > RATE_SPAN_S:
             self._readings.popleft()
         began_at, before = self._readings[0]
         return (requests - before) / (now - began_at) if now > began_at else 0.0

@@ -1,0 +1,147 @@
+"""A source: an input file, open, whose rows come out one by one.
+
+The way of an octet: file → gunzip → hash (`octets`) → text → records → rows (`records`).
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from contextlib import ExitStack
+from os import PathLike
+from typing import Self, TextIO
+
+from migrator.core.errors import InputError
+from migrator.core.model import Problem, Row
+from migrator.core.rows import header_problems, is_own_column
+from migrator.sources.octets import HEAD_BYTES, Octets, check_head, open_octets
+from migrator.sources.records import csv_records, csv_rows, jsonl_rows, undecoded
+from migrator.sources.shape import CSV, InputShape, find_delimiter, find_format, find_newline, first_line
+
+_WIDE = ("utf-16", "utf-32")  # encodings in which NUL is part of ordinary text
+
+
+class Source:
+    """An open input file. Iterate over it once, inside `with`.
+
+    Iterating yields, in the order of the file, a `Row` for each record and a `Problem` for what cannot be one. Problems
+    of the header come first and alone: rows under a wrong header would only repeat them.
+
+    Attributes:
+        name: the path as the user gave it.
+        shape: the outer form of the file.
+    """
+
+    def __init__(
+        self, name: str, shape: InputShape, items: Iterator[Row | Problem], octets: Octets, stack: ExitStack
+    ) -> None:
+        self.name = name
+        self.shape = shape
+        self._items = items
+        self._octets = octets
+        self._stack = stack
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Row | Problem]:
+        first = next(self._items, None)
+        if first is None:
+            raise _no_rows(self.name)
+        yield first
+        yield from self._items
+        self._octets.drain()
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file's octets, unpacked, in hex. It is the file's once iteration has ended, and not before."""
+        return self._octets.sha256
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stack.close()
+
+
+def open_source(
+    path: str | PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 - the word of the command line
+    delimiter: str | None = None,
+    encoding: str = "utf-8-sig",
+) -> Source:
+    """Open an input file.
+
+    Args:
+        path: a file that stays where it is while it is read; packed with gzip or not.
+        format: `csv` or `jsonl`; by default what the name says, else what the file looks like.
+        delimiter: of a CSV file; by default the one of `, ; tab |` that fits the header.
+        encoding: as Python names it.
+
+    Returns:
+        The source, to be closed by the caller.
+
+    Raises:
+        InputError: if the file as a whole cannot be used. Iterating raises it as well, for what only reading shows.
+    """
+    name = str(path)
+    codec = _find_codec(encoding)
+    with ExitStack() as stack:
+        octets = open_octets(path, stack)
+        buffered = io.BufferedReader(octets, HEAD_BYTES)
+        head = buffered.peek()
+        check_head(head, name, wide=codec.startswith(_WIDE))
+        line = first_line(head.decode(codec, "replace"))
+        if not line:
+            raise _no_rows(name)
+        found, newline = find_format(name, line, format), find_newline(line)
+        # `newline` keeps the line ends as they are, so that a cell keeps its own.
+        text = io.TextIOWrapper(buffered, codec, "surrogateescape", newline="" if found == CSV else "\n")
+        lines = _decoded(stack.enter_context(text), name, encoding)
+        if found == CSV:
+            cut = find_delimiter(line, delimiter)
+            header, items = _csv_items(lines, cut, encoding)
+            shape = InputShape(found, header, cut, newline)
+        else:
+            items, shape = jsonl_rows(lines, encoding), InputShape(found, (), "", newline)
+        return Source(name, shape, items, octets, stack.pop_all())
+
+
+def _csv_items(lines: Iterator[str], delimiter: str, encoding: str) -> tuple[tuple[str, ...], Iterator[Row | Problem]]:
+    """Read the header; return its columns but ours, and what the rest of the file will yield."""
+    records = csv_records(lines, delimiter)
+    first = next(records, None)
+    if first is None or isinstance(first, Problem):
+        return (), iter([] if first is None else [first])
+    line, header = first
+    garbled = undecoded(line, "", "".join(header), encoding)
+    if garbled:
+        return (), iter([garbled])
+    kept = tuple(name for name in header if not is_own_column(name))
+    problems = header_problems(header, line)
+    return kept, iter(problems) if problems else csv_rows(records, header, encoding)
+
+
+def _decoded(text: TextIO, name: str, encoding: str) -> Iterator[str]:
+    """Pass the lines of a text on, up to where the file cannot be of its encoding at all."""
+    try:
+        yield from text
+    except UnicodeError as error:
+        raise InputError(f"{name} is not {encoding}: {error}", "pass the encoding it was saved in") from error
+
+
+def _find_codec(encoding: str) -> str:
+    """Find the codec; UTF-8 is always read with or without a byte order mark."""
+    try:
+        codec = codecs.lookup(encoding).name
+        "".encode(codec)
+    except LookupError:
+        raise InputError(f"there is no encoding '{encoding}'", "e.g. utf-8, utf-16, latin-1, cp1252") from None
+    return "utf-8-sig" if codec == "utf-8" else codec
+
+
+def _no_rows(name: str) -> InputError:
+    return InputError(f"{name} has no rows", "write a header and a row, or one JSON object a line")

@@ -1,0 +1,122 @@
+"""What several test folders share: the command line as a process, and inputs for the emulator's seeds."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from migrator.emulator import Emulator
+
+TIMEOUT_S = 120
+"""Far more than any command here takes; a hanging one fails instead of blocking the suite."""
+
+
+@dataclass
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class CommandLine:
+    """Starts `migrator` in a process of its own, in a folder of its own, pointed at an emulator."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def point_at(self, url: str) -> CommandLine:
+        """Send everything to `url`."""
+        self.environment |= {
+            "MIGRATOR_BASE_URL": url,
+            "MIGRATOR_IMS_URL": url,
+            "MIGRATOR_ORG_ID": "TEST@AdobeOrg",
+            "MIGRATOR_SANDBOX": "dev",
+            "MIGRATOR_CLIENT_ID": "test-client",
+            "MIGRATOR_CLIENT_SECRET": "test-secret-3f9a",
+            "MIGRATOR_RATE": "0",
+        }
+        return self
+
+    async def start(self, *arguments: str, stdin: int = asyncio.subprocess.DEVNULL) -> asyncio.subprocess.Process:
+        """Start a command and leave it running."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("MIGRATOR_")}
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "migrator",
+            *arguments,
+            cwd=self.folder,
+            env={**clean, **self.environment},
+            stdin=stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async def __call__(self, *arguments: str, stdin: bytes | None = None) -> Ended:
+        """Run a command to its end."""
+        piped = asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE
+        return await self.end(await self.start(*arguments, stdin=piped), stdin)
+
+    async def end(self, process: asyncio.subprocess.Process, stdin: bytes | None = None) -> Ended:
+        """Wait for a command that was started."""
+        async with asyncio.timeout(TIMEOUT_S):
+            out, err = await process.communicate(stdin)
+        return Ended(process.returncode or 0, out.decode(), err.decode())
+
+    def run_folder(self) -> Path:
+        """Return the folder of the only run."""
+        (folder,) = (self.folder / "runs").iterdir()
+        return folder
+
+    def results(self, outcome: str) -> list[dict[str, str]]:
+        """Return the rows of a results file of the only run; none if there is no such file."""
+        path = self.run_folder() / "results" / f"{outcome}.csv"
+        if not path.exists():
+            return []
+        with path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+
+    def write(self, name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
+        """Write a CSV file into the command's folder."""
+        path = self.folder / name
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows(rows)
+        return path
+
+
+@pytest.fixture
+def migrator(tmp_path: Path) -> CommandLine:
+    """The command line, not yet pointed anywhere."""
+    return CommandLine(tmp_path)
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], object]:
+    """Wait until something is so; fails the test if it never is."""
+
+    async def wait(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(TIMEOUT_S):
+            while not condition():  # noqa: ASYNC110 (what is watched is another process)
+                await asyncio.sleep(0.002)
+
+    return wait
+
+
+def seen_by(server: Emulator) -> dict[str, int]:
+    """Return how often the server changed each object."""
+    counts: dict[str, int] = {}
+    for effect in server.effects:
+        counts[effect.id] = counts.get(effect.id, 0) + 1
+    return counts

@@ -1,0 +1,565 @@
+"""What a row means, and everything that can be wrong with it, with its column and what to type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrator.core.model import Change, EntityType, Kind, Operation, Problem, Row, TextChange
+from migrator.core.patch import Fault
+from migrator.core.rows import (
+    MAX_OBJECT_BYTES,
+    RowParser,
+    Shape,
+    cell_value,
+    exact_json,
+    find_shapes,
+    header_problems,
+    is_known_column,
+)
+from migrator.core.styles import DPS, XCORE, Style
+
+OPERATIONS = ("container", "type", "id", "op", "path", "value", "from")
+MEMBERS = ("container", "type", "id", "/name", "/tags/0", "/tags/-", "/rank/priority")
+TEXT = ("container", "type", "id", "name", "placement", "language", "content", "was")
+NAME = "/_instance/xdm:name"
+OFFER = EntityType.PERSONALIZED_OFFER
+
+
+def csv_row(header: Sequence[str], cells: dict[str, str], line: int = 2) -> Row:
+    """A row of CSV in which the cells that are not given are empty."""
+    full = dict.fromkeys(header, "") | cells
+    return Row(line, full, json.dumps(list(full.values())))
+
+
+def parse(header: Sequence[str], cells: dict[str, str], style: Style = DPS) -> Change | list[Problem]:
+    return RowParser(header, style, "prod").parse(csv_row(header, cells))
+
+
+def parse_line(line: dict[str, Any], style: Style = DPS) -> Change | list[Problem]:
+    return RowParser((), style, "prod").parse(Row(7, line, json.dumps(line)))
+
+
+def problems_of(result: Change | list[Problem]) -> list[Problem]:
+    assert isinstance(result, list), result
+    return result
+
+
+def problem_of(result: Change | list[Problem]) -> Problem:
+    """The only problem of a row."""
+    [problem] = problems_of(result)
+    return problem
+
+
+def change_of(result: Change | list[Problem]) -> Change:
+    assert isinstance(result, Change), result
+    return result
+
+
+# --- header ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "shape"),
+    [
+        ("container,type,id,op,path,value", Shape.OPERATIONS),
+        ("id,op,path", Shape.OPERATIONS),
+        ("container,type,id,op,path,value,from,ticket", Shape.OPERATIONS),
+        ("container,type,id,/name,/rank/priority", Shape.MEMBERS),
+        ("container,type,id,placement,language,content", Shape.TEXT),
+        ("name,placement,language,content,was,owner", Shape.TEXT),
+        ("_line,id,_state,op,path,value,_state", Shape.OPERATIONS),
+        ("id,name,names,op,path,value", Shape.OPERATIONS),
+        ("id,op,path,value,uid,oid", Shape.OPERATIONS),
+        ("name,uid,placement,language,content", Shape.TEXT),
+    ],
+)
+def test_a_good_header_has_one_shape_and_no_problem(header: str, shape: Shape) -> None:
+    names = header.split(",")
+    assert find_shapes(names) == [shape]
+    assert header_problems(names) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "column", "message", "hint"),
+    [
+        ("id,op,path,value,id", "id", "the column 'id' stands 2 times", "rename"),
+        ("id,/name,/name", "/name", "the column '/name' stands 2 times", "rename"),
+        ("id,op,path,value,", "", "column 5 of the header has no name", "delete the column"),
+        ("containr,id,op,path", "containr", "'containr' is not known", "did you mean 'container'?"),
+        ("id,op,path,vlaue", "vlaue", "'vlaue' is not known", "did you mean 'value'?"),
+        ("ID,op,path,value", "ID", "'ID' is not known", "did you mean 'id'?"),
+        ("id,op,path,value, type", " type", "' type' is not known", "did you mean 'type'?"),
+        ("id,Id,op,path,value", "Id", "'Id' is not known", "did you mean 'id'?"),
+        ("id,placement,language,contnet", "contnet", "'contnet' is not known", "did you mean 'content'?"),
+        ("id,placement,language,content,wass", "wass", "'wass' is not known", "did you mean 'was'?"),
+        ("id, /name,/status", " /name", "' /name' is not known", "did you mean '/name'?"),
+        ("container,type,id", "", "fits none of the three shapes", "container,type,id,op,path,value"),
+        ("alpha,beta", "", "fits none of the three shapes", "JSON Pointers such as /name"),
+        ("id,op,path,/name", "", "mixes shapes: it has 'op' and '/name'", "placement,language,content"),
+        ("id,/name,content,language,placement", "", "mixes shapes: it has '/name' and 'content'", ""),
+        ("id,op,path,value,content", "", "mixes shapes", ""),
+        ("op,path,value", "id", "the column 'id' is missing", "container,type,id"),
+        ("id,op,value", "path", "the column 'path' is missing", ""),
+        ("id,placement,content", "language", "the column 'language' is missing", ""),
+        ("id,/a~2", "/a~2", "has a ~ at character 3", "~0"),
+        ("id,/a/", "/a/", "has an empty part", "slash"),
+    ],
+)
+def test_a_bad_header_is_one_problem_that_says_what_to_type(header: str, column: str, message: str, hint: str) -> None:
+    [problem] = header_problems(header.split(","), line=3)
+    assert (problem.line, problem.column) == (3, column)
+    assert message in problem.message
+    assert hint in problem.hint
+
+
+def test_all_problems_of_a_header_come_at_once() -> None:
+    found = {problem.column for problem in header_problems(["containr", "op", "op", "valu", ""])}
+    assert found == {"containr", "op", "valu", "", "id", "path"}
+
+
+@pytest.mark.parametrize(
+    ("name", "known"), [("id", True), ("from", True), ("was", True), ("/x", True), ("_state", True), ("ticket", False)]
+)
+def test_a_column_of_any_shape_is_known(name: str, known: bool) -> None:
+    assert is_known_column(name) is known
+
+
+def test_a_pointer_of_the_other_style_is_a_problem_of_the_header() -> None:
+    parser = RowParser(("container", "id", "/name"), XCORE, "prod")
+    [problem] = parser.header_problems
+    assert (problem.line, problem.column) == (1, "/name")
+    assert "is not under /_instance" in problem.message
+
+
+def test_a_header_without_container_is_one_problem_where_the_style_needs_it() -> None:
+    [problem] = RowParser(("id", "op", "path", "value"), XCORE, "prod").header_problems
+    assert problem.column == "container"
+    assert RowParser(("id", "op", "path", "value"), DPS, "prod").header_problems == []
+
+
+def test_rows_under_a_bad_header_are_never_changes() -> None:
+    parser = RowParser(("id", "op", "path", "/name"), DPS, "prod")
+    row = csv_row(("id", "op", "path", "/name"), {"id": "1", "op": "remove", "path": "/name"}, line=9)
+    assert [problem.line for problem in problems_of(parser.parse(row))] == [9]
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("Spring", "Spring"),
+        (" Spring ", " Spring "),
+        ("007", "007"),
+        ("7", 7),
+        (" 7 ", 7),
+        ("-0.5", -0.5),
+        ("1e3", 1000.0),
+        ("1.50", 1.5),
+        ("123456789012345678901234567890", 123456789012345678901234567890),
+        ("1.", "1."),
+        (".5", ".5"),
+        ("+5", "+5"),
+        ("1,5", "1,5"),
+        ("1٣", "1٣"),
+        ("2025-01-31", "2025-01-31"),
+        ("10% off", "10% off"),
+        ("NaN", "NaN"),
+        ("Infinity", "Infinity"),
+        ("True", "True"),
+        ("true", True),
+        ("false", False),
+        ("null", None),
+        ('""', ""),
+        ('"007"', "007"),
+        ('"true"', "true"),
+        ("[]", []),
+        (' {"a": [1, null]} ', {"a": [1, None]}),
+        ('{"url": "https://example.com", "a" : "b : c"}', {"url": "https://example.com", "a": "b : c"}),
+    ],
+)
+def test_a_cell_is_json_if_it_parses_and_text_if_not(cell: str, value: Any) -> None:
+    read = cell_value(cell)
+    assert read == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ('{"a": 1', "it ends too early"),
+        ("{a: 1}", "object keys must be strings near character 2"),
+        ("[1, 2", "it ends too early"),
+        ("[draft] Spring", "invalid character near character 2"),
+        ('"Spring" sale', "trailing characters near character 11"),
+        ("{'a': 1}", "object keys must be strings near character 2"),
+        ('["é", x]', "invalid character near character 7"),
+        ("[NaN]", "invalid character near character 2"),
+        ('{"a": 1, "a": 2}', "the member 'a' stands twice in one object"),
+        ('[{"b": {"a": 1, "a" : 1}}]', "the member 'a' stands twice in one object"),
+        ("0.1234567890123456789", "would become 0.12345678901234568"),
+        ("[1e400]", "would become inf"),
+        ("1e-400", "would become 0.0"),
+        ("1e-99999999999999999999", "would become 0.0"),
+        ("0." + "1" * 5000, "would become 0.1111"),
+        ("[" * 100_000, "it is nested too deep"),
+        ("1" * 5000, "Integer value out of range"),
+    ],
+)
+def test_a_cell_that_looks_like_json_is_refused_with_the_way_to_send_it_as_text(cell: str, message: str) -> None:
+    fault = cell_value(cell)
+    assert isinstance(fault, Fault)
+    assert "looks like JSON but does not parse" in fault.message
+    assert message in fault.message
+    assert "write it as a JSON string" in fault.hint
+    assert len(fault.message + fault.hint) < 400
+
+
+def test_the_hint_is_a_json_string_that_can_be_copied() -> None:
+    assert cell_value('[draft] "Spring"').hint.endswith(r'"[draft] \"Spring\""')
+
+
+def test_a_cell_of_blanks_is_refused() -> None:
+    assert "only blanks" in cell_value("  ").message
+
+
+def test_a_lone_surrogate_is_the_callers_matter() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        exact_json('"\udce9"')
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(json_values, st.sampled_from([None, 1]), st.sampled_from([(",", ":"), (", ", " : "), (" ,", "\t:\r\n")]))
+def test_every_json_value_is_read_exactly_however_it_is_spaced(
+    value: Any, indent: int | None, separators: tuple[str, str]
+) -> None:
+    assert exact_json(json.dumps(value, indent=indent, separators=separators)) == value
+
+
+@given(json_values, st.text(), st.sampled_from([":", " :", "\t: ", "\n:"]))
+def test_a_member_given_twice_is_found_however_it_is_hidden(value: Any, name: str, colon: str) -> None:
+    member = json.dumps(name) + colon + json.dumps(value)
+    fault = exact_json(f'[{{"x": ":", {member}, "y": {{}}, {member}}}]')
+    assert isinstance(fault, Fault)
+    assert "twice" in fault.message
+
+
+# --- address ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_row_of_operations_becomes_a_patch_of_one() -> None:
+    cells = {"container": "stage", "type": "tag", "id": "007", "op": "replace", "path": "/name", "value": "Spring"}
+    assert parse(OPERATIONS, cells) == Change(
+        line=2,
+        container="stage",
+        type=EntityType.TAG,
+        object="007",
+        kind=Kind.PATCH,
+        operations=(Operation("replace", "/name", "Spring"),),
+    )
+
+
+def test_type_and_container_have_defaults_where_the_style_has_them() -> None:
+    change = change_of(parse(("id", "op", "path"), {"id": "1", "op": "remove", "path": "/name"}))
+    assert (change.type, change.container) == (OFFER, "prod")
+
+
+def test_an_xcore_row_needs_its_container() -> None:
+    problem = problem_of(parse(OPERATIONS, {"id": "1", "op": "remove", "path": NAME}, XCORE))
+    assert problem.column == "container"
+    assert "xcore has no default" in problem.message
+    change = change_of(parse(OPERATIONS, {"container": "c", "id": "1", "op": "remove", "path": NAME}, XCORE))
+    assert change.container == "c"
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "message", "hint"),
+    [
+        ({"id": ""}, "id", "the id is missing", "fill in the id"),
+        ({"id": " 1"}, "id", 'the id " 1" begins or ends with a blank', "take the blank out"),
+        ({"id": "1\xa0"}, "id", "begins or ends with a blank", "take the blank out"),
+        ({"id": "1\n"}, "id", "begins or ends with a blank", ""),
+        ({"id": "1\x002"}, "id", "the invisible character U+0000", "paste it as plain text"),
+        ({"id": "1\u200b2"}, "id", "the invisible character U+200B", "type it anew"),
+        ({"container": "prod "}, "container", "begins or ends with a blank", "take the blank out"),
+        ({"container": "pr\tod"}, "container", "the invisible character U+0009", ""),
+        ({"type": "offer"}, "type", "personalized-offer, fallback-offer, placement, decision-rule, tag", ""),
+        ({"type": "offer"}, "type", "collection, decision", ""),
+        ({"type": "Tag"}, "type", "'Tag' is not a type", "did you mean 'tag'?"),
+        ({"type": "fallback offer"}, "type", "is not a type", "did you mean 'fallback-offer'?"),
+        ({"op": ""}, "op", "the operation is missing", "write one of add"),
+        ({"path": ""}, "path", "the pointer is missing", "name the member"),
+        ({"path": "name"}, "path", "is not a JSON Pointer", "/name"),
+        ({"op": "move", "value": ""}, "op", "dps has no operation 'move'", "an add and a remove"),
+        ({"value": ""}, "value", "replace needs a value", 'write "" for an empty string, null for null'),
+        ({"op": "remove"}, "value", "remove takes no value", "leave the value empty"),
+        ({"op": "copy", "value": ""}, "from", "copy needs a 'from'", "pointer"),
+        ({"from": "/x"}, "from", "replace takes no 'from'", ""),
+        ({"value": "[draft] x"}, "value", "looks like JSON but does not parse", "write it as a JSON string"),
+    ],
+)
+def test_a_bad_cell_is_named_with_what_to_type(cells: dict[str, str], column: str, message: str, hint: str) -> None:
+    good = {"id": "1", "op": "replace", "path": "/name", "value": "x"}
+    problem = problem_of(parse(OPERATIONS, good | cells))
+    assert (problem.line, problem.column) == (2, column)
+    assert message in problem.message
+    assert hint in problem.hint
+
+
+def test_an_object_cannot_be_named_yet() -> None:
+    header = ("id", "name", "op", "path")
+    problem = problem_of(parse(header, {"name": "Spring", "op": "remove", "path": "/x"}))
+    assert problem.column == "name"
+    assert problem.message.startswith("naming an object by name needs a look-up, which this version does not do yet")
+    assert problem.hint == "give its id"
+    assert change_of(parse(header, {"id": "1", "name": "Spring", "op": "remove", "path": "/x"})).object == "1"
+
+
+def test_what_the_style_has_against_an_id_is_told() -> None:
+    cells = {"container": "c", "id": "xcore:personalized-offer:1", "op": "remove", "path": NAME}
+    problem = problem_of(parse(OPERATIONS, cells, XCORE))
+    assert problem.column == "id"
+    assert 'the id "xcore:personalized-offer:1" is an @id' in problem.message
+
+
+def test_all_problems_of_a_row_come_at_once() -> None:
+    cells = {"container": " c", "type": "offr", "op": "ad", "path": "name", "value": "{"}
+    assert [p.column for p in problems_of(parse(OPERATIONS, cells))] == [
+        "container",
+        "type",
+        "id",
+        "value",
+        "op",
+        "path",
+    ]
+
+
+@given(st.fixed_dictionaries({name: st.text(max_size=6) for name in OPERATIONS}), st.sampled_from([DPS, XCORE]))
+def test_any_row_is_a_change_or_has_problems(cells: dict[str, str], style: Style) -> None:
+    result = parse(OPERATIONS, cells, style)
+    if isinstance(result, list):
+        assert {problem.line for problem in result} == {2}
+
+
+# --- members ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_filled_cell_sets_its_member_and_an_empty_one_does_not() -> None:
+    cells = {"id": "1", "/name": "Spring", "/tags/0": "a", "/tags/-": '"b"', "/rank/priority": ""}
+    assert change_of(parse(MEMBERS, cells)).operations == (
+        Operation("add", "/name", "Spring"),
+        Operation("replace", "/tags/0", "a"),
+        Operation("add", "/tags/-", "b"),
+    )
+    assert change_of(parse(MEMBERS, {"id": "1", "/rank/priority": "0"})).operations == (
+        Operation("add", "/rank/priority", 0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("pointer", "op"),
+    [("/a", "add"), ("/a/-", "add"), ("/a/0", "replace"), ("/a/12", "replace"), ("/0/a", "add"), ("/a/٣", "add")],
+)
+def test_only_an_element_of_an_array_is_replaced(pointer: str, op: str) -> None:
+    change = change_of(parse(("id", pointer), {"id": "1", pointer: "x"}))
+    assert change.operations == (Operation(op, pointer, "x"),)
+
+
+def test_a_row_of_empty_cells_changes_nothing() -> None:
+    assert problem_of(parse(MEMBERS, {"id": "1"})).message == "the row changes nothing"
+
+
+def test_a_bad_value_is_named_by_its_pointer() -> None:
+    problems = problems_of(parse(MEMBERS, {"id": "1", "/name": "{", "/tags/0": "[", "/tags/-": "ok"}))
+    assert [problem.column for problem in problems] == ["/name", "/tags/0"]
+
+
+# --- text ------------------------------------------------------------------------------------------------------------
+
+
+def text_cells(**cells: str) -> dict[str, str]:
+    return {"id": "1", "placement": "dps:offer-placement:1", "language": "en", "content": "New"} | cells
+
+
+@pytest.mark.parametrize(("was", "expected"), [("", None), ("Old", "Old")])
+def test_a_text_row_becomes_a_text_change(was: str, expected: str | None) -> None:
+    change = change_of(parse(TEXT, text_cells(was=was, content="[7]")))
+    assert (change.kind, change.object) == (Kind.TEXT, "1")
+    assert change.text == TextChange("dps:offer-placement:1", "en", "[7]", expected)
+
+
+def test_a_text_row_may_name_its_offer() -> None:
+    change = change_of(parse(TEXT, text_cells(id="", name="Spring")))
+    assert (change.kind, change.object) == (Kind.TEXT, "")
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "message"),
+    [
+        ({"placement": ""}, "placement", "the placement is missing"),
+        ({"language": ""}, "language", "the language is missing"),
+        ({"language": "en "}, "language", "begins or ends with a blank"),
+        ({"content": ""}, "content", "the content is missing"),
+        ({"id": ""}, "id", "the id is missing"),
+        ({"id": "", "name": " Spring"}, "name", "begins or ends with a blank"),
+        ({"type": "tag"}, "type", "a tag has no texts"),
+    ],
+)
+def test_a_bad_text_row_is_named_with_its_column(cells: dict[str, str], column: str, message: str) -> None:
+    problem = problem_of(parse(TEXT, text_cells(**cells)))
+    assert problem.column == column
+    assert message in problem.message
+
+
+# --- JSONL -----------------------------------------------------------------------------------------------------------
+
+PATCH = [{"op": "replace", "path": "/name", "value": "x"}]
+
+
+def test_a_line_with_a_patch_becomes_a_patch() -> None:
+    change = change_of(parse_line({"id": "007", "patch": [*PATCH, {"op": "remove", "path": "/tags/0"}]}))
+    assert (change.line, change.object, change.kind) == (7, "007", Kind.PATCH)
+    assert change.operations == (Operation("replace", "/name", "x"), Operation("remove", "/tags/0"))
+
+
+def test_a_line_with_a_text_becomes_a_text_change() -> None:
+    text = {"placement": "p", "language": "en", "content": "New"}
+    assert change_of(parse_line({"id": "1", "text": text})).text == TextChange("p", "en", "New", None)
+    assert change_of(parse_line({"id": "1", "text": text | {"was": ""}})).text == TextChange("p", "en", "New", "")
+
+
+def test_a_line_with_a_create_becomes_a_create() -> None:
+    line = {"type": "fallback-offer", "create": {"name": "Spring"}, "key": "spring"}
+    change = change_of(parse_line(line))
+    assert change == Change(
+        7, "prod", EntityType.FALLBACK_OFFER, "", Kind.CREATE, document={"name": "Spring"}, key="spring"
+    )
+
+
+def test_a_line_with_a_delete_becomes_a_delete() -> None:
+    change = change_of(parse_line({"type": "tag", "id": "1", "delete": True}))
+    assert (change.kind, change.type, change.object) == (Kind.DELETE, EntityType.TAG, "1")
+
+
+@pytest.mark.parametrize("extra", ["ticket", "_state", "created", "created_at", "owner_name", "ids"])
+def test_other_members_are_carried_without_complaint(extra: str) -> None:
+    assert change_of(parse_line({"id": "1", "patch": PATCH, extra: 1})).kind is Kind.PATCH
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "message", "hint"),
+    [
+        ({"id": "1"}, "", "says nothing to do", "patch, text, create, delete"),
+        ({"id": "1", "patch": PATCH, "delete": True}, "", "the line has patch and delete", "one line for each"),
+        ({"id": "1", "patch": PATCH, "key": "k"}, "key", "only a create has a key", ""),
+        ({"id": 1, "patch": PATCH}, "id", "must be text, not a number", '"id": "…"'),
+        ({"id": None, "patch": PATCH}, "id", "must be text, not null", ""),
+        ({"patch": PATCH}, "id", "the id is missing", ""),
+        ({"name": "Spring", "patch": PATCH}, "name", "naming an object by name", "give its id"),
+        ({"id": "1", "type": 5, "patch": PATCH}, "type", "must be text, not a number", ""),
+        ({"id": "1", "type": ["tag"], "patch": PATCH}, "type", "must be text, not a list", ""),
+        ({"id": "1", "container": {}, "patch": PATCH}, "container", "must be text, not an object", ""),
+        ({"id": "1", "container": False, "patch": PATCH}, "container", "must be text, not false", ""),
+        ({"id": "1", "patch": []}, "patch", "not an empty list", '[{"op"'),
+        ({"id": "1", "patch": {}}, "patch", "must be a list of operations, not an object", '[{"op"'),
+        ({"id": "1", "patch": "x"}, "patch", "must be a list of operations, not text", ""),
+        ({"id": "1", "patch": [*PATCH, 5]}, "patch[1]", "must be an object, not a number", ""),
+        ({"id": "1", "patch": [*PATCH, *PATCH, {"op": "remove"}]}, "patch[2].path", "is missing", ""),
+        ({"id": "1", "patch": [{"op": "add", "path": "/a"}]}, "patch[0].value", "add needs a value", ""),
+        ({"id": "1", "text": "x"}, "text", "must be an object, not text", ""),
+        ({"id": "1", "delete": False}, "delete", "can only be true", "delete the line"),
+        ({"id": "1", "delete": 1}, "delete", "can only be true", ""),
+        ({"create": []}, "create", "must be an object, not a list", ""),
+        ({"create": {}}, "create", "is empty", ""),
+        ({"create": {"xdm:name": "x"}}, "create", "the object has `xdm:name` but no `name`", ""),
+        ({"create": {"name": "x"}, "id": "1"}, "id", "a create has no id of its own", "give each a key"),
+        ({"create": {"name": "x"}, "name": "y"}, "name", "a create has no name of its own", ""),
+        ({"create": {"name": "x"}, "key": 5}, "key", "must be text, not a number", ""),
+        ({"create": {"name": "x"}, "key": ""}, "key", "the key is missing", ""),
+        ({"id": "1", "patch": PATCH, "typ": "tag"}, "typ", "the member 'typ' is not known", "did you mean 'type'?"),
+        ({"id": "1", "patch": PATCH, "Type": "tag"}, "Type", "the member 'Type' is not known", "'type'?"),
+        ({"id": "1", "patch": PATCH, "Delete": True}, "Delete", "is not known", "did you mean 'delete'?"),
+    ],
+)
+def test_a_bad_line_is_named_with_its_member_and_what_to_type(
+    line: dict[str, Any], column: str, message: str, hint: str
+) -> None:
+    problem = problem_of(parse_line(line))
+    assert (problem.line, problem.column) == (7, column)
+    assert message in problem.message
+    assert hint in problem.hint
+
+
+def test_a_misspelt_action_is_told_beside_its_absence() -> None:
+    problems = problems_of(parse_line({"id": "1", "pach": PATCH}))
+    assert (problems[0].column, problems[0].hint) == ("pach", "did you mean 'patch'?")
+    assert problems[1].message == "the line says nothing to do"
+
+
+@pytest.mark.parametrize(
+    ("fields", "column", "hint"),
+    [
+        ({"content": 5}, "text.content", ""),
+        ({"was": None}, "text.was", "leave it out"),
+        ({"placement": 5}, "text.placement", ""),
+        ({"langauge": "en"}, "text.langauge", "did you mean 'language'?"),
+        ({"x": "en"}, "text.x", "placement, language, content, was"),
+    ],
+)
+def test_a_bad_member_of_a_text_is_named_with_its_path(fields: dict[str, Any], column: str, hint: str) -> None:
+    text = {"placement": "p", "language": "en", "content": "New"} | fields
+    problem = problem_of(parse_line({"id": "1", "text": text}))
+    assert problem.column == column
+    assert hint in problem.hint
+
+
+# --- size ------------------------------------------------------------------------------------------------------------
+
+
+def body_size(value: Any) -> int:
+    return len(msgspec.json.encode(value))
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_a_create_is_refused_from_the_first_byte_too_many(letter: str, extra: int) -> None:
+    width = len(letter.encode())
+    room = (MAX_OBJECT_BYTES - body_size({"name": "x", "text": ""})) // width + extra
+    result = parse_line({"create": {"name": "x", "text": letter * room}})
+    assert isinstance(result, list) == bool(extra)
+    if extra:
+        assert problem_of(result).column == "create"
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_patch_is_refused_from_the_first_byte_too_many(extra: int) -> None:
+    room = MAX_OBJECT_BYTES - body_size([{"op": "add", "path": "/name", "value": ""}]) + extra
+    value = "x" * room
+    results = [
+        parse(OPERATIONS, {"id": "1", "op": "add", "path": "/name", "value": value}),
+        parse(MEMBERS, {"id": "1", "/name": value}),
+        parse_line({"id": "1", "patch": [{"op": "add", "path": "/name", "value": value}]}),
+    ]
+    assert [isinstance(result, list) for result in results] == [bool(extra)] * 3
+    if extra:
+        assert [problem_of(result).column for result in results] == ["value", "", "patch"]
+        assert "307,201 bytes" in problem_of(results[0]).message
+
+
+def test_a_text_of_five_megabytes_is_too_large() -> None:
+    problem = problem_of(parse(TEXT, text_cells(content="x" * 5_000_000)))
+    assert (problem.column, "5,000,002 bytes" in problem.message) == ("content", True)
