@@ -47,8 +47,10 @@ class CommandLine:
         }
         return self
 
-    async def start(self, *arguments: str, stdin: int = asyncio.subprocess.DEVNULL) -> asyncio.subprocess.Process:
-        """Start a command and leave it running."""
+    async def start(
+        self, *arguments: str, stdin: int = asyncio.subprocess.DEVNULL, before: Callable[[], None] | None = None
+    ) -> asyncio.subprocess.Process:
+        """Start a command and leave it running; `before` is called in the new process."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MIGRATOR_")}
         return await asyncio.create_subprocess_exec(
             sys.executable,
@@ -60,6 +62,7 @@ class CommandLine:
             stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            preexec_fn=before,
         )
 
     async def __call__(self, *arguments: str, stdin: bytes | None = None) -> Ended:

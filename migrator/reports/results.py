@@ -97,9 +97,24 @@ def _without_ours(line: str) -> str:
 
 
 def _csv_writer(stream: TextIO, shape: InputShape) -> Write:
-    writer = csv.writer(stream, delimiter=shape.delimiter, lineterminator=shape.newline)
+    writer = csv.writer(_Records(stream, shape.newline), delimiter=shape.delimiter, lineterminator="\r\n")
     writer.writerow([*shape.header, *COLUMNS])
     return lambda row: writer.writerow([*msgspec.json.decode(row.raw), *_ours(row).values()])
+
+
+class _Records:
+    """Ends records as the input did.
+
+    `csv.writer` quotes only those line-end characters that are in its own line terminator. Given CR LF it quotes both,
+    so that a lone CR in a cell is read back as part of the cell; the end of each record is then put right here.
+    """
+
+    def __init__(self, stream: TextIO, newline: str) -> None:
+        self._stream = stream
+        self._newline = newline
+
+    def write(self, record: str) -> None:
+        self._stream.write(record.removesuffix("\r\n") + self._newline)
 
 
 def _jsonl_writer(stream: TextIO, shape: InputShape) -> Write:
