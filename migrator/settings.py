@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from migrator.core.errors import UsageError
@@ -136,6 +136,8 @@ class Settings(BaseSettings):
                 raise ValueError(f"{' and '.join(given)} exclude each other")
         return self
 
+    _profile: str | None = PrivateAttr(default=None)
+
     @property
     def policy(self) -> Policy:
         """The bounds on attempts and delays."""
@@ -160,6 +162,10 @@ class Settings(BaseSettings):
         """Return everything that is not a secret, for the ledger and for people."""
         hidden = {*SECRETS, *(f"{name}_command" for name in SECRETS)}
         return self.model_dump(mode="json", exclude=hidden)
+
+    def remembered(self) -> dict[str, Any]:
+        """Return what a ledger keeps: everything public, and the profile, which may say where the secrets are."""
+        return self.public() | ({"profile": self._profile} if self._profile else {})
 
 
 def _read_secret(name: str, file: Path) -> str:
@@ -194,10 +200,12 @@ def load(flags: Mapping[str, Any], *, profile: str | None = None, job: Mapping[s
     _refuse_secrets(files, f"profile {profile}")
     _refuse_secrets(job or {}, "the job file")
     try:
-        return Settings(**{**files, **(job or {}), **environment, **flags})
+        settings = Settings(**{**files, **(job or {}), **environment, **flags})
     except ValidationError as error:
         hint = "every setting with its default and meaning is in config/default.toml"
         raise UsageError("the settings are wrong: " + "; ".join(_sentences(error)), hint) from error
+    settings._profile = profile  # noqa: SLF001 (this module's own)
+    return settings
 
 
 def _read_profile(name: str) -> dict[str, Any]:

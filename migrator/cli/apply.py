@@ -97,7 +97,7 @@ def _plan(
             _refuse_repetition(draft, settings)
         if not yes:
             _ask(draft, settings)
-        draft.accept(run.id, source, settings.public(), SystemClock.now())
+        draft.accept(run.id, source, settings.remembered(), SystemClock.now())
     return run
 
 
@@ -226,9 +226,9 @@ async def interruptible(running: api.Running) -> AsyncIterator[None]:
     except asyncio.CancelledError:
         if not received:
             raise
-        raise Interrupted("stopped at once: what was in flight is in doubt", signal_number=received[0]) from None
+        raise Interrupted("what was in flight is in doubt", signal_number=received[0]) from None
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
     if received:
-        raise Interrupted("stopped cleanly: everything in flight was answered and recorded", signal_number=received[0])
+        raise Interrupted("everything in flight was answered and recorded", signal_number=received[0])

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from migrator.core.errors import MigratorError
+from migrator.core.errors import Interrupted, MigratorError
 from migrator.core.model import Problem
 from migrator.core.states import State
 from migrator.ledger.reading import Summary
@@ -107,7 +107,8 @@ def exit_code(summary: Summary) -> int:
 
 def explain(error: MigratorError) -> None:
     """Write on stderr what ended the program, and what to type next."""
-    click.echo(click.style("error: ", fg="red", bold=True) + f"{error}", err=True)
+    label = "interrupted" if isinstance(error, Interrupted) else "error"
+    click.echo(click.style(f"{label}: ", fg="red", bold=True) + f"{error}", err=True)
     if error.hint:
         click.echo(f"  {error.hint}", err=True)
 

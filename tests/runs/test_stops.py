@@ -36,7 +36,7 @@ def patches(server: Emulator) -> int:
 def assert_explained(err: str, *words: str) -> None:
     """An error is a paragraph for a person: what happened, what to do, and never a traceback."""
     assert "Traceback" not in err
-    assert "error: " in err
+    assert "error: " in err or "interrupted: " in err
     for word in words:
         assert word in err, f"{word!r} is missing in:\n{err}"
 
@@ -191,7 +191,7 @@ async def test_a_signal_finishes_what_is_in_flight_and_resume_does_the_rest(
         resumed = await migrator("resume")
 
         assert stopped.code == code
-        assert_explained(stopped.err, "stopped cleanly", "migrator resume")
+        assert_explained(stopped.err, "interrupted: everything in flight was answered", "migrator resume")
         assert "in doubt" not in stopped.out
         assert resumed.code == 0
         assert seen(server) == {seeded_offer_id(i): 1 for i in range(60)}
@@ -218,7 +218,7 @@ async def test_a_second_signal_stops_at_once_and_leaves_what_was_in_flight_in_do
         stopped = await migrator.end(running)
 
         assert stopped.code == 130
-        assert_explained(stopped.err, "stopped at once", "migrator resume")
+        assert_explained(stopped.err, "interrupted: what was in flight is in doubt", "migrator resume")
         assert "0 applied · 3 in doubt · 17 not sent" in stopped.out
         assert len(server.effects) == 3
 

@@ -74,9 +74,10 @@ XCORE_CREATE = {
 }
 DPS = {"Content-Type": "application/json"}
 
-APPEND = [{"op": "add", "path": "/_instance/xdm:representations/-", "value": TEXT}]
+POINTER = "/_instance/xdm:representations/-"
+APPEND = [{"op": "add", "path": POINTER, "value": TEXT}]
 APPEND_ROW = json.dumps({"container": CONTAINER, "id": INSTANCE, "patch": APPEND})
-APPEND_CELLS = [CONTAINER, "personalized-offer", INSTANCE, "add", APPEND[0]["path"], json.dumps(TEXT)]
+APPEND_CELLS = [CONTAINER, "personalized-offer", INSTANCE, "add", POINTER, json.dumps(TEXT)]
 
 
 class Page(NamedTuple):
