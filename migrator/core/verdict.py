@@ -139,8 +139,8 @@ REFUSALS: Mapping[int, ErrorClass] = {
 LOCKED = frozenset({423, 425})
 """Not executed, and only this object is concerned."""
 
-KEPT_BYTES = 2048
-"""How much of an unknown error body is kept (errors-and-limits 2.2)."""
+KEPT_CHARACTERS = 500
+"""How much of what the service said is kept: some quote the whole object."""
 
 
 def judge(
@@ -355,6 +355,6 @@ def message_of(answer: Response) -> str:
         code = str(body.error_code)
         words = tuple(filter(None, (code, body.title, body.message, body.detail, body.error_message)))
     if not words:
-        text = answer.body[:KEPT_BYTES].decode("utf-8", "replace")
-        words = (" ".join(text.split()) or "no body",)
-    return f"HTTP {answer.status}: " + ": ".join(words)
+        words = (answer.body[: 4 * KEPT_CHARACTERS].decode("utf-8", "replace"),)
+    text = " ".join(": ".join(words).split()) or "no body"
+    return f"HTTP {answer.status}: " + (text if len(text) <= KEPT_CHARACTERS else text[: KEPT_CHARACTERS - 1] + "…")

@@ -76,7 +76,14 @@ def apply(document: Any, patch: list[dict[str, Any]]) -> Any:
         raise ProblemError(HTTPStatus.CONFLICT, "test-failed", str(failure)) from failure
     except (jsonpatch.JsonPatchException, JsonPointerException, TypeError) as failure:
         # TypeError: some releases index a list with the "-" of a pointer that cannot stand for an element.
-        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "patch-unresolvable", str(failure)) from failure
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "patch-unresolvable", _without_document(failure)
+        ) from failure
+
+
+def _without_document(failure: Exception) -> str:
+    """Say what was not found, without the whole document in which it was not found."""
+    return str(failure).partition(" in {")[0]
 
 
 def _complaint(operation: Any, allowed: frozenset[str]) -> str | None:

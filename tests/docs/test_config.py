@@ -1,0 +1,52 @@
+"""The files in `config/` and `jobs/` are held to the code."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from migrator import api
+from migrator.cli.options import read_job
+from migrator.planning import Input
+from migrator.settings import SECRETS, Settings, load
+
+ROOT = Path(__file__).parents[2]
+DEFAULTS = (ROOT / "config" / "default.toml").read_text(encoding="utf-8")
+SHOWN = [name for name in Settings.model_fields if name not in SECRETS]
+
+
+def test_the_defaults_file_has_every_setting_with_its_default() -> None:
+    given = tomllib.loads(DEFAULTS)
+    without_default = {name for name in SHOWN if Settings.model_fields[name].default is None}
+
+    assert set(given) | without_default == set(SHOWN)
+    assert Settings(**given) == Settings()
+
+
+def test_the_defaults_file_says_what_each_setting_means_in_the_words_of_the_code() -> None:
+    said = dict(re.findall(r"^# (.*)\n(?:# )?(\w+) = ", DEFAULTS, re.MULTILINE))
+
+    assert {name: text for text, name in said.items()} == {
+        name: Settings.model_fields[name].description for name in SHOWN
+    }
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.toml")), ids=lambda path: path.name)
+def test_every_profile_can_be_loaded_and_holds_no_secret(path: Path) -> None:
+    settings = load({}, profile=str(path))
+
+    assert not any(getattr(settings, name).get_secret_value() for name in SECRETS)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "jobs").glob("*.toml")), ids=lambda path: path.name)
+def test_every_job_says_what_it_is_and_has_an_input_without_errors(path: Path) -> None:
+    job = read_job(path)
+    source = path.parent / job["input"]
+
+    with api.validate(Input(source, source.name), load({"sandbox": "dev"}, job=job["settings"])) as draft:
+        assert list(draft.problems()) == []
+        assert draft.rows > 0
+    assert job["description"]

@@ -1,0 +1,179 @@
+"""The README is held to the program: its commands are run in order, and say what it shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+
+from migrator.cli import NOT_BUILT, cli
+from migrator.core.errors import Interrupted, LedgerFailed, ServiceRefused, Stopped, UsageError
+from migrator.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+NUMBER = re.compile(r"\d[\d,.]*")
+EVENT = re.compile(r"\d\d:\d\d:\d\d \[")
+"""Events are for places without a terminal, as this is one; what the README shows was seen on a terminal."""
+
+
+@dataclass
+class Command:
+    """One command of the README and what it shows below it."""
+
+    line: str
+    shown: list[str]
+
+
+def commands(block: str) -> Iterator[Command]:
+    """Read the commands of one console block."""
+    command: Command | None = None
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            if command:
+                yield command
+            command = Command(line[2:], [])
+        elif command:
+            command.shown.append(line)
+    if command:
+        yield command
+
+
+COMMANDS = [command for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL) for command in commands(block)]
+
+
+def worn(lines: list[str], *, numbers: bool) -> list[str]:
+    """Take out what differs from run to run: run ids, and numbers where the clock decides them."""
+    kept = [RUN_ID.sub("RUN", line) for line in lines if line and not EVENT.match(line) and line != "^C"]
+    return [NUMBER.sub("N", line) for line in kept] if numbers else kept
+
+
+class Shell:
+    """Runs commands as a reader would: one after the other, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        shutil.copytree(ROOT / "jobs", folder / "jobs")
+        shutil.copytree(ROOT / "config", folder / "config")
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("MIGRATOR_")}
+        self.environment = {**kept, "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}"}
+        self.server: subprocess.Popen[str] | None = None
+
+    def serve(self, line: str) -> None:
+        """Start the emulator on a free port, and point everything after it there."""
+        self.server = self.begin(line.removesuffix("&") + " --port 0")
+        assert self.server.stdout is not None
+        url = re.search(r"http://[\d.:]+", self.server.stdout.readline())
+        assert url is not None
+        self.environment |= {"MIGRATOR_BASE_URL": url[0], "MIGRATOR_IMS_URL": url[0]}
+
+    def begin(self, line: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["bash", "-c", f"exec {line}"],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, command: Command) -> list[str]:
+        process = self.begin(command.line)
+        if "^C" in command.shown:
+            self.wait_for_requests(60)
+            process.send_signal(signal.SIGINT)
+        return process.communicate(timeout=120)[0].splitlines()
+
+    def wait_for_requests(self, count: int) -> None:
+        """Wait until the run that is running has sent `count` requests, by asking its ledger."""
+        for _ in range(3000):
+            for ledger in self.folder.glob("runs/*/ledger.sqlite"):
+                db = sqlite3.connect(ledger)
+                (sent,) = db.execute("SELECT count(*) FROM progress").fetchone()
+                db.close()
+                if sent >= count:
+                    return
+            time.sleep(0.01)
+        pytest.fail("the run of the README never began")
+
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.terminate()
+            self.server.communicate(timeout=30)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    shell = Shell(tmp_path)
+    yield shell
+    shell.close()
+
+
+def test_every_command_of_the_first_screen_shows_what_the_readme_shows(shell: Shell) -> None:
+    assert len(COMMANDS) >= 6
+    for command in COMMANDS:
+        if command.line.startswith("migrator emulator"):
+            shell.serve(command.line)
+            continue
+        found = shell.run(command)
+        timed = command.line.startswith("migrator") and "results" not in command.line
+        assert worn(found, numbers=timed) == worn(command.shown, numbers=timed), command.line
+
+    (query,) = re.findall(r'ledger\.sqlite "(.*)"', README)
+    newest = max(shell.folder.glob("runs/*/ledger.sqlite"))
+    db = sqlite3.connect(newest)
+    assert sorted(db.execute(query).fetchall()) == [
+        ("APPLIED", "", 4),
+        ("REJECTED", "not_found", 1),
+        ("REJECTED", "validation", 1),
+    ]
+    db.close()
+
+
+def section(title: str) -> str:
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
+    assert found is not None, title
+    return found[1]
+
+
+def test_the_table_of_commands_has_every_command() -> None:
+    names = set(re.findall(r"`([a-z]+)", "".join(re.findall(r"^\| (`.*?) \|", section("Commands"), re.MULTILINE))))
+
+    assert names == set(cli.commands)
+    assert not names & NOT_BUILT
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_and_option_has_help(name: str) -> None:
+    command = cli.commands[name]
+
+    assert command.help
+    assert all(option.help for option in command.params if isinstance(option, click.Option))
+
+
+def test_the_table_of_exit_codes_has_the_codes_of_the_exceptions() -> None:
+    listed = {int(code) for code in re.findall(r"^\| (\d+)", section("Commands"), re.MULTILINE)}
+
+    assert listed == {0, 1, 2, 3, 4, 5, 6, 130}
+    assert [kind.exit_code for kind in (UsageError, ServiceRefused, Stopped, LedgerFailed)] == [2, 5, 6, 6]
+    assert [Interrupted("", signal_number=number).exit_code for number in (2, 15)] == [130, 143]
+
+
+def test_every_environment_variable_of_the_readme_is_a_setting() -> None:
+    names = {name.lower() for name in re.findall(r"MIGRATOR_([A-Z_]*[A-Z])", README)} - {"profile"}
+
+    assert names <= set(Settings.model_fields), names - set(Settings.model_fields)
