@@ -80,7 +80,7 @@ class Draft:
             source.path, format=source.format, delimiter=source.delimiter, encoding=source.encoding
         ) as opened:
             self.shape = opened.shape
-            parser = RowParser(opened.shape.header, self._target.style, self._target.sandbox)
+            parser = RowParser(opened.header, self._target.style, self._target.sandbox, opened.header_line)
             self._plan.complain(parser.header_problems)
             if not parser.header_problems:
                 for row in opened:

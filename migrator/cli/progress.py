@@ -9,16 +9,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from migrator.api import Running
 from migrator.core.states import State
@@ -96,37 +90,43 @@ def _done(running: Running) -> int:
 
 
 async def _live(running: Running) -> None:
-    meter = Meter()
-    meter.read(0)
-    with Progress(
-        TextColumn("{task.description}"),
+    bar = Progress(
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[counts]}"),
-        console=Console(stderr=True),
-        auto_refresh=False,
-    ) as progress:
-        bar = progress.add_task(running.run.id, total=_total(running), rate="", counts="")
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        expand=True,
+    )
+    task = bar.add_task("", total=_total(running), rate="")
+    meter = Meter()
+    meter.read(0)
+
+    def picture() -> Group:
+        bar.update(task, completed=_done(running), rate=f"{meter.read(running.engine.tally.requests):,.1f}/s")
+        return Group(bar, _state(running))
+
+    with Live(picture(), console=Console(stderr=True), auto_refresh=False) as live:
         try:
             while True:
-                _refresh(progress, bar, running, meter)
                 await asyncio.sleep(REFRESH_S)
+                live.update(picture(), refresh=True)
         finally:
-            _refresh(progress, bar, running, meter)
+            live.update(picture(), refresh=True)
 
 
-def _refresh(progress: Progress, bar: TaskID, running: Running, meter: Meter) -> None:
-    tally = running.engine.tally
-    counts = (
-        f"[green]{tally.applied:,} applied[/] [red]{tally.rejected:,} failed[/] [yellow]{tally.in_doubt:,} in doubt[/]"
-    )
-    if pause := _pause(running):
-        counts = f"[yellow]paused until {pause['paused_until']}[/] {counts}"
-    elif running.engine.stopping:
-        counts = f"[yellow]stopping, {tally.in_flight} in flight[/] {counts}"
-    progress.update(
-        bar, completed=_done(running), rate=f"{meter.read(tally.requests):,.1f}/s", counts=counts, refresh=True
-    )
+def _state(running: Running) -> Text:
+    """Say in one line, cut where the terminal ends, what has become of the rows and why nothing moves, if so."""
+    before, tally = running.before.steps, running.engine.tally
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f"{before.get(State.APPLIED, 0) + tally.applied:,} applied", "green")
+    text.append(" · ").append(f"{before.get(State.REJECTED, 0) + tally.rejected:,} failed", "red")
+    text.append(" · ").append(f"{before.get(State.DOUBT, 0) + tally.in_doubt:,} in doubt", "yellow")
+    if running.engine.stopping:
+        text.append(" · ").append(f"stopping, {tally.in_flight} in flight", "bold yellow")
+    elif pause := _pause(running):
+        text.append(" · ").append(f"paused until {pause['paused_until']}: {pause['because']}", "bold yellow")
+    elif tally.last_error:
+        text.append(" · ").append(f"last error: {tally.last_error}", "dim")
+    return text

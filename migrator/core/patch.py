@@ -12,14 +12,12 @@ answer it with an error or, worse, with success.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from functools import lru_cache
-
-from msgspec import Struct
 
 from migrator.core.model import Json, Operation
 from migrator.core.styles import PatchRules
+from migrator.core.values import Fault, did_you_mean, json_kind
 
 RFC_OPERATIONS = frozenset({"add", "remove", "replace", "move", "copy", "test"})
 """All operations of RFC 6902, section 4. Each style documents a part of them."""
@@ -34,40 +32,6 @@ APPEND = "-"
 """The last part of a pointer that means "behind the last element" (RFC 6902, section 4.1)."""
 
 _BAD_TILDE = re.compile(r"~(?![01])")
-_NEAR = 0.75  # one slip in a word of four letters still counts as near: "tpye" for "type"
-
-
-class Fault(Struct, frozen=True):
-    """What is wrong with a value, before it is known in which row it stands.
-
-    Attributes:
-        member: the member at fault (`op`, `path`, `value`, `from`), or "" for the value as a whole.
-        message: as in `Problem`.
-        hint: as in `Problem`.
-    """
-
-    member: str
-    message: str
-    hint: str = ""
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Find the known word that `word` was probably meant to be, or "" if it resembles none.
-
-    Case and surrounding blanks count as no difference at all.
-    """
-    by_fold = {name.casefold(): name for name in known}
-    bare = word.strip().casefold()
-    if bare in by_fold:
-        return by_fold[bare]
-    close = get_close_matches(bare, by_fold, n=1, cutoff=_NEAR)
-    return by_fold[close[0]] if close else ""
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Word the guess of `nearest` as a hint, or "" if there is none."""
-    meant = nearest(word, known)
-    return f"did you mean '{meant}'?" if meant else ""
 
 
 def operation_faults(raw: Mapping[str, Json], rules: PatchRules) -> list[Fault]:
@@ -189,16 +153,3 @@ def _append_fault(member: str, pointer: str, may_append: bool) -> Fault | None:
         hint = "write the index of the element; only add can append"
         return Fault(member, f"'{pointer}' points behind the last element, where nothing is yet", hint)
     return None
-
-
-def json_kind(value: Json) -> str:
-    """Name the kind of a JSON value in the words of JSON."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, dict):
-        return "an object"
-    return "a list" if isinstance(value, list) else "a number"

@@ -15,6 +15,8 @@ from migrator.core.model import Change, EntityType, Json, Kind, Operation, Probl
 
 _encode = msgspec.json.Encoder().encode
 
+_VERBS = {"add": "sets", "replace": "sets", "remove": "removes"}
+
 _SEPARATOR = b"\x1f"
 
 
@@ -193,7 +195,8 @@ def settles(operation: Operation) -> bool:
     changes nothing, and what a `copy` leaves is not known here.
     """
     last = operation.path.rpartition("/")[2]
-    return operation.op in ("add", "replace", "remove") and last != "-" and not last.isdecimal()
+    index = last.isascii() and last.isdecimal()
+    return operation.op in ("add", "replace", "remove") and last != "-" and not index
 
 
 def _same(one: Operation, other: Operation) -> bool:
@@ -206,7 +209,7 @@ def _clash(line: int, path: str, earlier: _Write) -> Problem:
     return Problem(
         line,
         "path",
-        f"contradicts line {earlier.line}, which has `{earlier.operation.op}` at {earlier.operation.path}"
-        f" of the same object; this row writes {path}",
+        f"{path}: contradicts line {earlier.line}, which {_VERBS[earlier.operation.op]} {earlier.operation.path}"
+        " of the same object",
         "keep one of the two rows",
     )

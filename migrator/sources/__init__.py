@@ -1,7 +1,8 @@
 """Sources: a CSV or JSONL file becomes numbered rows, streamed.
 
-What belongs here: octets, encodings, delimiters, quotes and lines. What must never: what a row means; a source asks
-`core.rows` which names it should know and nothing else. Nothing here holds more of the file than one record.
+What belongs here: octets, encodings, delimiters, quotes and lines. What must never: what a row means. A source asks
+`core.columns` which names it should know and has `core.values` read its JSON. Nothing here holds more of the file than
+one record.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from migrator.core.columns import is_own_column
 from migrator.core.model import Problem, Row
-from migrator.core.patch import Fault, json_kind
-from migrator.core.rows import exact_json, is_own_column
+from migrator.core.values import Fault, exact_json, json_kind
 from migrator.sources.octets import MAX_LINE
 
 Record: TypeAlias = tuple[int, list[str]]

@@ -12,8 +12,8 @@ from pathlib import PurePath
 
 from msgspec import Struct
 
+from migrator.core.columns import is_known_column
 from migrator.core.errors import InputError
-from migrator.core.rows import is_known_column
 
 CSV = "csv"
 JSONL = "jsonl"

@@ -12,14 +12,15 @@ from contextlib import ExitStack
 from os import PathLike
 from typing import Self, TextIO
 
+from migrator.core.columns import header_problems, is_own_column
 from migrator.core.errors import InputError
 from migrator.core.model import Problem, Row
-from migrator.core.rows import header_problems, is_own_column
 from migrator.sources.octets import HEAD_BYTES, Octets, check_head, open_octets
-from migrator.sources.records import csv_records, csv_rows, jsonl_rows, undecoded
+from migrator.sources.records import Record, csv_records, csv_rows, jsonl_rows, undecoded
 from migrator.sources.shape import CSV, InputShape, find_delimiter, find_format, find_newline, first_line
 
 _WIDE = ("utf-16", "utf-32")  # encodings in which NUL is part of ordinary text
+_NO_HEADER: Record = (0, [])
 
 
 class Source:
@@ -31,13 +32,23 @@ class Source:
     Attributes:
         name: the path as the user gave it.
         shape: the outer form of the file.
+        header: all columns of a CSV file, also those that begin with `_`; empty for JSONL, and for a CSV file whose
+            header cannot be read.
+        header_line: the line on which the header begins; 0 if there is none.
     """
 
     def __init__(
-        self, name: str, shape: InputShape, items: Iterator[Row | Problem], octets: Octets, stack: ExitStack
+        self,
+        name: str,
+        shape: InputShape,
+        header: Record,
+        items: Iterator[Row | Problem],
+        octets: Octets,
+        stack: ExitStack,
     ) -> None:
         self.name = name
         self.shape = shape
+        self.header_line, self.header = header[0], tuple(header[1])
         self._items = items
         self._octets = octets
         self._stack = stack
@@ -104,25 +115,23 @@ def open_source(
         if found == CSV:
             cut = find_delimiter(line, delimiter)
             header, items = _csv_items(lines, cut, encoding)
-            shape = InputShape(found, header, cut, newline)
         else:
-            items, shape = jsonl_rows(lines, encoding), InputShape(found, (), "", newline)
-        return Source(name, shape, items, octets, stack.pop_all())
+            cut, header, items = "", _NO_HEADER, jsonl_rows(lines, encoding)
+        kept = tuple(column for column in header[1] if not is_own_column(column))
+        return Source(name, InputShape(found, kept, cut, newline), header, items, octets, stack.pop_all())
 
 
-def _csv_items(lines: Iterator[str], delimiter: str, encoding: str) -> tuple[tuple[str, ...], Iterator[Row | Problem]]:
-    """Read the header; return its columns but ours, and what the rest of the file will yield."""
+def _csv_items(lines: Iterator[str], delimiter: str, encoding: str) -> tuple[Record, Iterator[Row | Problem]]:
+    """Read the header; return it, and what the rest of the file will yield."""
     records = csv_records(lines, delimiter)
     first = next(records, None)
     if first is None or isinstance(first, Problem):
-        return (), iter([] if first is None else [first])
+        return _NO_HEADER, iter([] if first is None else [first])
     line, header = first
-    garbled = undecoded(line, "", "".join(header), encoding)
-    if garbled:
-        return (), iter([garbled])
-    kept = tuple(name for name in header if not is_own_column(name))
+    if garbled := undecoded(line, "", "".join(header), encoding):
+        return _NO_HEADER, iter([garbled])
     problems = header_problems(header, line)
-    return kept, iter(problems) if problems else csv_rows(records, header, encoding)
+    return first, iter(problems) if problems else csv_rows(records, header, encoding)
 
 
 def _decoded(text: TextIO, name: str, encoding: str) -> Iterator[str]:

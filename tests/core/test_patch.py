@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from migrator.core.model import Operation
 from migrator.core.patch import (
     RFC_OPERATIONS,
-    Fault,
-    nearest,
     operation,
     operation_faults,
     pointer_syntax_fault,
 )
 from migrator.core.styles.base import PatchRules
+from migrator.core.values import Fault
 
 XCORE = PatchRules("xcore", frozenset({"add", "remove", "replace"}), "/_instance")
 DPS = PatchRules("dps", frozenset({"add", "remove", "replace", "copy", "test"}), "")
@@ -129,21 +128,6 @@ def test_exactly_the_operations_of_the_style_are_accepted(op: str, rules: PatchR
 def test_an_operation_keeps_value_and_source() -> None:
     assert operation({"op": "add", "path": "/a", "value": [1]}) == Operation("add", "/a", [1])
     assert operation({"op": "copy", "path": "/a", "from": "/b"}) == Operation("copy", "/a", None, "/b")
-
-
-@pytest.mark.parametrize(
-    ("word", "meant"),
-    [
-        ("containr", "container"),
-        ("CONTAINER", "container"),
-        (" container ", "container"),
-        ("tpye", "type"),
-        ("colour", ""),
-        ("", ""),
-    ],
-)
-def test_the_nearest_word_is_found_through_case_blanks_and_one_slip(word: str, meant: str) -> None:
-    assert nearest(word, ["container", "type", "id"]) == meant
 
 
 @given(st.text(alphabet="/~01ab-:é", max_size=12))

@@ -41,4 +41,4 @@ def test_a_step_whose_fate_is_unknown_is_never_sent_without_a_look() -> None:
     # INTENT reaches PENDING only by NOT_EXECUTED, which is proof; DOUBT only by MISS, which is a look.
     ways_back = {(state, move) for (state, move), following in TABLE.items() if following is State.PENDING}
     assert ways_back == {(State.INTENT, Move.NOT_EXECUTED), (State.DOUBT, Move.MISS)}
-    assert IN_DOUBT == {State.INTENT, State.DOUBT, State.UNRESOLVED}
+    assert {State.INTENT, State.DOUBT, State.UNRESOLVED} == IN_DOUBT

@@ -99,7 +99,9 @@ async def test_rows_of_one_object_are_one_request_and_each_is_accounted_for(migr
         assert [(row["_line"], row["_etag"]) for row in migrator.results("applied")] == [
             (str(n), "2") for n in (2, 3, 4, 5)
         ]
-        document = json.loads(server.store.find("dps", "dev", seeded_offer_id(0)).document)
+        record = server.store.find("dps", "dev", seeded_offer_id(0))
+        assert record is not None
+        document = json.loads(record.document)
         assert (document["name"], document["status"], document["rank"]["priority"]) == ("A", "draft", 9)
 
 

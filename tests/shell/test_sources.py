@@ -387,6 +387,20 @@ def test_all_problems_of_a_header_come_at_once_and_alone(write: Write) -> None:
     assert found[1].hint == "did you mean 'container'?"
 
 
+def test_a_header_is_told_by_its_line_and_all_its_columns_also_to_the_parser(write: Write) -> None:
+    with open_source(write("\n\n_line,id,op,path,\n2,1,remove,/x,\n")) as source:
+        assert (source.header_line, source.header) == (3, ("_line", "id", "op", "path", ""))
+        parser = RowParser(source.header, DPS, "prod", source.header_line)
+        assert parser.header_problems == list(source)
+    assert parser.header_problems[0].message == "column 5 of the header has no name"
+
+
+@pytest.mark.parametrize(("content", "name"), [('{"id": "1"}\n', "a.jsonl"), ('id,"op\n', "a.csv")])
+def test_without_a_header_that_can_be_read_there_is_none(write: Write, content: str, name: str) -> None:
+    with open_source(write(content, name)) as source:
+        assert (source.header_line, source.header) == (0, ())
+
+
 def test_a_far_column_is_carried(write: Write) -> None:
     [row] = read(write("id,op,path,ticket\n1,remove,/x,T-1\n"))
     assert row.cells["ticket"] == "T-1"

@@ -64,7 +64,7 @@ class Xcore:
     def object_problem(self, object_id: str) -> str:
         """Refuse an `@id`: it names the object in references, but URLs take the instance id (contract 3.2)."""
         if object_id.startswith("xcore:"):
-            return "is an @id, and the URL needs the instanceId; looking it up is not built yet"
+            return "is an @id; name the object by its instanceId, for looking that up is not built yet"
         return ""
 
     def document_problem(self, document: Mapping[str, Json]) -> str:

@@ -1,0 +1,233 @@
+"""Values: what stands in a cell or in a member, read exactly or refused with the reason.
+
+What belongs here: JSON, the cells that may hold it, words (names, ids, and what a misspelt one was meant to be), sizes,
+and the `Fault` that says what is wrong with any of them. What must never: a decision that depends on where the value
+stands. Which columns there are is known to `columns`, which pointers to `patch`, what a row means to `rows`.
+
+Two rules decide the doubtful cases:
+
+* **Nothing is guessed.** A cell that looks like JSON and is none is refused with the spelling of the text it may be. A
+  misspelt word is refused with the nearest known one, which is never put in its place.
+* **Nothing is altered.** A value that would not come out again as it came in (a number with more digits than a double
+  holds, an object with the same member twice) is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from decimal import Decimal
+from difflib import get_close_matches
+
+import msgspec
+from msgspec import Struct
+
+from migrator.core.model import Json, Problem
+
+MAX_OBJECT_BYTES = 300 * 1024
+"""Size of the JSON text of one patch, create or content, in bytes, above which a row is refused: the greater of the
+two documented maxima for an offer with its representations (`errors-and-limits.md` section 4: preflight fails)."""
+
+
+class Fault(Struct, frozen=True):
+    """What is wrong with a value, before it is known in which row it stands.
+
+    Attributes:
+        member: the column or member at fault (`id`, `op`, `patch[2].path`), or "" for the value as a whole.
+        message: as in `Problem`.
+        hint: as in `Problem`.
+    """
+
+    member: str
+    message: str
+    hint: str = ""
+
+    def within(self, outer: str) -> Fault:
+        """Name the member from further out: `op` within `patch[2]` is `patch[2].op`, and within "" still `op`."""
+        return Fault(".".join(filter(None, (outer, self.member))), self.message, self.hint)
+
+    def at(self, line: int) -> Problem:
+        """Say on which line the value stands."""
+        return Problem(line, self.member, self.message, self.hint)
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------------
+
+_NESTING = (dict, list)
+_BYTE = re.compile(r"(?:JSON is malformed: )?(.*) \(byte (\d+)\)")
+
+
+def json_kind(value: Json) -> str:
+    """Name the kind of a JSON value in the words of JSON."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, dict):
+        return "an object"
+    return "a list" if isinstance(value, list) else "a number"
+
+
+def _exact_float(literal: str) -> float:
+    """Read a number with a fraction or an exponent, refusing one that a double would change."""
+    value = float(literal)
+    try:
+        exact = Decimal(repr(value)) == Decimal(literal)
+    except ArithmeticError:  # an exponent beyond even Decimal
+        exact = False
+    if not exact:
+        raise ValueError(f"the number {_shorten(literal)} would become {value!r}")
+    return value
+
+
+_decode = msgspec.json.Decoder(float_hook=_exact_float).decode
+
+
+def exact_json(text: str) -> Json | Fault:
+    """Read a JSON value that comes out again with the meaning it came in with.
+
+    Integers are kept to the last of thousands of digits. A number that a double cannot hold, an object with the same
+    member twice, `NaN` and `Infinity` are refused.
+
+    Returns:
+        The value, or the fault with the position where reading stopped.
+
+    Raises:
+        UnicodeEncodeError: if `text` holds a lone surrogate, which is how `sources` marks a byte it cannot decode.
+    """
+    try:
+        value = _decode(text)
+        # Each member ends in `":` unless blanks stand before the colon, and text can only add to the count. So equal
+        # counts prove that nothing was dropped, for a tenth of the cost of looking at the pairs.
+        if text.count('":') == _count_members(value) and not _has_blank_before_colon(text):
+            return value
+        return _doubled_member(text) or value
+    except UnicodeEncodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        return Fault("", _why_unreadable(text, error))
+
+
+def _count_members(value: Json) -> int:
+    """Count the members of all objects in `value`."""
+    if not isinstance(value, _NESTING):
+        return 0
+    count = len(value) if isinstance(value, dict) else 0
+    for child in value.values() if isinstance(value, dict) else value:
+        if isinstance(child, _NESTING):  # spares most values the call
+            count += _count_members(child)
+    return count
+
+
+def _has_blank_before_colon(text: str) -> bool:
+    return " :" in text or "\t:" in text or "\r:" in text or "\n:" in text
+
+
+def _doubled_member(text: str) -> Fault | None:
+    """Find a member that one object has twice; JSON readers would keep either of them."""
+    doubled: list[str] = []
+
+    def note(pairs: list[tuple[str, Json]]) -> None:
+        doubled.extend(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+
+    json.loads(text, object_pairs_hook=note)
+    return Fault("", f"the member '{doubled[0]}' stands twice in one object") if doubled else None
+
+
+def _why_unreadable(text: str, error: Exception) -> str:
+    """Put a decoder's complaint into words, its byte offset into a position that an editor shows."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    message = str(error)
+    if message == "Input data was truncated":
+        return "it ends too early"
+    if found := _BYTE.fullmatch(message):
+        before = text.encode()[: int(found[2])].decode(errors="ignore")
+        return f"{found[1]} near character {len(before) + 1}"
+    return message.partition(" - at `")[0]
+
+
+# --- cells -----------------------------------------------------------------------------------------------------------
+
+_JSON_BLANKS = " \t\n\r"
+_LIKE_JSON = re.compile(r'[{\["]|(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)\Z', re.ASCII)
+_SHOWN = 40  # characters of a cell that a message repeats
+
+
+def cell_value(cell: str) -> Json | Fault:
+    """Read a non-empty CSV cell that may hold JSON: what parses is JSON, everything else is text.
+
+    Only a number, `true`, `false`, `null`, or something that begins like a JSON string, list or object can be JSON, so
+    plain text costs no attempt to parse it.
+    """
+    bare = cell.strip(_JSON_BLANKS)
+    if not bare:
+        return Fault("", "the cell holds only blanks", f"write {quote(cell)} to send them as text")
+    if not _LIKE_JSON.match(bare):
+        return cell
+    value = exact_json(bare)
+    if not isinstance(value, Fault):
+        return value
+    doubt = "looks like JSON but does not parse"
+    return Fault("", f"{doubt}: {value.message}", f"to send it as text write it as a JSON string: {quote(cell)}")
+
+
+def size_fault(member: str, body: Json) -> Fault | None:
+    """Refuse what is larger as JSON than an object may be."""
+    size = len(msgspec.json.encode(body))
+    if size <= MAX_OBJECT_BYTES:
+        return None
+    message = f"has {size:,} bytes as JSON, more than the {MAX_OBJECT_BYTES:,} that an object may have"
+    return Fault(member, message, "shorten it")
+
+
+def quote(text: str) -> str:
+    """Spell text as JSON, shortened for a message."""
+    return msgspec.json.encode(_shorten(text)).decode()
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+_NEAR = 0.75  # one slip in a word of four letters still counts as near: "tpye" for "type"
+
+
+def word_fault(member: str, word: Json) -> Fault | None:
+    """Say what is wrong with a name or an id as people copy them: not text, blanks around, invisible characters."""
+    if not isinstance(word, str):
+        return Fault(member, f"must be text, not {json_kind(word)}", f'put it in quotes: "{member}": "…"')
+    if not word:
+        return Fault(member, f"the {member} is missing", f"fill in the {member}")
+    if word != word.strip():
+        return Fault(member, f"the {member} {quote(word)} begins or ends with a blank", "take the blank out")
+    if not word.isprintable():
+        found = next(c for c in word if not c.isprintable())
+        message = f"the {member} {quote(word)} holds the invisible character U+{ord(found):04X}"
+        return Fault(member, message, "type it anew, or paste it as plain text")
+    return None
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Find the known word that `word` was probably meant to be, or "" if it resembles none.
+
+    Case and surrounding blanks count as no difference at all.
+    """
+    by_fold = {name.casefold(): name for name in known}
+    bare = word.strip().casefold()
+    if bare in by_fold:
+        return by_fold[bare]
+    close = get_close_matches(bare, by_fold, n=1, cutoff=_NEAR)
+    return by_fold[close[0]] if close else ""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Word the guess of `nearest` as a hint, or "" if there is none."""
+    meant = nearest(word, known)
+    return f"did you mean '{meant}'?" if meant else ""
