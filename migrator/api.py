@@ -218,7 +218,6 @@ async def _send_pending(run: RunFolder, settings: Settings, before: Summary, aro
 @asynccontextmanager
 async def _transport(settings: Settings) -> AsyncIterator[HttpTransport]:
     async with open_session(
-        settings.base_url,
         timeout_s=settings.timeout,
         connect_timeout_s=settings.connect_timeout,
         user_agent=f"offer-migrator/{__version__}",

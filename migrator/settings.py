@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -50,6 +51,9 @@ def rate_per_s(text: object) -> object:
 def _is_url(text: str) -> str:
     if not re.match(r"https?://[^/\s]+", text):
         raise ValueError("must begin with https:// (or http:// for an emulator) and name a host")
+    if urlsplit(text).username is not None:
+        raise ValueError("must not hold credentials")
+    _ = urlsplit(text).port  # complains by itself about a port that is none
     return text.rstrip("/")
 
 

@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from migrator.core.model import Answer, Failure, FailureKind, Kind, Receipt, Response
 from migrator.core.states import Move
-from migrator.core.styles.base import Style
+from migrator.core.styles.base import Style, decoded
 
 
 class ErrorClass(StrEnum):
@@ -230,6 +230,9 @@ def _not_executed(answer: Response, attempt: Attempt, policy: Policy, now: datet
         return _later(ErrorClass.UNAVAILABLE, message_of(answer), Scope.RUN, wait, attempt, policy, chance)
     if status in LOCKED:
         return _later(ErrorClass.CONFLICT, message_of(answer), Scope.STEP, None, attempt, policy, chance)
+    if status == 407:
+        hint = "put its credentials into https_proxy: http://user:password@proxy:port"
+        return Halt(ErrorClass.PERMISSION, "the proxy wants credentials", hint, refused=True)
     if status == 403:
         hint = "check the product profile of the API credentials and the sandbox name"
         return Halt(ErrorClass.PERMISSION, message_of(answer), hint, refused=True)
@@ -335,10 +338,7 @@ _decode_error = msgspec.json.Decoder(_ErrorBody).decode
 
 
 def _error_body(answer: Response) -> _ErrorBody | None:
-    try:
-        return _decode_error(answer.body)
-    except msgspec.DecodeError:
-        return None
+    return decoded(_decode_error, answer.body)
 
 
 def gateway_code(answer: Response) -> str:

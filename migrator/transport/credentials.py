@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Annotated, Protocol, TypeVar
 
 import aiohttp
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
+from yarl import URL
+
+from migrator.transport.failures import BROKEN, describe
+from migrator.transport.proxies import proxy_for
 
 TOKEN_PATH = "/ims/token/v3"  # noqa: S105 (a path)
 
@@ -21,9 +26,15 @@ FORM = "application/x-www-form-urlencoded"
 MARGIN_S = 300.0
 """Renew at least this long before the end, or 5 % of the life if that is more."""
 
+RETRY_S = 30.0
+"""How long after a renewal that failed the next one is tried, while the old token still serves."""
+
 MILLISECONDS_ABOVE = 10_000_000
 """No token lives this many seconds (116 days): such an `expires_in` is in milliseconds, as the retired JWT exchange
 had it."""
+
+KEPT_CHARACTERS = 300
+"""How much of the identity service's own words a message quotes."""
 
 
 class CredentialsUnreachable(Exception):
@@ -63,9 +74,9 @@ class ReadyToken:
     renewable = False
 
     def __init__(self, client_id: str, token: str) -> None:
-        """Use `token` for every request."""
+        """Use `token` for every request, without the line break that an environment variable may end with."""
         self.client_id = client_id
-        self._token = token
+        self._token = token.strip()
 
     async def token(self) -> str:
         """Return the token."""
@@ -76,21 +87,31 @@ class ReadyToken:
 
 
 class _Grant(Struct):
-    access_token: str
-    expires_in: float
+    """The part of the answer that is used: a token that fits into a header, and its life (`renew_after_s`)."""
+
+    access_token: Annotated[str, Meta(pattern=r"^[!-~]+$")]
+    expires_in: Annotated[float, Meta(gt=0)]
 
 
 class _OAuthError(Struct):
-    error: str = ""
+    """How OAuth says no (RFC 6749, 5.2)."""
+
+    error: Annotated[str, Meta(min_length=1)]
     error_description: str = ""
 
 
-_decode_grant = msgspec.json.Decoder(_Grant).decode
+_T = TypeVar("_T")
+_decode_grant = msgspec.json.Decoder(_Grant, strict=False).decode
 _decode_error = msgspec.json.Decoder(_OAuthError).decode
 
 
 class ClientCredentials:
-    """OAuth server-to-server: one token for everybody, fetched by one and awaited by the others."""
+    """OAuth server-to-server: one token for everybody, fetched once however many ask for it.
+
+    A token that is due is renewed while everybody goes on with the old one, so that nobody waits, and an identity
+    service that is away for a moment is not noticed. Only where no token is left do callers wait: all for the same
+    renewal, whose failure is the failure of them all.
+    """
 
     renewable = True
 
@@ -105,68 +126,113 @@ class ClientCredentials:
             client_id: of the project.
             client_secret: of the project.
             scopes: one string, separated by commas.
+
+        Raises:
+            UsageError: the environment names a proxy that cannot be used.
         """
         self.client_id = client_id
         self._session = session
-        self._url = ims_url.rstrip("/") + TOKEN_PATH
-        self._form = {
-            "client_id": client_id,
-            "client_secret": client_secret,
-            "grant_type": "client_credentials",
-            "scope": scopes,
-        }
+        self._url = URL(ims_url.rstrip("/") + TOKEN_PATH)
+        self._proxy = proxy_for(self._url)
+        self._secret = client_secret
+        self._scopes = scopes
         self._token = ""
         self._renew_at = 0.0
-        self._single_flight = asyncio.Lock()
+        self._ends_at = 0.0
+        self._renewal: asyncio.Task[str] | None = None
 
     async def token(self) -> str:
-        """Return the current token, or fetch one; only one caller fetches, the others wait for it."""
-        if self._stale():
-            async with self._single_flight:
-                if self._stale():
-                    await self._fetch()
-        return self._token
+        """Return the current token; fetch one, or wait for it, if there is none."""
+        now = time.monotonic()
+        renewal = self._renewing() if now >= self._renew_at else None
+        if renewal is None or now < self._ends_at:
+            return self._token
+        # The shield: a caller that is cancelled leaves the renewal to the others.
+        return await asyncio.shield(renewal)
 
     def reject(self, token: str) -> None:
         """Forget `token` if it is the current one."""
         if token == self._token:
             self._token = ""
+            self._renew_at = self._ends_at = 0.0
 
-    def _stale(self) -> bool:
-        return not self._token or time.monotonic() >= self._renew_at
+    def _renewing(self) -> asyncio.Task[str]:
+        """Return the renewal that is under way, or begin one."""
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._renew(), name="token-renewal")
+            self._renewal.add_done_callback(_look)
+        return self._renewal
 
-    async def _fetch(self) -> None:
+    async def _renew(self) -> str:
         asked_at = time.monotonic()
-        try:
-            async with self._session.post(
-                self._url, data=self._form, headers={"Content-Type": FORM}, allow_redirects=False
-            ) as response:
-                status, body = response.status, await response.read()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise CredentialsUnreachable(f"the identity service cannot be reached: {type(error).__name__}") from error
-        grant = _read_grant(status, body)
+        self._renew_at = min(asked_at + RETRY_S, self._ends_at)
+        grant = _read_grant(*await self._ask(), hidden=self._secret)
         self._token = grant.access_token
         self._renew_at = asked_at + renew_after_s(grant.expires_in)
+        self._ends_at = asked_at + life_s(grant.expires_in)
+        return grant.access_token
 
-
-def _read_grant(status: int, body: bytes) -> _Grant:
-    """Read the answer of the token endpoint. Its body is never quoted: a grant holds the token."""
-    if status == 200:
+    async def _ask(self) -> tuple[int, bytes]:
+        form = {
+            "client_id": self.client_id,
+            "client_secret": self._secret,
+            "grant_type": "client_credentials",
+            "scope": self._scopes,
+        }
         try:
-            return _decode_grant(body)
-        except msgspec.DecodeError as error:
-            raise CredentialsUnreachable("the identity service answered 200 without a token") from error
-    if status in (400, 401, 403):
-        raise CredentialsRefused(f"the identity service refuses the credentials: HTTP {status}{_reason(body)}")
-    raise CredentialsUnreachable(f"the identity service answers HTTP {status}")
+            async with self._session.post(
+                self._url, data=form, headers={"Content-Type": FORM}, allow_redirects=False, proxy=self._proxy
+            ) as response:
+                return response.status, await response.read()
+        except BROKEN as error:
+            reason = describe(error)
+        # Raised out here, so that no exception that has seen the form hangs on this one.
+        raise CredentialsUnreachable(f"the identity service cannot be reached: {reason}")
 
 
-def _reason(body: bytes) -> str:
+def _read_grant(status: int, body: bytes, *, hidden: str) -> _Grant:
+    """Read the answer of the token endpoint.
+
+    Only an OAuth error is a no. An error page, or a 200 without a token, comes from something else on the way.
+
+    Args:
+        status: of the answer.
+        body: of the answer. It is quoted only when it is an OAuth error, because a grant holds the token.
+        hidden: what is never quoted.
+    """
+    if status == 200:
+        if (grant := _read(_decode_grant, body)) is not None:
+            return grant
+        raise CredentialsUnreachable("the identity service answered 200 without a token")
+    error = _read(_decode_error, body)
+    if status not in (400, 401, 403) or error is None:
+        raise CredentialsUnreachable(f"the identity service answers HTTP {status}")
+    words = ": ".join(filter(None, (error.error, error.error_description))).replace(hidden, "***")
+    raise CredentialsRefused(
+        f"the identity service refuses the credentials: HTTP {status}: {' '.join(words.split())[:KEPT_CHARACTERS]}"
+    )
+
+
+def _read(decode: Callable[[bytes], _T], body: bytes) -> _T | None:
     try:
-        error = _decode_error(body)
-    except msgspec.DecodeError:
-        return ""
-    return "".join(f": {part}" for part in (error.error, error.error_description) if part)
+        return decode(body)
+    except (ValueError, RecursionError):  # what msgspec raises for any octets: DecodeError, UnicodeDecodeError
+        return None
+
+
+def _look(renewal: asyncio.Task[str]) -> None:
+    """Look at the failure of a renewal: one that goes on behind the scenes has nobody else to look at it."""
+    if not renewal.cancelled():
+        renewal.exception()
+
+
+def life_s(expires_in: float) -> float:
+    """Return a token's life in seconds.
+
+    Args:
+        expires_in: as the endpoint says it: seconds, or milliseconds if it is absurdly large.
+    """
+    return expires_in / 1000 if expires_in > MILLISECONDS_ABOVE else expires_in
 
 
 def renew_after_s(expires_in: float) -> float:
@@ -175,7 +241,7 @@ def renew_after_s(expires_in: float) -> float:
     ``life − max(300 s, 5 % of life)``, but never before half of a short life is over.
 
     Args:
-        expires_in: as the endpoint says it: seconds, or milliseconds if it is absurdly large.
+        expires_in: as the endpoint says it (`life_s`).
     """
-    life = expires_in / 1000 if expires_in > MILLISECONDS_ABOVE else expires_in
+    life = life_s(expires_in)
     return life - min(max(MARGIN_S, 0.05 * life), life / 2)

@@ -3,23 +3,24 @@
 The sliding window is `asyncio_throttle.Throttler`, used with its three habits in mind (`reference/performance.md`
 section 2):
 
-* It is polled by whoever waits, so only *one* task ever waits on it: the dispatcher of a `Window`, which hands its
-  permits to
-  a queue of workers, first come first served.
+* Whoever waits for it polls it. Here nobody does: a `Window` has one dispatcher, which asks how long to wait, waits
+  that long, and hands its permits to a queue of workers, first come first served.
 * It counts grants, and a grant is not a send: between the two the intent is written to the disk. `SendWindow`
-  therefore logs
-  the moment of sending, and until then the permit keeps its place. No window of a second holds more sends than the
+  therefore logs the moment of sending, and until then the permit keeps its place. No period holds more sends than the
   limit, whatever the disk does.
 * It lets a whole period's budget out at once. `SendWindow` paces: permits leave evenly, and time lost to a busy loop
-  is made
-  up for at most a tenth of a second.
+  is made up for at most a tenth of a second.
+
+A permit that is given back has kept its place until then and no longer; so a worker that is cancelled, or a limit that
+is passed while the next one says no, costs the others nothing but the moment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import defaultdict, deque
+from contextlib import ExitStack, suppress
 
 from asyncio_throttle.throttler import Throttler
 from msgspec import Struct
@@ -32,40 +33,40 @@ SHORTEST_SLEEP_S = 0.001
 
 
 class SendWindow(Throttler):
-    """At most `rate_limit` sends in any `period` seconds, evenly spread. Only one task may wait on `acquire`."""
+    """At most `rate_limit` sends in any `period` seconds, evenly spread.
+
+    It only keeps the books. Its `acquire`, which polls, is not used.
+    """
 
     def __init__(self, rate: float) -> None:
-        """Allow `rate` sends a second; less than one is allowed too."""
+        """Allow `rate` sends a second: `int(rate)` in as many seconds as that takes, or one if it is less than one."""
         places = max(1, int(rate))
-        super().__init__(rate_limit=places, period=places / rate, retry_interval=SHORTEST_SLEEP_S)
-        self._places = places
+        super().__init__(rate_limit=places, period=places / rate)
         self._period_s = places / rate
-        self._sends: deque[float] = self._task_logs
         self._gap_s = 1 / rate
         self._next_at = 0.0
         self._unsent = 0
 
-    async def acquire(self) -> None:
-        """Wait for a place in the window and take it. It is counted from now on, and timed from `sent`."""
-        while (wait_s := self._wait_s()) > 0:  # noqa: ASYNC110 (it is time that is waited for)
-            await asyncio.sleep(max(wait_s, SHORTEST_SLEEP_S))
+    def wait_s(self) -> float:
+        """Return in how many seconds to ask again; 0 or less when there is a place to take now."""
+        self.flush()  # type: ignore[no-untyped-call]
+        now = time.monotonic()
+        if len(self._task_logs) + self._unsent < self.rate_limit:
+            return self._next_at - now
+        # Full. The next place to become free is that of the oldest send; if every permit is still unused, nothing can
+        # become free before a period after the first of them is used.
+        oldest = self._task_logs[0] if self._task_logs else now
+        return max(oldest + self._period_s - now, self._next_at - now, SHORTEST_SLEEP_S)
+
+    def take(self) -> None:
+        """Take a place. It is counted from now on, and timed from `sent`."""
         self._unsent += 1
         self._next_at = max(self._next_at, time.monotonic() - CATCH_UP_S) + self._gap_s
 
-    def _wait_s(self) -> float:
-        self.flush()  # type: ignore[no-untyped-call]
-        now = time.monotonic()
-        pace = self._next_at - now
-        if len(self._sends) + self._unsent < self._places:
-            return pace
-        if not self._sends:
-            return SHORTEST_SLEEP_S  # every place is held by a permit that has not been used yet
-        return max(pace, self._sends[0] + self._period_s - now, SHORTEST_SLEEP_S)
-
     def sent(self) -> None:
-        """Log that a permit was used now."""
+        """Log that a permit is used now."""
         self._unsent -= 1
-        self._sends.append(time.monotonic())
+        self._task_logs.append(time.monotonic())
 
     def returned(self) -> None:
         """Take back a permit that will not be used."""
@@ -85,13 +86,12 @@ class Pause(Struct, frozen=True):
 
 
 class Gate:
-    """The pause that all windows share."""
+    """The pause that all windows share, and the end of all waiting when the run stops."""
 
     def __init__(self) -> None:
         """Begin open."""
         self.pause = Pause(0.0, "")
-        self.closed = False
-        self._changed = asyncio.Event()
+        self._closed = asyncio.Event()
 
     def shut(self, seconds: float, reason: str) -> None:
         """Let nobody through for `seconds` from now. A longer pause that is already on stays."""
@@ -104,19 +104,25 @@ class Gate:
         """Seconds until the gate opens; 0 or less when it is open."""
         return self.pause.until - time.monotonic()
 
+    @property
+    def closed(self) -> bool:
+        """Whether the run stops."""
+        return self._closed.is_set()
+
     def close(self) -> None:
         """Let nobody wait any longer: the run stops."""
-        self.closed = True
-        self._changed.set()
+        self._closed.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait `seconds`, or until the run stops."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, SHORTEST_SLEEP_S)):
+                await self._closed.wait()
 
     async def passed(self) -> bool:
         """Wait while the gate is shut. Returns `False` when the run stops meanwhile."""
         while not self.closed and (wait_s := self.shut_s) > 0:
-            try:
-                async with asyncio.timeout(max(wait_s, SHORTEST_SLEEP_S)):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+            await self.wait(wait_s)
         return not self.closed
 
 
@@ -132,16 +138,19 @@ class Window:
 
     async def permit(self) -> bool:
         """Wait for leave to send. Returns `False` when the run stops meanwhile."""
-        if self._gate.closed:
-            return False
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         if self._dispatcher is None or self._dispatcher.done():
             self._dispatcher = asyncio.create_task(self._dispatch(), name="throttle-dispatcher")
-        return await turn
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.result():
+                self.returned()  # the turn had come, and nobody will use it
+            raise
 
     def sent(self) -> None:
-        """Log that a permit was used now."""
+        """Log that a permit is used now."""
         self._window.sent()
 
     def returned(self) -> None:
@@ -149,31 +158,27 @@ class Window:
         self._window.returned()
 
     async def _dispatch(self) -> None:
-        while self._waiting:
-            if not await self._gate.passed():
-                self._dismiss()
-                return
-            await self._window.acquire()
-            self._grant()
+        while self._waiting and not self._gate.closed:
+            wait_s = max(self._window.wait_s(), self._gate.shut_s)
+            if wait_s > 0:
+                await self._gate.wait(wait_s)
+            elif self._next(granted=True):
+                self._window.take()
+        while self._next(granted=False):
+            pass
 
-    def _grant(self) -> None:
-        # The gate may have been shut, or every waiter may have left, while a place was waited for.
-        while self._waiting and self._gate.shut_s <= 0 and not self._gate.closed:
+    def _next(self, *, granted: bool) -> bool:
+        """Give the first in the queue his answer. Returns `False` when there is nobody; the cancelled have left."""
+        while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(True)
-                return
-        self._window.returned()
-
-    def _dismiss(self) -> None:
-        for turn in self._waiting:
-            if not turn.done():
-                turn.set_result(False)
-        self._waiting.clear()
+                turn.set_result(granted)
+                return True
+        return False
 
 
 class Throttle:
-    """The limits of a run: overall and per container."""
+    """The limits of a run: overall and per container. It implements `ports.Throttle`."""
 
     def __init__(self, *, rate: float = 0.0, container_rate: float = 0.0) -> None:
         """Limit the run.
@@ -183,52 +188,44 @@ class Throttle:
             container_rate: requests a second for each container; 0 for no limit.
         """
         self.gate = Gate()
-        self._overall = Window(rate, self.gate) if rate else None
-        self._container_rate = container_rate
-        self._containers: dict[str, Window] = {}
+        overall = [Window(rate, self.gate)] if rate else []
+
+        def windows() -> list[Window]:
+            # The container's own limit comes first, so that one slow container does not hold places of all the others.
+            return [Window(container_rate, self.gate), *overall] if container_rate else overall
+
+        self._windows: defaultdict[str, list[Window]] = defaultdict(windows)
 
     async def permit(self, container: str) -> bool:
         """Wait for leave to send one request to `container`.
 
-        The container's own limit comes first, so that one slow container does not hold places of all the others.
-
         Returns:
-            `True`: send, and call `sent` at that moment. `False`: the run stops.
+            `True`: send, and call `sent` at that moment, or `returned` if it comes to nothing. `False`: the run stops.
         """
-        own = self._window(container)
-        if own is not None and not await own.permit():
-            return False
-        if self._overall is not None:
-            granted = await self._overall.permit()
-        else:
-            granted = await self.gate.passed()
-        if not granted and own is not None:
-            own.returned()
-        return granted
+        with ExitStack() as taken:
+            for window in self._windows[container]:
+                if not await window.permit():
+                    return False
+                taken.callback(window.returned)
+            if not await self.gate.passed():
+                return False
+            taken.pop_all()
+            return True
 
     def sent(self, container: str) -> None:
         """Log that a request to `container` leaves now."""
-        for window in (self._overall, self._window(container)):
-            if window is not None:
-                window.sent()
+        for window in self._windows[container]:
+            window.sent()
 
     def returned(self, container: str) -> None:
         """Take back a permit for `container` that will not be used."""
-        for window in (self._overall, self._window(container)):
-            if window is not None:
-                window.returned()
+        for window in self._windows[container]:
+            window.returned()
 
     def pause(self, seconds: float, reason: str) -> None:
-        """Stop everybody for `seconds`."""
+        """Stop everybody for `seconds`. A permit that is already given may still be used."""
         self.gate.shut(seconds, reason)
 
     def close(self) -> None:
-        """Let nobody wait any longer: the run stops."""
+        """Let nobody wait any longer: the run stops. A permit that is already given may still be used."""
         self.gate.close()
-
-    def _window(self, container: str) -> Window | None:
-        if not self._container_rate:
-            return None
-        if container not in self._containers:
-            self._containers[container] = Window(self._container_rate, self.gate)
-        return self._containers[container]

@@ -79,6 +79,7 @@ def gateway(code: str) -> dict[str, str]:
         # What refuses the run as a whole.
         (response(403), "refused:permission", None, None),
         (response(403, gateway("403025")), "refused:permission", None, None),
+        (response(407), "refused:permission", None, None),
         (response(302, location="https://login.example"), "refused:redirect", None, None),
         (Failure(FailureKind.NO_CREDENTIALS, "invalid_client"), "refused:credentials", None, None),
         # The service's no to one object.
@@ -107,6 +108,10 @@ def gateway(code: str) -> dict[str, str]:
         (response(201, {"id": "x", "etag": 1}), "apply:", "apply:", "apply:"),
         (response(200, {"id": "x"}), "apply:", "apply:", "apply:"),
         (response(200, b'{"id": "x", "et'), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
+        (response(200, b'{"id": "caf\xe9"}'), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
+        (response(200, b"[" * 100_000), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
+        (response(422, b'{"title": "caf\xe9"}'), "reject:validation", None, None),
+        (response(500, b"[" * 100_000), "lose:server", None, None),
         (response(200, {"etag": 2}), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
         (response(204), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
         (response(202), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),

@@ -179,7 +179,7 @@ async def arrived(step: Step, style: str) -> tuple[str, str, dict[str, str], byt
     app.router.add_route("*", "/{tail:.*}", handler)
     async with TestServer(app) as server:
         url = str(server.make_url("")).rstrip("/")
-        async with open_session(url, timeout_s=10, connect_timeout_s=10, user_agent="offer-migrator") as session:
+        async with open_session(timeout_s=10, connect_timeout_s=10, user_agent="offer-migrator") as session:
             transport = HttpTransport(session, url, ReadyToken("{API_KEY}", "{ACCESS_TOKEN}"), "{IMS_ORG}")
             await transport.send(STYLES[style].render(step, sandbox="sandbox-name", request_id=str(uuid.uuid4())))
     (request,) = received

@@ -65,6 +65,8 @@ def test_rates_are_read_in_the_units_people_write(text: str, rate: float) -> Non
         ({"concurrency": 0}, "concurrency (MIGRATOR_CONCURRENCY)"),
         ({"style": "old"}, "style (MIGRATOR_STYLE)"),
         ({"base_url": "platform.adobe.io"}, "must begin with https://"),
+        ({"base_url": "https://host:abc"}, "base_url (MIGRATOR_BASE_URL)"),
+        ({"base_url": "https://me:hunter2@host"}, "must not hold credentials"),
         ({"sandbox": "my sandbox"}, "sandbox (MIGRATOR_SANDBOX)"),
         ({"ratte": 5}, "there is no setting ratte, did you mean rate?"),
         ({"client_secret_file": "a", "client_secret_command": "b"}, "exclude each other"),

@@ -7,14 +7,31 @@ module beside `xcore` and `dps` and a line in `styles.STYLES`; no other module k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from migrator.core.model import Json, Kind, Receipt, Request, Response, Step
 
 METHODS: Mapping[Kind, str] = {Kind.PATCH: "PATCH", Kind.CREATE: "POST", Kind.DELETE: "DELETE"}
+
+
+T = TypeVar("T")
+
+
+def decoded(decode: Callable[[bytes], T], body: bytes) -> T | None:
+    """Read a body that a stranger wrote, or return `None`: it may be cut, no JSON, no UTF-8, or nested without end."""
+    try:
+        return decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
+def segment_problem(object_id: str) -> str:
+    """Say why an id cannot be a segment of a path: `.` and `..` lead elsewhere however they are encoded."""
+    return "is a step in a path, not an id" if object_id in (".", "..") else ""
 
 
 class PatchRules(Struct, frozen=True):

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from migrator.core.model import EntityType, Json, Kind, Receipt, Request, Response, Step
-from migrator.core.styles.base import METHODS, PatchRules
+from migrator.core.styles.base import METHODS, PatchRules, decoded, segment_problem
 
 BASE = "/data/core/dps"
 JSON = "application/json"
@@ -43,9 +43,8 @@ class Dps:
     needs_container = False
 
     def object_problem(self, object_id: str) -> str:
-        """Accept any id: they are opaque, and some begin with `xcore:` (contract 4.2)."""
-        del object_id
-        return ""
+        """Accept nearly any id: they are opaque, and some begin with `xcore:` (contract 4.2)."""
+        return segment_problem(object_id)
 
     def document_problem(self, document: Mapping[str, Json]) -> str:
         """Require a name; a document without `name` is most likely one of the other style."""
@@ -82,8 +81,5 @@ class Dps:
 
     def receipt(self, response: Response) -> Receipt | None:
         """Read `id` and `etag`; other members are free (D22)."""
-        try:
-            found = _decode_receipt(response.body)
-        except msgspec.DecodeError:
-            return None
-        return Receipt(object=found.id, etag=found.etag, reference=found.id)
+        found = decoded(_decode_receipt, response.body)
+        return found and Receipt(object=found.id, etag=found.etag, reference=found.id)

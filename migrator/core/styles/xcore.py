@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from migrator.core.model import EntityType, Json, Kind, Receipt, Request, Response, Step
-from migrator.core.styles.base import METHODS, PatchRules
+from migrator.core.styles.base import METHODS, PatchRules, decoded, segment_problem
 
 BASE = "/data/core/xcore"
 SCHEMA_ROOT = "https://ns.adobe.com/experience/offer-management/"
@@ -65,7 +65,7 @@ class Xcore:
         """Refuse an `@id`: it names the object in references, but URLs take the instance id (contract 3.2)."""
         if object_id.startswith("xcore:"):
             return "is an @id; name the object by its instanceId, for looking that up is not built yet"
-        return ""
+        return segment_problem(object_id)
 
     def document_problem(self, document: Mapping[str, Json]) -> str:
         """Require a name; a document without `xdm:name` is most likely one of the other style."""
@@ -105,8 +105,5 @@ class Xcore:
 
     def receipt(self, response: Response) -> Receipt | None:
         """Read `instanceId`, `@id` and `repo:etag`; other members are free (D22)."""
-        try:
-            found = _decode_receipt(response.body)
-        except msgspec.DecodeError:
-            return None
-        return Receipt(object=found.object, etag=found.etag, reference=found.reference)
+        found = decoded(_decode_receipt, response.body)
+        return found and Receipt(object=found.object, etag=found.etag, reference=found.reference)
