@@ -82,4 +82,4 @@ class Dps:
     def receipt(self, response: Response) -> Receipt | None:
         """Read `id` and `etag`; other members are free (D22)."""
         found = decoded(_decode_receipt, response.body)
-        return found and Receipt(object=found.id, etag=found.etag, reference=found.id)
+        return None if found is None else Receipt(object=found.id, etag=found.etag, reference=found.id)

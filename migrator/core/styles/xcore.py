@@ -106,4 +106,4 @@ class Xcore:
     def receipt(self, response: Response) -> Receipt | None:
         """Read `instanceId`, `@id` and `repo:etag`; other members are free (D22)."""
         found = decoded(_decode_receipt, response.body)
-        return found and Receipt(object=found.object, etag=found.etag, reference=found.reference)
+        return None if found is None else Receipt(object=found.object, etag=found.etag, reference=found.reference)
