@@ -9,7 +9,7 @@ section 2):
   therefore logs the moment of sending, and until then the permit keeps its place. No period holds more sends than the
   limit, whatever the disk does.
 * It lets a whole period's budget out at once. `SendWindow` paces: permits leave evenly, and time lost to a busy loop
-  is made up for at most a tenth of a second.
+  is made up for at most a fiftieth of a second.
 
 A permit that is given back has kept its place until then and no longer; so a worker that is cancelled, or a limit that
 is passed while the next one says no, costs the others nothing but the moment.
@@ -25,8 +25,12 @@ from contextlib import ExitStack, suppress
 from asyncio_throttle.throttler import Throttler
 from msgspec import Struct
 
-CATCH_UP_S = 0.1
+CATCH_UP_S = 0.02
 """How much lost time may be made up for by sending faster than the pace. The window is never exceeded for it."""
+
+ON_THE_WAY_S = 0.01
+"""By how much the window is longer than asked for: a request that is slow to arrive must not meet those of the next
+second at the service. It costs 1 % of a limit per second. It is no proof; only waiting for answers would be."""
 
 SHORTEST_SLEEP_S = 0.001
 """Event loops turn shorter sleeps into busy waiting."""
@@ -41,9 +45,9 @@ class SendWindow(Throttler):
     def __init__(self, rate: float) -> None:
         """Allow `rate` sends a second: `int(rate)` in as many seconds as that takes, or one if it is less than one."""
         places = max(1, int(rate))
-        super().__init__(rate_limit=places, period=places / rate)
-        self._period_s = places / rate
-        self._gap_s = 1 / rate
+        self._period_s = places / rate + ON_THE_WAY_S
+        super().__init__(rate_limit=places, period=self._period_s)
+        self._gap_s = self._period_s / places
         self._next_at = 0.0
         self._unsent = 0
 
@@ -61,7 +65,10 @@ class SendWindow(Throttler):
     def take(self) -> None:
         """Take a place. It is counted from now on, and timed from `sent`."""
         self._unsent += 1
-        self._next_at = max(self._next_at, time.monotonic() - CATCH_UP_S) + self._gap_s
+        now = time.monotonic()
+        # Before the first one there is nothing to catch up on.
+        earliest = now - CATCH_UP_S if self._next_at else now
+        self._next_at = max(self._next_at, earliest) + self._gap_s
 
     def sent(self) -> None:
         """Log that a permit is used now."""
