@@ -112,8 +112,8 @@ def earlier_run(draft: Draft, settings: Settings) -> Summary | None:
 def resumed(run: RunFolder, flags: Mapping[str, Any], profile: str | None = None) -> Settings:
     """Return the settings to go on with: those of the run, under what flags and the environment say now.
 
-    Secrets are not among those of the run. They come from the environment, or from where the profile says; the run's own
-    profile if no other is named.
+    Secrets are not among those of the run. They come from the environment, or from where the profile says: the run's
+    own profile if no other is named.
 
     Raises:
         UsageError: they would send the rest of the run somewhere else.

@@ -11,17 +11,16 @@ queue. The intent is on the disk before the first byte leaves. What is decided i
 module only does it.
 
 Nothing here is ever cancelled in the middle of a request: whatever ends a run, a signal, a refusal, a full disk, stops
-handing out steps and lets what is in flight be answered and recorded.
+handing out steps and lets what is in flight be answered and recorded. Only who cancels the run itself ends that too;
+what was in flight then stays an intent in the ledger.
 """
 
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 
 from msgspec import Struct
 
@@ -30,6 +29,7 @@ from migrator.core.model import Answer, Request, Response, Step
 from migrator.core.states import Move, State, after
 from migrator.core.styles.base import Style
 from migrator.core.verdict import Again, Attempt, ErrorClass, Halt, Policy, Scope, Settled, Verdict, judge, judge_read
+from migrator.logs import log
 from migrator.ports import Clock, Intent, Ledger, Outcome, Throttle, Transport
 
 WINDOW = 4096
@@ -59,30 +59,50 @@ class Tally(Struct):
 
 
 class Lane:
-    """One container's steps on their way out: a buffer that refills from the ledger, and how many are in flight."""
+    """One container's way out: a buffer of steps that refills from the ledger, and how many of them are in flight."""
 
     def __init__(self, container: str) -> None:
         """Begin before the container's first step."""
         self.container = container
-        self.buffer: deque[Step] = deque()
         self.in_flight = 0
-        self.exhausted = False
-        self.queued = True
+        self.has_turn = True
+        """Whether it waits for its turn, or a worker is taking from it: until that is over nobody else may."""
         self._after = 0
+        self._buffer: list[Step] = []  # the next one last
+        self._read_all = False
 
     async def fill(self, ledger: Ledger, page: int) -> None:
-        """Read the next page of steps if the buffer is empty."""
-        if self.buffer or self.exhausted:
-            return
+        """Read the next `page` of steps; only when the buffer is empty."""
         steps = await ledger.pending(self.container, self._after, page)
-        self.buffer.extend(steps)
-        self.exhausted = len(steps) < page
+        self._buffer = list(reversed(steps))
+        self._read_all = len(steps) < page
         if steps:
             self._after = steps[-1].seq
 
+    def take(self) -> Step | None:
+        """Return the next step, which is in flight from now on, or `None` when there is none left."""
+        if not self._buffer:
+            return None
+        self.in_flight += 1
+        return self._buffer.pop()
+
+    @property
+    def empty(self) -> bool:
+        """Whether the next step must be read first, if there is one."""
+        return not self._buffer
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing left to take, now or later."""
+        return self._read_all and not self._buffer
+
 
 class Feed:
-    """Hands out the steps, one container after the other, so that a small one need not wait for a large one."""
+    """Hands out the steps, one container after the other, so that a small one need not wait for a large one.
+
+    The lanes stand in a queue. Whoever takes a step takes the first lane out, and puts it back behind the others,
+    unless it has ended or is full; a full one comes back when one of its steps is done.
+    """
 
     def __init__(self, ledger: Ledger, containers: Sequence[str], per_container: int) -> None:
         """Hand out the pending steps of `containers`.
@@ -94,62 +114,64 @@ class Feed:
         """
         self._ledger = ledger
         self._per_container = per_container
-        self._page = max(1, WINDOW // max(1, len(containers)))
-        self._ready = deque(Lane(container) for container in containers)
-        self._lanes = {lane.container: lane for lane in self._ready}
-        self._changed = asyncio.Event()
+        self._lanes = {container: Lane(container) for container in containers}
+        self._turns = deque(self._lanes.values())
+        self._idle: deque[asyncio.Event] = deque()
         self._stopped = False
 
     def stop(self) -> None:
         """Hand out nothing more."""
         self._stopped = True
-        self._changed.set()
+        self._wake_all()
 
     async def take(self) -> Step | None:
         """Return the next step, or `None` when there is none left or the run stops."""
-        while not self._stopped:
-            if self._ready:
-                if (step := await self._take_from(self._ready.popleft())) is not None:
-                    return step
-            elif self._lanes:
-                self._changed.clear()
-                await self._changed.wait()
-            else:
-                return None
+        while self._lanes and not self._stopped:
+            if not self._turns:
+                await self._idle_until_woken()
+            elif (step := await self._take_from(self._turns.popleft())) is not None:
+                return step
         return None
 
     async def _take_from(self, lane: Lane) -> Step | None:
-        # `queued` stays set while the lane refills: a step that is done meanwhile must not give it a second turn, or two
-        # workers would read the same page.
-        await lane.fill(self._ledger, self._page)
-        lane.queued = False
-        if not lane.buffer:
-            self._retire(lane)
-            return None
-        step = lane.buffer.popleft()
-        lane.in_flight += 1
+        if lane.empty:
+            # Lanes only become fewer, so that together they never hold more than the window.
+            await lane.fill(self._ledger, max(1, WINDOW // len(self._lanes)))
+        step = None if self._stopped else lane.take()
         self._queue(lane)
         return step
 
     def done(self, step: Step) -> None:
         """Note that a step is out of the way, so that its container may have the next one in flight."""
         lane = self._lanes.get(step.container)
-        if lane is not None:
-            lane.in_flight -= 1
+        if lane is None:
+            return
+        lane.in_flight -= 1
+        if not lane.has_turn:
             self._queue(lane)
 
     def _queue(self, lane: Lane) -> None:
-        """Give `lane` a turn, unless it has one, is full, or has nothing."""
-        if lane.exhausted and not lane.buffer:
-            self._retire(lane)
-        elif not lane.queued and not (self._per_container and lane.in_flight >= self._per_container):
-            lane.queued = True
-            self._ready.append(lane)
-            self._changed.set()
+        """Give `lane` its next turn, unless it has ended or is full."""
+        lane.has_turn = False
+        if lane.ended:
+            del self._lanes[lane.container]
+            if not self._lanes:
+                self._wake_all()
+        elif not self._per_container or lane.in_flight < self._per_container:
+            lane.has_turn = True
+            self._turns.append(lane)
+            if self._idle:
+                self._idle.popleft().set()
 
-    def _retire(self, lane: Lane) -> None:
-        if self._lanes.pop(lane.container, None) is not None:
-            self._changed.set()
+    async def _idle_until_woken(self) -> None:
+        """Wait for a turn or the end. A turn wakes one worker: hundreds may wait for the next of a slow container."""
+        woken = asyncio.Event()
+        self._idle.append(woken)
+        await woken.wait()
+
+    def _wake_all(self) -> None:
+        while self._idle:
+            self._idle.popleft().set()
 
 
 class Engine:
@@ -182,6 +204,7 @@ class Engine:
             per_container: requests in flight for each container; 0 for no limit.
         """
         self.tally = Tally()
+        self._log = log.bind()  # bound once: what is not wanted then costs next to nothing
         self._ledger = ledger
         self._transport = transport
         self._throttle = throttle
@@ -219,8 +242,9 @@ class Engine:
         containers = await self._ledger.containers()
         waiting = iter(containers)
         await self._crew(lambda: self._probe_all(waiting))
-        self._feed = feed = Feed(self._ledger, containers, self._per_container)
-        await self._crew(lambda: self._work(feed))
+        if not self.stopping:
+            self._feed = feed = Feed(self._ledger, containers, self._per_container)
+            await self._crew(lambda: self._work(feed))
         await self._ledger.flush()
 
     async def _crew(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -229,9 +253,12 @@ class Engine:
         async def guarded() -> None:
             try:
                 await work()
-            except Exception as error:  # noqa: BLE001 (raised again below, when nothing is in flight any more)
+            except BaseException as error:
                 self._ended_by = self._ended_by or error
                 self.stop()
+                # An error is raised again below, when nothing is in flight any more. A cancellation is not held up.
+                if not isinstance(error, Exception):
+                    raise
 
         async with asyncio.TaskGroup() as crew:
             for _ in range(self._concurrency):
@@ -249,14 +276,14 @@ class Engine:
     async def _probe(self, container: str) -> None:
         patience = Patience(self._clock)
         while await self._throttle.permit(container):
-            request = self._style.probe(container, sandbox=self._sandbox, request_id=str(uuid.uuid4()))
+            request = self._style.probe(container, sandbox=self._sandbox, request_id=self._clock.request_id())
             patience.begin()
             answer = await self._send(container, request)
             verdict = judge_read(
                 answer,
                 patience.attempt(renewable=self._transport.renewable),
                 self._policy,
-                now=self._now(),
+                now=self._clock.now(),
                 chance=self._clock.chance(),
             )
             if isinstance(verdict, Settled):
@@ -277,30 +304,41 @@ class Engine:
         patience = Patience(self._clock)
         while await self._throttle.permit(step.container):
             answer = await self._attempt(step, patience)
+            if answer is None:
+                return
             verdict = judge(
                 answer,
                 step.kind,
                 self._style,
                 patience.attempt(renewable=self._transport.renewable),
                 self._policy,
-                now=self._now(),
+                now=self._clock.now(),
                 chance=self._clock.chance(),
             )
             await self._ledger.record(self._outcome(step, answer, verdict))
+            self._tell(step, verdict)
             if isinstance(verdict, Settled):
                 return
             if isinstance(verdict, Halt):
                 raise _end(verdict)
             await self._wait(verdict, patience)
 
-    async def _attempt(self, step: Step, patience: Patience) -> Answer:
-        """Write the intent, then send. This order is the whole point."""
-        request = self._style.render(step, sandbox=self._sandbox, request_id=str(uuid.uuid4()))
+    async def _attempt(self, step: Step, patience: Patience) -> Answer | None:
+        """Write the intent, then send: this order is the whole point. Return `None` when the run stops in between."""
+        request = self._style.render(step, sandbox=self._sandbox, request_id=self._clock.request_id())
         intent = Intent(step.seq, step.attempts + patience.attempts + 1, request.request_id, self._clock.now())
         await self._ledger.intend(intent)
+        if self.stopping:
+            await self._take_back(step)
+            return None
         self.tally.retries += patience.attempts > 0
         patience.begin()
         return await self._send(step.container, request)
+
+    async def _take_back(self, step: Step) -> None:
+        """Record that the step's intent came to nothing: not one byte of its request left."""
+        state = after(State.INTENT, Move.NOT_EXECUTED)
+        await self._ledger.record(Outcome(step.seq, state, self._clock.now(), message="not sent: the run was stopped"))
 
     async def _send(self, container: str, request: Request) -> Answer:
         self._throttle.sent(container)
@@ -328,6 +366,19 @@ class Engine:
             reference=receipt.reference if receipt else "",
         )
 
+    def _tell(self, step: Step, verdict: Verdict) -> None:
+        """Log how an attempt ended: one line, as loud as it deserves."""
+        told = {"line": step.seq, "container": step.container, "object": step.object}
+        match verdict:
+            case Settled(move=Move.APPLY):
+                self._log.debug("step.applied", **told)
+            case Settled(move=Move.REJECT):
+                self._log.info("step.rejected", **told, error=verdict.error, message=verdict.message)
+            case Settled():
+                self._log.warning("step.in_doubt", **told, error=verdict.error, message=verdict.message)
+            case _:
+                self._log.debug("step.again", **told, error=verdict.error, message=verdict.message)
+
     def _count(self, state: State, message: str) -> None:
         tally = self.tally
         tally.applied += state is State.APPLIED
@@ -340,13 +391,11 @@ class Engine:
         patience.renewed = verdict.error is ErrorClass.CREDENTIALS
         self.tally.last_error = verdict.message
         if verdict.scope is Scope.RUN:
+            self._log.warning("run.paused", seconds=round(verdict.delay_s, 2), because=verdict.message)
             self._throttle.pause(verdict.delay_s, verdict.message)
         elif verdict.delay_s > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), verdict.delay_s)
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock.now(), UTC)
 
 
 class Patience:

@@ -107,6 +107,9 @@ class Clock(Protocol):
     def chance(self) -> float:
         """Return a random number in [0, 1)."""
 
+    def request_id(self) -> str:
+        """Return a fresh UUID."""
+
 
 class Throttle(Protocol):
     """Leave to send, and the pause that all share."""

@@ -15,7 +15,7 @@ from `reference/errors-and-limits.md` section 6 and `reference/resumption.md` se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
@@ -150,7 +150,7 @@ def judge(
     attempt: Attempt,
     policy: Policy,
     *,
-    now: datetime,
+    now: float,
     chance: float,
 ) -> Verdict:
     """Judge the answer to a write.
@@ -161,7 +161,7 @@ def judge(
         style: reads the receipt.
         attempt: how often and how long this step has been tried.
         policy: the bounds.
-        now: wall-clock time with zone, for a Retry-After that is a date.
+        now: wall-clock seconds since the epoch, for a Retry-After that is a date.
         chance: a random number in [0, 1): the jitter.
     """
     if isinstance(answer, Failure):
@@ -169,14 +169,15 @@ def judge(
             return Settled(Move.LOSE, ErrorClass.NO_ANSWER, answer.message)
         return _not_sent(answer, attempt, policy, chance)
     if 200 <= answer.status < 300:
-        inner = _inner_status(answer)
+        receipt = style.receipt(answer)
+        inner = None if receipt else _inner_status(answer)
         if inner is None:
-            return _accepted(answer, kind, style)
+            return _accepted(answer, kind, receipt)
         answer = msgspec.structs.replace(answer, status=inner)
     return _not_executed(answer, attempt, policy, now, chance) or _refused(answer, kind)
 
 
-def judge_read(answer: Answer, attempt: Attempt, policy: Policy, *, now: datetime, chance: float) -> Verdict:
+def judge_read(answer: Answer, attempt: Attempt, policy: Policy, *, now: float, chance: float) -> Verdict:
     """Judge the answer to a read that stands for the whole run, such as a container's probe.
 
     A read may always be repeated, and a refusal of it refuses the run.
@@ -206,17 +207,14 @@ def _inner_status(answer: Response) -> int | None:
     return body.status if body is not None and 400 <= body.status < 600 else None
 
 
-def _accepted(answer: Response, kind: Kind, style: Style) -> Verdict:
-    """A 2xx with a receipt is done; one without is in doubt, for it may have been cut, or carry an error."""
-    if kind is Kind.DELETE:
-        return Settled(Move.APPLY, ErrorClass.NONE, "")
-    receipt = style.receipt(answer)
-    if receipt is not None:
+def _accepted(answer: Response, kind: Kind, receipt: Receipt | None) -> Verdict:
+    """A 2xx with a receipt is done, and so is a deletion, which has none. Without one it is in doubt: it may be cut."""
+    if receipt is not None or kind is Kind.DELETE:
         return Settled(Move.APPLY, ErrorClass.NONE, "", receipt)
     return Settled(Move.LOSE, ErrorClass.UNREADABLE, f"HTTP {answer.status} without a readable receipt")
 
 
-def _not_executed(answer: Response, attempt: Attempt, policy: Policy, now: datetime, chance: float) -> Verdict | None:
+def _not_executed(answer: Response, attempt: Attempt, policy: Policy, now: float, chance: float) -> Verdict | None:
     """Judge what was turned away before the service saw it, or `None` if it was not."""
     code = gateway_code(answer)
     status = answer.status
@@ -297,7 +295,7 @@ def backoff_s(number: int, policy: Policy, chance: float) -> float:
     return chance * min(policy.backoff_cap_s, ceiling)
 
 
-def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
+def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
     """Read `Retry-After` as seconds from now, or `None` if it is absent, empty or nonsense.
 
     Seconds and HTTP dates are both legal (RFC 9110, 10.2.3). A date is measured against the answer's own `Date` where
@@ -312,15 +310,17 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     until = _http_date(text)
     if until is None:
         return None
-    return max(0.0, (until - (_http_date(headers.get("date", "")) or now)).total_seconds())
+    asked_at = _http_date(headers.get("date", ""))
+    return max(0.0, until - (now if asked_at is None else asked_at))
 
 
-def _http_date(text: str) -> datetime | None:
+def _http_date(text: str) -> float | None:
+    """Read an HTTP date as seconds since the epoch. One without a zone is UTC, as all of them should be."""
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 class _ErrorBody(Struct):

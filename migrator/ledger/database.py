@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +21,32 @@ CACHE_KIB = 4096
 BUSY_S = 10.0
 """How long to wait for another process's short read or write before giving up."""
 
+_ROOM = "make room on the disk; nothing was sent that is not in the ledger"
+_RIGHTS = "check the permissions of the folder, or name another with --ledger"
+_DISK = "the disk refuses it: is it full, over a quota, remote, or failing?"
+_HELD = "another program holds the ledger open for writing; close it"
+_DAMAGED = "the file is damaged: put back a copy of it, and look at what was applied before the changes are sent anew"
+
+_ADVICE_BY_CODE: Mapping[int, str] = {
+    sqlite3.SQLITE_FULL: _ROOM,
+    sqlite3.SQLITE_BUSY: _HELD,
+    sqlite3.SQLITE_LOCKED: _HELD,
+    sqlite3.SQLITE_READONLY: _RIGHTS,
+    sqlite3.SQLITE_PERM: _RIGHTS,
+    sqlite3.SQLITE_CANTOPEN: _RIGHTS,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+}
+
+_ADVICE_BY_ERRNO: Mapping[int, str] = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: _ROOM,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: _RIGHTS,
+}
+
 
 @contextmanager
 def ledger_errors(path: Path) -> Iterator[None]:
@@ -26,20 +54,16 @@ def ledger_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise LedgerFailed(f"the ledger {path} cannot be used: {error}", _advice(error)) from error
+        advice = _ADVICE_BY_CODE.get(_primary_code(error), _DISK)
+        raise LedgerFailed(f"the ledger {path} cannot be used: {error}", advice) from error
     except OSError as error:
-        raise LedgerFailed(f"the ledger {path} cannot be used: {error.strerror or error}", _advice(error)) from error
+        advice = _ADVICE_BY_ERRNO.get(error.errno or 0, _DISK)
+        raise LedgerFailed(f"the ledger {path} cannot be used: {error.strerror or error}", advice) from error
 
 
-def _advice(error: Exception) -> str:
-    text = str(error)
-    if "full" in text or "No space" in text:
-        return "make room on the disk; nothing was sent that is not in the ledger"
-    if "locked" in text:
-        return "another program holds the ledger open for writing; close it"
-    if "readonly" in text or "Permission" in text or "unable to open" in text:
-        return "check the permissions of the folder, or name another with --ledger"
-    return "the ledger must be on a local disk that works"
+def _primary_code(error: sqlite3.Error) -> int:
+    """Return SQLite's result code without its extension; 0 for an error of the module itself, which has none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -51,6 +75,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
     Raises:
         UsageError: the file is no ledger, or one of another format.
+        sqlite3.Error: it cannot be opened; put `ledger_errors` around.
     """
     # A read-only connection still needs the WAL's index file, which SQLite makes by itself.
     mode = "ro" if read_only else "rw"
@@ -63,10 +88,10 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     )
     try:
         _check_format(connection, path)
+        tune(connection)
     except BaseException:
         connection.close()
         raise
-    tune(connection)
     return connection
 
 
@@ -77,13 +102,24 @@ def tune(connection: sqlite3.Connection) -> None:
 
 
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
-    try:
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise UsageError(f"{path} is not a ledger: {error}") from error
+    found = _format_of(connection)
+    if not found:
+        hint = "a ledger is made by `migrator apply`; `migrator runs` lists those there are"
+        raise UsageError(f"{path} is not a ledger", hint)
     if found != FORMAT:
         hint = "use the version of migrator that wrote it"
         raise UsageError(f"{path} has ledger format {found}; this version reads format {FORMAT}", hint)
+
+
+def _format_of(connection: sqlite3.Connection) -> int:
+    """Return the format that the file names, or 0 if it names none, is empty, or is no SQLite file."""
+    try:
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        if _primary_code(error) != sqlite3.SQLITE_NOTADB:
+            raise
+        return 0
+    return int(found)
 
 
 def check_sqlite() -> None:
@@ -95,3 +131,16 @@ def check_sqlite() -> None:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         wanted = ".".join(map(str, OLDEST_SQLITE))
         raise UsageError(f"SQLite {sqlite3.sqlite_version} is too old for the ledger, which needs {wanted}")
+
+
+def sync(path: Path) -> None:
+    """Push a file or a folder to the disk; of a folder, that is which files are in it.
+
+    Raises:
+        OSError: the disk did not take it.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -23,6 +23,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from migrator.core.errors import LedgerFailed, MigratorError, Stopped, UsageError
+from migrator.ledger.database import ledger_errors, sync
 from migrator.ledger.reading import read_run
 
 LEDGER = "ledger.sqlite"
@@ -103,45 +104,68 @@ class Runs:
         folder = RunFolder(self.path / run_id)
         try:
             folder.path.mkdir(parents=True)
+            # What is synced inside a folder is lost all the same if the folder's own entry is.
+            sync(self.path)
+            sync(self.path.parent)
         except FileExistsError:
-            hint = f"go on with `migrator resume {run_id}`, or choose another --run-id"
-            raise UsageError(f"there is already a run {run_id} in {self.path}", hint) from None
+            raise _taken(folder) from None
         except OSError as error:
             hint = "name a folder that can be written with --ledger"
             raise LedgerFailed(f"cannot make {folder.path}: {error.strerror}", hint) from error
         return folder
 
     def all(self) -> list[RunFolder]:
-        """Return the runs that have a ledger, oldest first."""
-        if not self.path.is_dir():
-            return []
-        found = [RunFolder(entry) for entry in self.path.iterdir() if (entry / LEDGER).is_file()]
-        return sorted(found, key=lambda run: (_created_at(run), run.id))
+        """Return the runs that have a ledger, oldest first.
+
+        Raises:
+            LedgerFailed: the folder cannot be read.
+        """
+        with ledger_errors(self.path):
+            if not self.path.is_dir():
+                return []
+            found = [RunFolder(entry) for entry in self.path.iterdir() if (entry / LEDGER).is_file()]
+            return sorted(found, key=lambda run: (_created_at(run), run.id))
 
     def find(self, run_id: str | None) -> RunFolder:
         """Return the run called `run_id`, or the newest one for `None`.
 
         Raises:
             UsageError: there is none.
+            LedgerFailed: the folder cannot be read.
         """
-        runs = self.all()
-        if run_id is None:
-            if not runs:
-                raise UsageError(f"there is no run in {self.path}", "begin one with `migrator apply FILE`")
+        if run_id is not None:
+            return self._named(run_id)
+        if runs := self.all():
             return runs[-1]
-        for run in runs:
-            if run.id == run_id:
+        raise UsageError(f"there is no run in {self.path}", "begin one with `migrator apply FILE`")
+
+    def _named(self, run_id: str) -> RunFolder:
+        run = RunFolder(self.path / run_id)
+        with ledger_errors(run.path):
+            if RUN_ID.fullmatch(run_id) and run.ledger.is_file():
                 return run
-        hint = "`migrator runs` lists them" if runs else "begin one with `migrator apply FILE`"
-        raise UsageError(f"there is no run {run_id} in {self.path}", hint)
+        raise UsageError(f"there is no run {run_id} in {self.path}", "`migrator runs` lists those there are")
+
+
+def _taken(folder: RunFolder) -> UsageError:
+    """Say why a run cannot have the folder that is there already."""
+    if folder.ledger.exists():
+        hint = f"go on with `migrator resume {folder.id}`, or choose another --run-id"
+        return UsageError(f"there is already a run {folder.id} in {folder.path.parent}", hint)
+    hint = "delete that folder unless another migrator is planning in it right now, or choose another --run-id"
+    return UsageError(f"{folder.path} is there, and has no ledger: nothing was sent from it", hint)
 
 
 def _created_at(run: RunFolder) -> float:
-    """Return when the run was made; a ledger that cannot be read sorts first and complains when it is asked for."""
+    """Return when the run was made, in seconds since the epoch.
+
+    A ledger that cannot be read counts as made when it was last written: if that makes it the newest, it is asked for
+    and complains, rather than an older run being taken for the newest without a word.
+    """
     try:
         return read_run(run.ledger).created_at
     except MigratorError:
-        return 0.0
+        return run.ledger.stat().st_mtime
 
 
 def new_run_id(now: float) -> str:

@@ -10,9 +10,9 @@ synced and put under its final name when it is whole. A ledger that exists is th
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Self
 
@@ -20,9 +20,10 @@ import msgspec
 from msgspec import Struct
 
 from migrator.core import plan
+from migrator.core.errors import UsageError
 from migrator.core.model import Change, EntityType, Kind, Problem, Row, Step
-from migrator.ledger.database import ledger_errors, tune
-from migrator.ledger.schema import DRAFT, FORMAT, PLAN, PROGRESS, moves_trigger
+from migrator.ledger.database import ledger_errors, sync, tune
+from migrator.ledger.schema import DRAFT, FORMAT, PLAN, PROGRESS, triggers
 
 BATCH = 1000
 """Rows kept in memory before they are written."""
@@ -90,27 +91,27 @@ class PlanFile:
         self._containers: dict[str, int] = {}
         self._rows: list[tuple[object, ...]] = []
         self._changes: list[tuple[object, ...]] = []
-        self._remove()
-        with ledger_errors(path):
-            self._db = self._create()
-
-    def _create(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._draft, isolation_level=None)
-        db.execute("ATTACH DATABASE ? AS draft", (str(self._work),))
-        for schema in ("main", "draft"):
-            db.execute(f"PRAGMA {schema}.journal_mode = OFF")
-            db.execute(f"PRAGMA {schema}.synchronous = OFF")
-        tune(db)
-        db.executescript(PLAN + DRAFT)
-        db.execute("BEGIN")
-        return db
 
     def __enter__(self) -> Self:
+        with ExitStack() as cleanup, ledger_errors(self._path):
+            self._remove()
+            cleanup.callback(self._remove)
+            self._db = cleanup.enter_context(closing(sqlite3.connect(self._draft, isolation_level=None)))
+            self._begin()
+            self._cleanup = cleanup.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._db.close()
-        self._remove()
+        self._cleanup.close()
+
+    def _begin(self) -> None:
+        self._db.execute("ATTACH DATABASE ? AS draft", (str(self._work),))
+        for schema in ("main", "draft"):
+            self._db.execute(f"PRAGMA {schema}.journal_mode = OFF")
+            self._db.execute(f"PRAGMA {schema}.synchronous = OFF")
+        tune(self._db)
+        self._db.executescript(PLAN + DRAFT)
+        self._db.execute("BEGIN")
 
     def _remove(self) -> None:
         self._draft.unlink(missing_ok=True)
@@ -210,19 +211,25 @@ class PlanFile:
         return int(count)
 
     def finish(self, run: RunRecord) -> None:
-        """Make the plan durable and give it its final name. After this it is a ledger."""
+        """Make the plan durable and give it its final name. After this it is a ledger.
+
+        Raises:
+            UsageError: the plan has problems, so that not every row has a step.
+            LedgerFailed: the disk did not take it.
+        """
+        if problems := self.count_problems():
+            raise UsageError(f"a plan with {problems:,} problems cannot be carried out", "mend the input")
         with ledger_errors(self._path):
             marks = ", ".join("?" * len(run.__struct_fields__))
             self._db.execute(f"INSERT INTO run VALUES ({marks})", msgspec.structs.astuple(run))
             self._db.execute("COMMIT")
-            self._db.execute("DETACH DATABASE draft")
-            self._db.executescript(PROGRESS + moves_trigger())
+            self._db.executescript(PROGRESS + triggers())
             self._db.execute(f"PRAGMA user_version = {FORMAT}")
-            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA main.journal_mode = WAL")
             self._db.close()
-            _sync(self._draft)
+            sync(self._draft)
             self._draft.rename(self._path)
-            _sync(self._path.parent)
+            sync(self._path.parent)
 
 
 def _change(container: str, type_: EntityType, line: int, object_: str, kind: str, key: str, body: bytes) -> Change:
@@ -238,12 +245,3 @@ def _change(container: str, type_: EntityType, line: int, object_: str, kind: st
         document=None if patch or not body else msgspec.json.decode(body),
         key=key,
     )
-
-
-def _sync(path: Path) -> None:
-    """Push a file or a folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

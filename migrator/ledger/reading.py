@@ -24,7 +24,7 @@ SELECT coalesce(p.state, 'PENDING'), count(*) FROM input_row r LEFT JOIN progres
 SPAN = "SELECT coalesce(sum(attempt), 0), min(sent_at), max(ended_at) FROM progress"
 
 LAST_ERROR = """
-SELECT message FROM progress WHERE state <> 'APPLIED' AND message <> '' ORDER BY ended_at DESC LIMIT 1
+SELECT message FROM progress WHERE state <> 'APPLIED' AND error_class <> '' ORDER BY ended_at DESC LIMIT 1
 """
 
 

@@ -16,7 +16,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -91,35 +91,41 @@ class RunLedger:
     """The open ledger of a running run. It implements `ports.Ledger`; use as an async context manager.
 
     Opening it first puts every intent that an earlier process left open in doubt: it may have been sent.
+
+    One thread owns the connection. It writes whole batches and answers with events; once a batch failed, it writes no
+    other, so that the ledger never has a later fact without an earlier one.
     """
 
     def __init__(self, path: Path) -> None:
         """Prepare to open the ledger file `path`."""
         self._path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._opened = ExitStack()
         self._intents: list[Intent] = []
         self._outcomes: list[Outcome] = []
         self._wanted = asyncio.Event()
-        self._written = _Round()
+        self._written = asyncio.Event()
+        """Set when the batch that is being collected now has been written, or cannot be any more."""
         self._failure: LedgerFailed | None = None
 
     async def __aenter__(self) -> Self:
-        self._db = await self._in_thread(lambda: connect(self._path))
-        await self._in_thread(self._begin)
+        try:
+            await self._in_thread(self._open)
+        except BaseException:
+            self._close()
+            raise
         self._writer = asyncio.create_task(self._write_batches(), name="ledger-writer")
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        try:
-            if self._failure is None:
-                await self.flush()
-        finally:
-            self._writer.cancel()
-            await asyncio.wait([self._writer])
-            await self._in_thread(self._db.close)
-            self._thread.shutdown()
+        self._writer.cancel()
+        # Intents that are not written yet are dropped: nobody waits for them any more, so none of them was sent.
+        self._thread.submit(self._write_batch, [], self._outcomes)
+        self._close()
+        self._check()
 
-    def _begin(self) -> None:
+    def _open(self) -> None:
+        self._db = self._opened.enter_context(closing(connect(self._path)))
         (mode,) = self._db.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise LedgerFailed(f"the ledger {self._path} cannot use a write-ahead log", "use a local disk for --ledger")
@@ -127,6 +133,15 @@ class RunLedger:
         # macOS needs this for a sync that reaches the disk; elsewhere it means nothing.
         self._db.execute("PRAGMA fullfsync = 1")
         self._db.execute(DOUBT_INTENTS)
+
+    def _close(self) -> None:
+        """Let the thread end what it has to do, then close.
+
+        The loop stands still meanwhile, a few syncs of the disk long: what does not wait for the loop cannot be
+        cancelled, whatever signal arrives now.
+        """
+        self._thread.submit(self._opened.close)
+        self._thread.shutdown()
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         def guarded() -> T:
@@ -149,61 +164,75 @@ class RunLedger:
         ]
 
     async def intend(self, intent: Intent) -> None:
-        """Return when `intent` is on the disk. Until then nothing may be sent."""
+        """Return when `intent` is on the disk. Until then nothing may be sent.
+
+        Raises:
+            LedgerFailed: it is not, and will not be.
+        """
         self._check()
         self._intents.append(intent)
-        await self._next_commit()
+        await self._next_batch()
 
     async def record(self, outcome: Outcome) -> None:
-        """Take `outcome` for writing. Returns at once, or waits while too many are unwritten."""
+        """Take `outcome` for writing. Returns at once, or waits while too many are unwritten.
+
+        Raises:
+            LedgerFailed: this or an earlier write failed.
+        """
         self._check()
         self._outcomes.append(outcome)
         self._wanted.set()
         if len(self._outcomes) > BACKLOG:
-            await self._next_commit()
+            await self._next_batch()
 
     async def flush(self) -> None:
-        """Return when everything recorded so far is on the disk."""
+        """Return when everything recorded so far is on the disk.
+
+        Raises:
+            LedgerFailed: it is not, and will not be.
+        """
         self._check()
-        # One commit may be under way with what was recorded before; what is waiting goes out with the next.
-        await self._next_commit()
+        # A batch may be on its way with what was recorded before; what is waiting goes with the next.
+        await self._next_batch()
 
     def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
 
-    async def _next_commit(self) -> None:
-        """Wait for the commit of the batch that is being collected now."""
+    async def _next_batch(self) -> None:
+        """Wait until the batch that is being collected now is written."""
         self._wanted.set()
         await self._written.wait()
+        self._check()
 
     async def _write_batches(self) -> None:
-        while True:
+        while self._failure is None:
             await self._wanted.wait()
             self._wanted.clear()
             intents, self._intents = self._intents, []
             outcomes, self._outcomes = self._outcomes, []
-            waiting, self._written = self._written, _Round()
-            try:
-                await self._in_thread(partial(self._commit, intents, outcomes))
-            except LedgerFailed as failure:
-                self._failure = failure
-                waiting.fail(failure)
-                self._written.fail(failure)
-                return
-            waiting.done()
+            written, self._written = self._written, asyncio.Event()
+            writing = asyncio.get_running_loop().run_in_executor(self._thread, self._write_batch, intents, outcomes)
+            # Whoever cancels this task, the batch is written: a call that has not begun could be cancelled with it.
+            await asyncio.shield(writing)
+            written.set()
+        # Whoever came while the last batch failed is told by `_check`.
+        self._written.set()
 
-    def _commit(self, intents: Sequence[Intent], outcomes: Sequence[Outcome]) -> None:
-        if not intents and not outcomes:
+    def _write_batch(self, intents: Sequence[Intent], outcomes: Sequence[Outcome]) -> None:
+        """Write a batch in one transaction. Whatever goes wrong becomes the failure of the ledger."""
+        if self._failure is not None or not (intents or outcomes):
             return
-        self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._write(intents, outcomes)
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+            with ledger_errors(self._path), self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._write(intents, outcomes)
+        except LedgerFailed as failure:
+            self._failure = failure
+        except Exception as error:  # noqa: BLE001 (an error of ours must stop the sending as well as one of the disk)
+            hint = "this is a fault of migrator; nothing was sent that is not in the ledger"
+            self._failure = LedgerFailed(f"the ledger {self._path} cannot take its records: {error!r}", hint)
+            self._failure.__cause__ = error
 
     def _write(self, intents: Sequence[Intent], outcomes: Sequence[Outcome]) -> None:
         if outcomes:
@@ -217,35 +246,19 @@ class RunLedger:
     def _expect(self, cursor: sqlite3.Cursor, rows: int) -> None:
         if cursor.rowcount != rows:
             taken = f"{cursor.rowcount} of {rows} records"
-            raise LedgerFailed(f"the ledger {self._path} took {taken}: somebody else changed it")
+            hint = "let nothing but migrator write to it"
+            raise LedgerFailed(f"the ledger {self._path} took {taken}: somebody else changed it", hint)
 
 
 def _rows(values: Sequence[Intent] | Sequence[Outcome]) -> str:
     """Spell a batch as the JSON text that `json_each` reads: an array of arrays in the order of the members."""
-    return msgspec.json.encode([msgspec.structs.astuple(value) for value in values]).decode()
+    rows = [msgspec.structs.astuple(value) for value in values]
+    try:
+        return msgspec.json.encode(rows).decode()
+    except UnicodeEncodeError:
+        return msgspec.json.encode([[_encodable(member) for member in row] for row in rows]).decode()
 
 
-class _Round:
-    """All those who wait for the same commit."""
-
-    def __init__(self) -> None:
-        self._waiters: list[asyncio.Future[None]] = []
-        self._failure: LedgerFailed | None = None
-
-    async def wait(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        await waiter
-
-    def done(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-
-    def fail(self, failure: LedgerFailed) -> None:
-        self._failure = failure
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(failure)
+def _encodable(member: object) -> object:
+    """Spell out what is no text: a header may hold octets that are no UTF-8, and a message may quote it."""
+    return member.encode(errors="backslashreplace").decode() if isinstance(member, str) else member

@@ -12,13 +12,13 @@ A ledger is one SQLite file, meant to be read by people and by other tools while
 
 The protocol's guarantees rest on two settings. `journal_mode=WAL` with `synchronous=FULL` makes a commit survive a
 power cut, which an intent must (with NORMAL nearly every commit of the last moments is lost:
-`reference/resumption.md` section 8). And the trigger `progress_moves` refuses every move that `core.states` does not
-list.
+`reference/resumption.md` section 8). And the triggers on `progress` refuse every move that `core.states` does not
+list, whoever asks for it.
 """
 
 from __future__ import annotations
 
-from migrator.core.states import LEGAL
+from migrator.core.states import LEGAL, State
 
 FORMAT = 1
 """Version of the tables, kept in `PRAGMA user_version`. A ledger of another version is refused, not guessed at."""
@@ -99,11 +99,23 @@ CREATE VIEW outcomes AS
 """Written while running."""
 
 
-def moves_trigger() -> str:
-    """Return the trigger that refuses every change of state that the table of `core.states` does not list."""
+def triggers() -> str:
+    """Return the triggers that refuse every change of state that the table of `core.states` does not list.
+
+    A row that is not there is PENDING, so an insert is a move, and a delete would be one that nothing allows. A change
+    that leaves the state as it is is none of the moves either: what is final stays as it is, to the letter.
+    """
     legal = ", ".join(sorted(f"'{before}>{after}'" for before, after in LEGAL))
+    first = ", ".join(sorted(f"'{after}'" for before, after in LEGAL if before is State.PENDING))
+    refuse = "BEGIN SELECT RAISE(ABORT, 'illegal move of a step'); END;"
+    # The state is looked up on insert, because INSERT OR REPLACE deletes without asking the trigger for deletes.
     return f"""
-CREATE TRIGGER progress_moves BEFORE UPDATE OF state ON progress
-WHEN OLD.state || '>' || NEW.state NOT IN ({legal})
-BEGIN SELECT RAISE(ABORT, 'illegal move of a step'); END;
+CREATE TRIGGER progress_begins BEFORE INSERT ON progress
+WHEN NEW.state NOT IN ({first}) OR (SELECT state FROM progress WHERE step = NEW.step) <> '{State.PENDING}'
+{refuse}
+CREATE TRIGGER progress_moves BEFORE UPDATE ON progress
+WHEN NEW.step <> OLD.step OR OLD.state || '>' || NEW.state NOT IN ({legal})
+{refuse}
+CREATE TRIGGER progress_stays BEFORE DELETE ON progress
+{refuse}
 """

@@ -88,7 +88,7 @@ class HttpTransport:
             if response.status >= 400:
                 # Error pages of what stands on the way may print the request, and messages quote error pages.
                 body = body.replace(token.encode(), b"***")
-            return Response(response.status, _kept(response.headers), body)
+            return Response(response.status, _kept(response.headers) if response.status >= 300 else {}, body)
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:

@@ -29,7 +29,7 @@ from migrator.core.verdict import (
     retry_after_s,
 )
 
-NOW = datetime(2026, 11, 22, 18, 0, 0, tzinfo=UTC)
+NOW = datetime(2026, 11, 22, 18, 0, 0, tzinfo=UTC).timestamp()
 FIRST = Attempt(number=1, elapsed_s=0.0, renewable=True)
 POLICY = Policy(max_attempts=5, budget_s=900, backoff_base_s=1, backoff_cap_s=60)
 

@@ -26,7 +26,7 @@ from migrator.transport.http import HttpTransport, open_session
 BASE_URL = "https://service.example"
 STEP = Step(1, "k", "dev", EntityType.PERSONALIZED_OFFER, "offer-1", Kind.PATCH, b"[]")
 REQUEST = DPS.render(STEP, sandbox="dev", request_id="r")
-NOW = datetime(2026, 11, 22, 18, 0, 0, tzinfo=UTC)
+NOW = datetime(2026, 11, 22, 18, 0, 0, tzinfo=UTC).timestamp()
 
 Says = Callable[..., None]
 

@@ -1,0 +1,294 @@
+"""What stands in for the world around the engine, and plans to try ledgers on.
+
+The fakes implement the ports. `MemoryLedger` passes the same suite as the real ledger (`tests/contracts`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Self, TypeVar
+
+import msgspec
+
+from migrator.core.errors import LedgerFailed
+from migrator.core.model import Answer, Change, EntityType, Kind, Operation, Request, Response, Row, Step
+from migrator.core.plan import merge
+from migrator.core.states import LEGAL, State
+from migrator.ledger.planfile import PlanFile, RunRecord
+from migrator.ports import Intent, Outcome
+
+L = TypeVar("L")
+T = TypeVar("T")
+
+TIMEOUT_S = 30
+"""Far more than anything here takes, on any machine."""
+
+ROOT = Path(__file__).parents[1]
+
+STYLE = "dps"
+
+Line = tuple[str, object]
+"""Something that happened, and to what."""
+
+
+def change(line: int, container: str = "dev", object_: str | None = None, value: object = "new") -> Change:
+    """Set the name of an object: of one that no other line is for, if none is named."""
+    return Change(
+        line,
+        container,
+        EntityType.PERSONALIZED_OFFER,
+        object_ or f"offer-{line}",
+        Kind.PATCH,
+        (Operation("replace", "/name", value),),
+    )
+
+
+def changes(containers: Iterable[str]) -> list[Change]:
+    """Return a change of an object of its own for each container named, on lines 2, 3 and so on."""
+    return [change(line, container) for line, container in enumerate(containers, start=2)]
+
+
+def steps(of: Iterable[Change]) -> list[Step]:
+    """Return the steps of changes of which no two are for the same object."""
+    merged = [merge(STYLE, [one]) for one in of]
+    return [step for step in merged if isinstance(step, Step)]
+
+
+def row(line: int) -> Row:
+    """Return the row that a change on `line` was read from."""
+    return Row(line, {}, f'["row {line}"]')
+
+
+def run_record(run_id: str = "a-run", created_at: float = 1_700_000_000.0, rows: int = 0) -> RunRecord:
+    """Return what was asked of a run."""
+    return RunRecord(run_id, created_at, STYLE, "in.csv", "0" * 64, "{}", "f" * 64, "{}", rows, rows)
+
+
+def make_plan(path: Path, of: Iterable[Change], run: RunRecord | None = None) -> Path:
+    """Plan `of` into the ledger file `path`."""
+    with PlanFile(path, STYLE) as plan:
+        rows = sum(1 for one in of if plan.add(row(one.line), one))
+        plan.merge()
+        plan.finish(run or run_record(rows=rows))
+    return path
+
+
+async def soon(what: Awaitable[T]) -> T:
+    """Wait for what takes no time: a test that would wait for ever fails instead."""
+    return await asyncio.wait_for(what, TIMEOUT_S)
+
+
+def child(script: str, *arguments: object) -> subprocess.Popen[str]:
+    """Start a process that runs `script` and can use these fakes."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@asynccontextmanager
+async def failing(opened: AbstractAsyncContextManager[L]) -> AsyncIterator[L]:
+    """Open a ledger that is to fail: leaving it says so once more."""
+    ledger = await opened.__aenter__()
+    try:
+        yield ledger
+    finally:
+        try:
+            await opened.__aexit__(None, None, None)
+        except LedgerFailed:
+            pass
+        else:
+            raise AssertionError("the ledger did not fail")
+
+
+class MemoryLedger:
+    """A ledger that forgets with the process. Opening it once more is what a resume finds.
+
+    Attributes:
+        states: of the steps that are no longer as they were planned.
+        history: every intent that became durable, in order.
+        outcomes: every outcome, in order.
+        trace: what happened, in order; shared with other fakes.
+        failure: set it, and nothing can be written any more.
+    """
+
+    def __init__(self, planned: Iterable[Step], trace: list[Line] | None = None) -> None:
+        self._steps = {step.seq: step for step in planned}
+        self.states: dict[int, State] = {}
+        self.history: list[Intent] = []
+        self.outcomes: list[Outcome] = []
+        self.trace: list[Line] = [] if trace is None else trace
+        self.failure: LedgerFailed | None = None
+
+    async def __aenter__(self) -> Self:
+        self.failure = None
+        for seq, state in self.states.items():
+            if state is State.INTENT:
+                self._move(seq, State.DOUBT)
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._check()
+
+    def state(self, seq: int) -> State:
+        return self.states.get(seq, State.PENDING)
+
+    async def containers(self) -> Sequence[str]:
+        return list(dict.fromkeys(step.container for step in self._to_send()))
+
+    async def pending(self, container: str, after: int, limit: int) -> Sequence[Step]:
+        await asyncio.sleep(0)
+        found = [step for step in self._to_send() if step.container == container and step.seq > after]
+        return [msgspec.structs.replace(step, attempts=self._attempts(step.seq)) for step in found[:limit]]
+
+    def _to_send(self) -> list[Step]:
+        return [step for step in self._steps.values() if self.state(step.seq) is State.PENDING]
+
+    def _attempts(self, seq: int) -> int:
+        return sum(intent.seq == seq for intent in self.history)
+
+    async def intend(self, intent: Intent) -> None:
+        self._check()
+        await asyncio.sleep(0)
+        self._move(intent.seq, State.INTENT)
+        self._check()
+        self.history.append(intent)
+        self.trace.append(("intent", intent.seq))
+
+    async def record(self, outcome: Outcome) -> None:
+        self._check()
+        self._move(outcome.seq, outcome.state)
+        self.outcomes.append(outcome)
+        self.trace.append(("outcome", outcome.seq))
+
+    async def flush(self) -> None:
+        self._check()
+
+    def _move(self, seq: int, state: State) -> None:
+        if (self.state(seq), state) not in LEGAL:
+            self.failure = LedgerFailed(f"step {seq} cannot go from {self.state(seq)} to {state}")
+        else:
+            self.states[seq] = state
+
+    def _check(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+class StillClock:
+    """Time does not pass, and chance is what it is told to be."""
+
+    def __init__(self, chance: float = 0.0) -> None:
+        self._chance = chance
+
+    def now(self) -> float:
+        return 1_800_000_000.0
+
+    def monotonic(self) -> float:
+        return 5.0
+
+    def chance(self) -> float:
+        return self._chance
+
+    def request_id(self) -> str:
+        return str(uuid.uuid4())
+
+
+class OpenThrottle:
+    """Grants every permit, unless it is paused; a pause ends when the test says so.
+
+    Attributes:
+        open: whether permits are granted now.
+        pauses: the pauses that were asked for: seconds and reasons.
+        waiting: who waits for a permit.
+    """
+
+    def __init__(self, trace: list[Line] | None = None) -> None:
+        self.open = asyncio.Event()
+        self.open.set()
+        self.pauses: list[tuple[float, str]] = []
+        self.waiting = 0
+        self._closed = False
+        self._trace: list[Line] = [] if trace is None else trace
+
+    async def permit(self, container: str) -> bool:
+        self.waiting += 1
+        await self.open.wait()
+        await asyncio.sleep(0)
+        self.waiting -= 1
+        if not self._closed:
+            self._trace.append(("permit", container))
+        return not self._closed
+
+    def sent(self, container: str) -> None:
+        pass
+
+    def pause(self, seconds: float, reason: str) -> None:
+        self.pauses.append((seconds, reason))
+        self.open.clear()
+
+    def close(self) -> None:
+        self._closed = True
+        self.open.set()
+
+
+class Service:
+    """A transport and the service behind it: applies what it is sent, unless it has another answer ready.
+
+    Attributes:
+        answers: what it says to the next requests for an object, in order; an exception is raised.
+        probes: what it says to the next probes.
+        held: by object, what an answer waits for.
+        renewable: whether a refused token is replaced.
+        sent: the objects of all writes, in order of their sending.
+        probed: the containers that were looked at.
+        in_flight: objects with a request that is not answered yet.
+    """
+
+    def __init__(self, trace: list[Line] | None = None) -> None:
+        self.answers: dict[str, list[Answer | BaseException]] = {}
+        self.probes: list[Answer] = []
+        self.held: dict[str, asyncio.Event] = {}
+        self.renewable = True
+        self.sent: list[str] = []
+        self.probed: list[str] = []
+        self.in_flight: list[str] = []
+        self._trace: list[Line] = [] if trace is None else trace
+
+    async def send(self, request: Request) -> Answer:
+        if request.method == "GET":
+            return await self._probe(request)
+        name = request.target.rpartition("/")[2].partition("?")[0]
+        self._trace.append(("send", int(name.removeprefix("offer-"))))
+        self.sent.append(name)
+        self.in_flight.append(name)
+        try:
+            return await self._answer(name)
+        finally:
+            self.in_flight.remove(name)
+
+    async def _probe(self, request: Request) -> Answer:
+        container = request.headers["x-sandbox-name"]
+        self._trace.append(("probe", container))
+        self.probed.append(container)
+        await asyncio.sleep(0)
+        return self.probes.pop(0) if self.probes else Response(200, {}, b"{}")
+
+    async def _answer(self, name: str) -> Answer:
+        await asyncio.sleep(0)
+        if name in self.held:
+            await self.held[name].wait()
+        ready = self.answers.get(name)
+        answer = ready.pop(0) if ready else applied(name)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+def applied(name: str) -> Response:
+    """Return the receipt of a write."""
+    return Response(200, {}, msgspec.json.encode({"id": name, "etag": 2}))

@@ -1,0 +1,730 @@
+"""The run: what is sent when, how often, and what a stop of any kind leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from migrator import engine as engine_module
+from migrator.core.errors import LedgerFailed, ServiceRefused, Stopped
+from migrator.core.model import Answer, Failure, FailureKind, Response, Step
+from migrator.core.states import State
+from migrator.core.styles import DPS
+from migrator.core.verdict import Policy
+from migrator.engine import Engine, Feed
+from migrator.ledger.runledger import RunLedger
+from migrator.ports import Ledger
+from tests.fakes import (
+    TIMEOUT_S,
+    Line,
+    MemoryLedger,
+    OpenThrottle,
+    Service,
+    StillClock,
+    changes,
+    make_plan,
+    soon,
+    steps,
+)
+
+PATIENT = Policy(max_attempts=100)
+
+OK = Response(200, {}, b'{"id": "x", "etag": 2}')
+NO_RECEIPT = Response(200, {}, b"cut")
+REFUSED = Response(422, {}, b'{"title": "no"}')
+SERVER = Response(500, {}, b"")
+LOST = Failure(FailureKind.LOST, "no answer within the time-out")
+NOT_SENT = Failure(FailureKind.NOT_SENT, "connection refused")
+TOO_MANY = Response(429, {"retry-after": "7"}, b"")
+LOCKED = Response(423, {}, b"")
+GATEWAY = Response(503, {}, b'{"error_code": "503010"}')
+BAD_TOKEN = Response(401, {}, b'{"error_code": "401013"}')
+FORBIDDEN = Response(403, {}, b'{"title": "forbidden"}')
+
+
+class World:
+    """An engine with everything around it, and one trace of what happens."""
+
+    def __init__(self, containers: Sequence[str], *, chance: float = 0.0, policy: Policy = PATIENT) -> None:
+        self.trace: list[Line] = []
+        self.ledger = MemoryLedger(steps(changes(containers)), self.trace)
+        self.service = Service(self.trace)
+        self.throttle = OpenThrottle(self.trace)
+        self._chance = chance
+        self._policy = policy
+
+    def engine(self, concurrency: int = 2, *, ledger: Ledger | None = None, per_container: int = 0) -> Engine:
+        return Engine(
+            ledger=ledger or self.ledger,
+            transport=self.service,
+            throttle=self.throttle,
+            clock=StillClock(self._chance),
+            style=DPS,
+            sandbox="dev",
+            policy=self._policy,
+            concurrency=concurrency,
+            per_container=per_container,
+        )
+
+    async def run(self, concurrency: int = 2) -> Engine:
+        engine = self.engine(concurrency)
+        await soon(engine.run())
+        return engine
+
+    def answer(self, seq: int, *answers: Answer | BaseException) -> None:
+        self.service.answers[f"offer-{seq}"] = list(answers)
+
+    def hold(self, seq: int) -> asyncio.Event:
+        """Answer the requests of a step when the event is set."""
+        return self.service.held.setdefault(f"offer-{seq}", asyncio.Event())
+
+    def states(self) -> dict[State, int]:
+        return Counter(self.ledger.states.values())
+
+    def sent(self) -> list[int]:
+        return [int(str(seq)) for event, seq in self.trace if event == "send"]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so; fails the test if it never is."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while not condition():  # noqa: ASYNC110 (what is watched has no event of its own)
+            await asyncio.sleep(0)
+
+
+async def some_turns() -> None:
+    """Let everybody do what can be done now."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+class TestOrder:
+    async def test_a_step_goes_from_permit_to_durable_intent_to_sending_to_outcome(self) -> None:
+        world = World(["dev", "dev"])
+        await world.run(concurrency=1)
+
+        one = [("permit", "dev"), ("intent", 2), ("send", 2), ("outcome", 2)]
+        other = [("permit", "dev"), ("intent", 3), ("send", 3), ("outcome", 3)]
+        assert world.trace == [("permit", "dev"), ("probe", "dev"), *one, *other]
+
+    async def test_every_attempt_has_a_permit_and_an_intent_of_its_own(self) -> None:
+        world = World(["dev"])
+        world.answer(2, NOT_SENT, BAD_TOKEN, OK)
+        world.throttle.pause = lambda *_: None  # type: ignore[method-assign]
+        await world.run(concurrency=1)
+
+        attempt = [("permit", "dev"), ("intent", 2), ("send", 2), ("outcome", 2)]
+        assert world.trace[2:] == attempt * 3
+        assert [intent.attempt for intent in world.ledger.history] == [1, 2, 3]
+        assert len({intent.request_id for intent in world.ledger.history}) == 3
+
+    async def test_attempts_are_counted_on_from_those_of_an_earlier_process(self) -> None:
+        world = World(["dev"], policy=Policy(max_attempts=1))
+        world.answer(2, TOO_MANY)
+        with pytest.raises(Stopped):
+            await world.run()
+
+        world.throttle = OpenThrottle()
+        await world.run()
+        assert [intent.attempt for intent in world.ledger.history] == [1, 2]
+        assert world.ledger.state(2) is State.APPLIED
+
+    async def test_nothing_is_sent_while_its_intent_is_not_durable(self) -> None:
+        world = World(["dev"] * 20)
+        await world.run(concurrency=8)
+
+        for seq in range(2, 22):
+            assert [event for event, what in world.trace if what == seq] == ["intent", "send", "outcome"]
+
+    async def test_at_the_end_everything_is_flushed(self) -> None:
+        world = World(["dev"])
+        flushed: list[dict[State, int]] = []
+
+        async def flush() -> None:
+            flushed.append(world.states())
+
+        world.ledger.flush = flush  # type: ignore[method-assign]
+        await world.run()
+
+        assert flushed == [{State.APPLIED: 1}]
+
+
+class TestVerdicts:
+    @pytest.mark.parametrize(
+        ("answer", "state"),
+        [
+            (OK, State.APPLIED),
+            (REFUSED, State.REJECTED),
+            (SERVER, State.DOUBT),
+            (LOST, State.DOUBT),
+            (NO_RECEIPT, State.DOUBT),
+        ],
+    )
+    async def test_an_answer_leaves_the_step_where_the_verdict_says(self, answer: Answer, state: State) -> None:
+        world = World(["dev"])
+        world.answer(2, answer)
+        engine = await world.run()
+
+        (outcome,) = world.ledger.outcomes
+        assert outcome.state is state
+        assert outcome.http_status == (answer.status if isinstance(answer, Response) else None)
+        assert (engine.tally.applied, engine.tally.rejected, engine.tally.in_doubt) == (
+            state is State.APPLIED,
+            state is State.REJECTED,
+            state is State.DOUBT,
+        )
+        assert (engine.tally.requests, engine.tally.retries, engine.tally.in_flight) == (2, 0, 0)
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.lists(
+            st.tuples(
+                st.lists(st.sampled_from([NOT_SENT, TOO_MANY, LOCKED, GATEWAY]), max_size=4),
+                st.sampled_from([OK, REFUSED, SERVER, LOST, NO_RECEIPT]),
+            ),
+            min_size=1,
+            max_size=8,
+        ),
+        st.integers(1, 4),
+    )
+    def test_a_step_is_sent_again_only_after_proof_that_it_was_not_executed(
+        self, scripts: list[tuple[list[Answer], Answer]], concurrency: int
+    ) -> None:
+        async def run() -> World:
+            world = World(["dev"] * len(scripts))
+            world.throttle.pause = lambda *_: None  # type: ignore[method-assign]
+            for seq, (not_executed, last) in enumerate(scripts, start=2):
+                # Behind the last answer waits another, which nobody may come for.
+                world.answer(seq, *not_executed, last, OK)
+            await world.run(concurrency)
+            return world
+
+        world = asyncio.run(run())
+
+        for seq, (not_executed, _) in enumerate(scripts, start=2):
+            assert world.sent().count(seq) == len(not_executed) + 1
+            assert [intent.attempt for intent in world.ledger.history if intent.seq == seq] == list(
+                range(1, len(not_executed) + 2)
+            )
+            *before, last = [outcome.state for outcome in world.ledger.outcomes if outcome.seq == seq]
+            assert set(before) <= {State.PENDING}
+            assert last in {State.APPLIED, State.REJECTED, State.DOUBT}
+
+    async def test_a_limit_of_the_service_pauses_everybody(self) -> None:
+        world = World(["dev"] * 6)
+        world.answer(2, TOO_MANY)
+        running = asyncio.create_task(world.run(concurrency=3))
+        await until(lambda: bool(world.throttle.pauses))
+        await until(lambda: world.throttle.waiting == 3)
+        sent = len(world.service.sent)
+        await some_turns()
+
+        assert [seconds for seconds, _ in world.throttle.pauses] == [7.0]
+        assert len(world.service.sent) == sent < 6
+
+        world.throttle.open.set()
+        await running
+        assert world.states() == {State.APPLIED: 6}
+
+    async def test_a_locked_object_waits_alone(self) -> None:
+        world = World(["dev"] * 6, chance=0.99)
+        world.answer(2, LOCKED)
+        engine = world.engine(concurrency=2)
+        running = asyncio.create_task(soon(engine.run()))
+        await until(lambda: world.states()[State.APPLIED] == 5)
+
+        assert world.throttle.pauses == []
+        assert world.ledger.state(2) is State.PENDING
+        assert not running.done()
+
+        engine.stop()
+        await running
+        assert world.sent().count(2) == 1
+
+    async def test_a_refused_token_is_renewed_once(self) -> None:
+        world = World(["dev"] * 3)
+        for seq in (2, 3, 4):
+            world.answer(seq, BAD_TOKEN, OK)
+        await world.run()
+
+        assert world.states() == {State.APPLIED: 3}
+        assert world.throttle.pauses == []
+
+    async def test_a_token_that_is_refused_twice_ends_the_run(self) -> None:
+        world = World(["dev"] * 3)
+        world.answer(2, BAD_TOKEN, BAD_TOKEN)
+
+        with pytest.raises(ServiceRefused, match="401013"):
+            await world.run(concurrency=1)
+
+        assert world.sent() == [2, 2]
+        assert world.ledger.state(2) is State.PENDING
+
+    async def test_a_token_that_cannot_be_renewed_ends_the_run_at_once(self) -> None:
+        world = World(["dev"] * 3)
+        world.service.renewable = False
+        world.answer(2, BAD_TOKEN)
+
+        with pytest.raises(ServiceRefused, match="401013"):
+            await world.run(concurrency=1)
+
+        assert world.sent() == [2]
+
+
+class TestHalt:
+    @pytest.mark.parametrize(
+        ("answer", "error"),
+        [
+            (FORBIDDEN, ServiceRefused),
+            (Response(302, {"location": "/login"}, b""), ServiceRefused),
+            (Failure(FailureKind.NO_CREDENTIALS, "no"), ServiceRefused),
+            (TOO_MANY, Stopped),
+            (NOT_SENT, Stopped),
+        ],
+    )
+    async def test_it_lets_what_is_in_flight_be_answered_and_leaves_the_rest_pending(
+        self, answer: Answer, error: type[Exception]
+    ) -> None:
+        world = World(["dev"] * 9, policy=Policy(max_attempts=1))
+        world.answer(3, answer)
+        late = world.hold(2), world.hold(4)
+        running = asyncio.create_task(world.run(concurrency=3))
+        await until(lambda: len(world.ledger.outcomes) == 1)
+        await some_turns()
+        assert not running.done()
+        for answered in late:
+            answered.set()
+
+        with pytest.raises(error) as caught:
+            await running
+
+        assert type(caught.value) is error
+        assert sorted(world.sent()) == [2, 3, 4]
+        assert world.ledger.states == {2: State.APPLIED, 3: State.PENDING, 4: State.APPLIED}
+
+    @pytest.mark.parametrize("error", [RuntimeError("a fault of ours"), OSError("odd"), asyncio.CancelledError()])
+    async def test_a_fault_in_one_worker_does_not_cancel_the_requests_of_the_others(self, error: BaseException) -> None:
+        world = World(["dev"] * 9)
+        world.answer(3, error)
+        late = world.hold(2)
+        running = asyncio.create_task(world.run(concurrency=2))
+        await until(lambda: 3 in world.sent() and "offer-3" not in world.service.in_flight)
+        await some_turns()
+        late.set()
+
+        with pytest.raises(type(error)):
+            await running
+
+        assert world.ledger.states == {2: State.APPLIED, 3: State.INTENT}
+        assert sorted(world.sent()) == [2, 3]
+
+    async def test_the_first_of_several_errors_is_the_one_that_is_told(self) -> None:
+        world = World(["dev"] * 3)
+        world.answer(2, FORBIDDEN)
+        world.answer(3, RuntimeError("later"))
+        late = world.hold(3)
+        running = asyncio.create_task(world.run(concurrency=2))
+        await until(lambda: len(world.ledger.outcomes) == 1)
+        late.set()
+
+        with pytest.raises(ServiceRefused, match="forbidden"):
+            await running
+
+
+class TestStop:
+    async def test_what_is_in_flight_is_answered_and_recorded_and_nothing_new_is_sent(self) -> None:
+        world = World(["dev"] * 9)
+        late = world.hold(2), world.hold(3)
+        engine = world.engine(concurrency=2)
+        running = asyncio.create_task(soon(engine.run()))
+        await until(lambda: len(world.service.in_flight) == 2)
+
+        engine.stop()
+        await some_turns()
+        assert engine.stopping
+        assert not running.done()
+        for answered in late:
+            answered.set()
+        await running
+
+        assert world.sent() == [2, 3]
+        assert world.ledger.states == {2: State.APPLIED, 3: State.APPLIED}
+
+    async def test_who_waits_for_a_permit_gives_up(self) -> None:
+        world = World(["dev"] * 9)
+        engine = world.engine(concurrency=3)
+        running = asyncio.create_task(soon(engine.run()))
+        await until(lambda: bool(world.service.probed))
+        world.throttle.open.clear()
+        await until(lambda: world.throttle.waiting == 3)
+
+        engine.stop()
+        await running
+
+        assert world.sent() == []
+        assert world.ledger.states == {}
+
+    async def test_an_intent_that_became_durable_too_late_is_taken_back(self) -> None:
+        world = World(["dev"] * 9)
+        engine = world.engine(concurrency=1)
+        durable, go_on = asyncio.Event(), asyncio.Event()
+        intend = world.ledger.intend
+
+        async def slowly(intent: Any) -> None:
+            await intend(intent)
+            durable.set()
+            await go_on.wait()
+
+        world.ledger.intend = slowly  # type: ignore[method-assign]
+        running = asyncio.create_task(soon(engine.run()))
+        await durable.wait()
+        engine.stop()
+        go_on.set()
+        await running
+
+        assert world.sent() == []
+        assert world.ledger.states == {2: State.PENDING}
+        assert [outcome.message for outcome in world.ledger.outcomes] == ["not sent: the run was stopped"]
+        assert engine.tally.requests == 1, "the probe"
+
+    async def test_a_stop_while_containers_are_probed_reads_and_sends_nothing_more(self) -> None:
+        world = World(["a", "b", "c", "d"])
+        engine = world.engine(concurrency=1)
+        world.ledger.pending = None  # type: ignore[method-assign, assignment]
+        running = asyncio.create_task(soon(engine.run()))
+        await until(lambda: len(world.service.probed) == 2)
+        engine.stop()
+        await running
+
+        assert world.service.probed == ["a", "b"]
+        assert world.sent() == []
+
+    async def test_a_stop_before_the_beginning_sends_nothing(self) -> None:
+        world = World(["a", "b"])
+        engine = world.engine()
+        engine.stop()
+        await engine.run()
+
+        assert world.trace == []
+
+
+class TestLedgerFailure:
+    async def test_no_request_leaves_after_an_intent_that_could_not_be_written(self) -> None:
+        world = World(["dev"] * 9)
+        late = world.hold(2)
+        running = asyncio.create_task(world.run(concurrency=2))
+        await until(lambda: world.states()[State.APPLIED] == 3)
+        world.ledger.failure = LedgerFailed("the disk is full")
+        sent = len(world.sent())
+        await some_turns()
+        late.set()
+
+        with pytest.raises(LedgerFailed, match="full"):
+            await running
+
+        assert len(world.sent()) <= sent + 1, "one intent was durable already"
+        assert world.ledger.state(2) is State.INTENT, "it could not be recorded, and is in doubt"
+
+    async def test_no_request_leaves_after_an_outcome_that_could_not_be_written(self) -> None:
+        world = World(["dev"] * 9)
+        late = world.hold(2)
+        running = asyncio.create_task(world.run(concurrency=1))
+        await until(lambda: bool(world.sent()))
+        world.ledger.failure = LedgerFailed("the disk is full")
+        late.set()
+
+        with pytest.raises(LedgerFailed, match="full"):
+            await running
+
+        assert world.sent() == [2]
+
+
+class TestProbes:
+    async def test_every_container_is_looked_at_once_and_before_the_first_write(self) -> None:
+        world = World(["a", "b", "a", "c", "b"])
+        await world.run(concurrency=2)
+
+        assert sorted(world.service.probed) == ["a", "b", "c"]
+        events = [event for event, _ in world.trace if event in ("probe", "send")]
+        assert events == ["probe"] * 3 + ["send"] * 5
+
+    @pytest.mark.parametrize("answer", [FORBIDDEN, Response(404, {}, b'{"title": "no such container"}')])
+    async def test_a_container_that_is_refused_means_that_nothing_is_written(self, answer: Answer) -> None:
+        world = World(["a", "b", "c"])
+        world.service.probes = [OK, answer]
+
+        with pytest.raises(ServiceRefused, match="container b cannot be used: HTTP 40"):
+            await world.run(concurrency=1)
+
+        assert world.sent() == []
+        assert world.ledger.history == []
+
+    async def test_a_probe_is_repeated_as_often_as_a_write_would_be(self) -> None:
+        world = World(["a"], policy=Policy(max_attempts=3))
+        world.throttle.pause = lambda *_: None  # type: ignore[method-assign]
+        world.service.probes = [TOO_MANY, SERVER, OK]
+        await world.run()
+        assert world.service.probed == ["a"] * 3
+
+        world.ledger = MemoryLedger(steps(changes(["a"])))
+        world.service.probes = [TOO_MANY, SERVER, LOST]
+        with pytest.raises(Stopped, match="container a cannot be used"):
+            await world.run()
+
+    async def test_when_nothing_is_pending_nothing_is_sent(self) -> None:
+        world = World([])
+        await world.run()
+
+        assert world.trace == []
+
+
+class TestRealLedger:
+    """The same with the file in place of the fake."""
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        return make_plan(tmp_path / "ledger.sqlite", changes(["a", "b", "b", "b", "a", "b"] * 5))
+
+    @staticmethod
+    def states(path: Path) -> dict[str, int]:
+        with closing(sqlite3.connect(path)) as db:
+            return dict(db.execute("SELECT state, count(*) FROM outcomes GROUP BY 1").fetchall())
+
+    async def test_no_request_leaves_before_another_process_could_see_its_intent(self, path: Path) -> None:
+        world = World([])
+        answer = world.service._answer
+
+        async def look(name: str) -> Answer:
+            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+                (state,) = db.execute("SELECT state FROM outcomes WHERE object = ?", (name,)).fetchone()
+            assert state == "INTENT"
+            return await answer(name)
+
+        world.service._answer = look  # type: ignore[method-assign]
+        async with RunLedger(path) as ledger:
+            await soon(world.engine(4, ledger=ledger).run())
+
+        assert self.states(path) == {"APPLIED": 30}
+        assert len(world.sent()) == len(set(world.sent())) == 30
+
+    async def run(self, world: World, path: Path, concurrency: int) -> None:
+        world.throttle = OpenThrottle()
+        async with RunLedger(path) as ledger:
+            await soon(world.engine(concurrency, ledger=ledger).run())
+
+    async def test_a_run_that_is_cancelled_leaves_open_what_was_in_flight_and_the_next_sends_the_rest(
+        self, path: Path
+    ) -> None:
+        world = World([])
+        world.hold(5), world.hold(9)
+        running = asyncio.create_task(self.run(world, path, 2))
+        await until(lambda: sorted(world.service.in_flight) == ["offer-5", "offer-9"])
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        found = self.states(path)
+        assert found["INTENT"] == 2
+        assert found["APPLIED"] == len(world.sent()) - 2
+
+        await self.run(world, path, 2)
+        assert self.states(path) == {"APPLIED": 28, "DOUBT": 2}
+        assert sorted(world.sent()) == list(range(2, 32))
+
+    async def test_a_run_that_is_cancelled_again_and_again_sends_nothing_twice(self, path: Path) -> None:
+        world = World([])
+        cancelled = 0
+        while "PENDING" in self.states(path):
+            running = asyncio.create_task(self.run(world, path, 4))
+            enough = len(world.sent()) + 4
+            await until(lambda: running.done() or len(world.sent()) >= enough)  # noqa: B023 (called before the next)
+            cancelled += running.cancel()
+            await asyncio.wait([running])
+
+        assert cancelled > 1
+        assert max(Counter(world.sent()).values()) == 1
+        found = self.states(path)
+        assert found["APPLIED"] <= len(world.sent()) <= 30 == sum(found.values())
+
+
+class SlowLedger(MemoryLedger):
+    """Answers after a random number of turns, and watches how it is asked."""
+
+    def __init__(self, planned: Sequence[Step], chance: Random) -> None:
+        super().__init__(planned)
+        self.reading: Counter[str] = Counter()
+        self.pages: list[int] = []
+        self.most_at_once = 0
+        self._chance = chance
+
+    async def pending(self, container: str, after: int, limit: int) -> Sequence[Step]:
+        self.reading[container] += 1
+        self.most_at_once = max(self.most_at_once, self.reading[container])
+        self.pages.append(limit)
+        for _ in range(self._chance.randrange(6)):
+            await asyncio.sleep(0)
+        self.reading[container] -= 1
+        return await super().pending(container, after, limit)
+
+
+class Crew:
+    """Workers that take steps from a feed, keep each for a while, and watch the limits."""
+
+    def __init__(self, ledger: SlowLedger, per_container: int, chance: Random) -> None:
+        self.feed = Feed(ledger, list(dict.fromkeys(step.container for step in ledger._to_send())), per_container)
+        self.taken: list[Step] = []
+        self.peak: Counter[str] = Counter()
+        self.most_buffered = 0
+        self._busy: Counter[str] = Counter()
+        self._chance = chance
+
+    async def run(self, workers: int) -> None:
+        async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as crew:
+            for _ in range(workers):
+                crew.create_task(self._work())
+
+    async def _work(self) -> None:
+        while (step := await self.feed.take()) is not None:
+            self.taken.append(step)
+            self._busy[step.container] += 1
+            self.peak |= self._busy
+            self.peak["all"] = max(self.peak["all"], self._busy.total())
+            self.most_buffered = max(self.most_buffered, buffered(self.feed))
+            for _ in range(self._chance.randrange(6)):
+                await asyncio.sleep(0)
+            self._busy[step.container] -= 1
+            self.feed.done(step)
+
+
+def buffered(feed: Feed) -> int:
+    return sum(len(lane._buffer) for lane in feed._lanes.values())
+
+
+def interleaved(sizes: Sequence[int], chance: Random) -> list[Step]:
+    """Return the steps of containers of these sizes in a random order of lines."""
+    containers = [f"c{number}" for number, size in enumerate(sizes) for _ in range(size)]
+    chance.shuffle(containers)
+    return steps(changes(containers))
+
+
+class TestFeed:
+    @settings(max_examples=150, deadline=None)
+    @given(
+        sizes=st.lists(st.integers(0, 12), max_size=6),
+        workers=st.integers(1, 6),
+        per_container=st.integers(0, 3),
+        window=st.integers(1, 8),
+        seed=st.integers(0, 10_000),
+    )
+    def test_every_step_is_handed_out_once_within_all_limits(
+        self, sizes: list[int], workers: int, per_container: int, window: int, seed: int
+    ) -> None:
+        async def hand_out() -> tuple[SlowLedger, Crew]:
+            chance = Random(seed)
+            ledger = SlowLedger(interleaved(sizes, chance), chance)
+            crew = Crew(ledger, per_container, chance)
+            await crew.run(workers)
+            return ledger, crew
+
+        with patch.object(engine_module, "WINDOW", window):
+            ledger, crew = asyncio.run(hand_out())
+
+        assert Counter(step.seq for step in crew.taken) == Counter(list(ledger._steps))
+        for container in {step.container for step in crew.taken}:
+            lines = [step.seq for step in crew.taken if step.container == container]
+            assert lines == sorted(lines)
+            assert crew.peak[container] <= (per_container or workers)
+        assert crew.peak["all"] <= workers
+        assert crew.most_buffered <= max(window, sum(size > 0 for size in sizes))
+        assert ledger.most_at_once <= 1, "two readers of one page would hand it out twice"
+
+    async def test_a_small_container_is_done_early_although_a_big_one_came_first(self) -> None:
+        planned = steps(changes(["big"] * 50 + ["small"] * 3))
+        crew = Crew(SlowLedger(planned, Random(1)), 0, Random(1))
+        await crew.run(1)
+
+        assert [step.container for step in crew.taken[:6]] == ["big", "small"] * 3
+
+    async def test_a_container_at_its_limit_does_not_hold_up_the_others(self) -> None:
+        feed = Feed(MemoryLedger(steps(changes(["a", "a", "b", "b"]))), ["a", "b"], 1)
+        one, two = await feed.take(), await feed.take()
+        assert one is not None
+        assert two is not None
+        assert [one.container, two.container] == ["a", "b"]
+
+        third = asyncio.create_task(feed.take())
+        await some_turns()
+        assert not third.done(), "both containers are at their limits"
+        feed.done(two)
+        step = await soon(third)
+        assert step is not None
+        assert (step.seq, step.container) == (5, "b")
+
+    async def test_pages_grow_when_containers_come_to_their_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(engine_module, "WINDOW", 12)
+        ledger = SlowLedger(steps(changes(["big"] * 40 + ["x", "y", "z"])), Random(2))
+        crew = Crew(ledger, 0, Random(2))
+        await crew.run(2)
+
+        assert (ledger.pages[0], ledger.pages[-1]) == (3, 12)
+        assert crew.most_buffered <= 12
+
+    async def test_a_step_that_ends_while_its_container_refills_starts_no_second_refill(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine_module, "WINDOW", 2)
+        refilled, reads = asyncio.Event(), 0
+        ledger = MemoryLedger(steps(changes(["a"] * 4)))
+        pending = ledger.pending
+
+        async def slowly(container: str, after: int, limit: int) -> Sequence[Step]:
+            nonlocal reads
+            reads += 1
+            if after:
+                await refilled.wait()
+            return await pending(container, after, limit)
+
+        ledger.pending = slowly  # type: ignore[method-assign]
+        feed = Feed(ledger, ["a"], 0)
+        first, second = await feed.take(), await feed.take()
+        assert first is not None
+        assert second is not None
+        takers = [asyncio.create_task(feed.take()) for _ in range(2)]
+        await some_turns()
+        feed.done(first)
+        feed.done(second)
+        await some_turns()
+        assert reads == 2
+        refilled.set()
+
+        assert [step.seq for step in await soon(asyncio.gather(*takers)) if step] == [4, 5]
+
+    async def test_a_stop_lets_nobody_wait_and_hands_out_nothing_more(self) -> None:
+        feed = Feed(MemoryLedger(steps(changes(["a"] * 5))), ["a"], 1)
+        step = await feed.take()
+        assert step is not None
+        waiting = [asyncio.create_task(feed.take()) for _ in range(3)]
+        await some_turns()
+
+        feed.stop()
+        assert await soon(asyncio.gather(*waiting)) == [None, None, None]
+        feed.done(step)
+        assert await soon(feed.take()) is None
+
+    async def test_a_stop_while_a_container_refills_hands_out_nothing_more(self) -> None:
+        feed = Feed(MemoryLedger(steps(changes(["a"] * 5))), ["a"], 0)
+        taking = asyncio.create_task(feed.take())
+        await asyncio.sleep(0)
+        feed.stop()
+
+        assert await soon(taking) is None
