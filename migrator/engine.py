@@ -341,6 +341,10 @@ class Engine:
         await self._ledger.record(Outcome(step.seq, state, self._clock.now(), message="not sent: the run was stopped"))
 
     async def _send(self, container: str, request: Request) -> Answer:
+        """Send, once everything is at hand: the throttle is told of the moment at which the request really leaves."""
+        if (failure := await self._transport.ready()) is not None:
+            self._throttle.returned(container)
+            return failure
         self._throttle.sent(container)
         self.tally.requests += 1
         self.tally.in_flight += 1

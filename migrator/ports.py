@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from migrator.core.model import Answer, Request, Step
+from migrator.core.model import Answer, Failure, Request, Step
 from migrator.core.states import State
 
 
@@ -87,6 +87,9 @@ class Ledger(Protocol):
 class Transport(Protocol):
     """One request in, one answer out. Nothing below it repeats a write."""
 
+    async def ready(self) -> Failure | None:
+        """Get what the next request needs before it may leave, such as a token; say why if that is not to be had."""
+
     async def send(self, request: Request) -> Answer:
         """Send `request` once and read the answer to its end."""
 
@@ -119,6 +122,9 @@ class Throttle(Protocol):
 
     def sent(self, container: str) -> None:
         """Note that a request to `container`, for which there is a permit, leaves now."""
+
+    def returned(self, container: str) -> None:
+        """Take back a permit for `container` that will not be used."""
 
     def pause(self, seconds: float, reason: str) -> None:
         """Stop everybody for `seconds`."""

@@ -17,7 +17,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from migrator.core.errors import LedgerFailed
-from migrator.core.model import Answer, Change, EntityType, Kind, Operation, Request, Response, Row, Step
+from migrator.core.model import Answer, Change, EntityType, Failure, Kind, Operation, Request, Response, Row, Step
 from migrator.core.plan import merge
 from migrator.core.states import LEGAL, State
 from migrator.ledger.planfile import PlanFile, RunRecord
@@ -227,6 +227,9 @@ class OpenThrottle:
     def sent(self, container: str) -> None:
         pass
 
+    def returned(self, container: str) -> None:
+        self._trace.append(("returned", container))
+
     def pause(self, seconds: float, reason: str) -> None:
         self.pauses.append((seconds, reason))
         self.open.clear()
@@ -244,6 +247,7 @@ class Service:
         probes: what it says to the next probes.
         held: by object, what an answer waits for.
         renewable: whether a refused token is replaced.
+        missing: why the next requests may not leave yet, one after the other.
         sent: the objects of all writes, in order of their sending.
         probed: the containers that were looked at.
         in_flight: objects with a request that is not answered yet.
@@ -254,10 +258,14 @@ class Service:
         self.probes: list[Answer] = []
         self.held: dict[str, asyncio.Event] = {}
         self.renewable = True
+        self.missing: list[Failure] = []
         self.sent: list[str] = []
         self.probed: list[str] = []
         self.in_flight: list[str] = []
         self._trace: list[Line] = [] if trace is None else trace
+
+    async def ready(self) -> Failure | None:
+        return self.missing.pop(0) if self.missing else None
 
     async def send(self, request: Request) -> Answer:
         if request.method == "GET":

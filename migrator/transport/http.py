@@ -58,14 +58,16 @@ class HttpTransport:
         """Whether a token that the service refuses is replaced before the next request."""
         return self._credentials.renewable
 
+    async def ready(self) -> Failure | None:
+        """Have a token at hand. Waiting for one is not part of sending, or a rate could not be kept."""
+        token = await self._token()
+        return token if isinstance(token, Failure) else None
+
     async def send(self, request: Request) -> Answer:
         """Send `request` once and read the answer to its end."""
-        try:
-            token = await self._credentials.token()
-        except CredentialsUnreachable as error:
-            return Failure(FailureKind.NOT_SENT, str(error))
-        except CredentialsRefused as error:
-            return Failure(FailureKind.NO_CREDENTIALS, str(error))
+        token = await self._token()
+        if isinstance(token, Failure):
+            return token
         try:
             answer = await self._exchange(request, token)
         except BROKEN as error:
@@ -74,6 +76,14 @@ class HttpTransport:
             # A 403 may be the gateway's word on the token too; a new one costs one call and proves nothing wrong.
             self._credentials.reject(token)
         return answer
+
+    async def _token(self) -> str | Failure:
+        try:
+            return await self._credentials.token()
+        except CredentialsUnreachable as error:
+            return Failure(FailureKind.NOT_SENT, str(error))
+        except CredentialsRefused as error:
+            return Failure(FailureKind.NO_CREDENTIALS, str(error))
 
     async def _exchange(self, request: Request, token: str) -> Response:
         async with self._session.request(

@@ -25,7 +25,7 @@ from yarl import URL
 
 from migrator import __version__, api, logs
 from migrator.clock import SystemClock
-from migrator.core.model import Answer, Request, Step
+from migrator.core.model import Answer, Failure, Request, Step
 from migrator.core.styles import STYLES
 from migrator.ledger.folder import RunFolder
 from migrator.ledger.runledger import RunLedger
@@ -120,6 +120,10 @@ class WatchedTransport:
     def renewable(self) -> bool:
         """As the transport has it."""
         return self._transport.renewable
+
+    def ready(self) -> Coroutine[Any, Any, Failure | None]:
+        """As the transport has it."""
+        return self._transport.ready()
 
     def send(self, request: Request) -> Coroutine[Any, Any, Answer]:
         """Send `request`."""

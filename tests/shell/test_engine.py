@@ -118,6 +118,22 @@ class TestOrder:
         other = [("permit", "dev"), ("intent", 3), ("send", 3), ("outcome", 3)]
         assert world.trace == [("permit", "dev"), ("probe", "dev"), *one, *other]
 
+    async def test_a_request_that_may_not_leave_yet_gives_its_permit_back_and_is_tried_again(self) -> None:
+        world = World(["dev"])
+        world.throttle.pause = lambda *_: None  # type: ignore[method-assign]
+        await world.run(concurrency=1)
+        tried_before = len(world.trace)
+
+        world = World(["dev"])
+        world.throttle.pause = lambda *_: None  # type: ignore[method-assign]
+        world.service.missing = [NOT_SENT]
+        await world.run(concurrency=1)
+
+        # The probe finds no token: nothing leaves, and the same is tried with a new permit.
+        assert world.trace[:2] == [("permit", "dev"), ("returned", "dev")]
+        assert len(world.trace) == tried_before + 2
+        assert world.sent() == [2]
+
     async def test_every_attempt_has_a_permit_and_an_intent_of_its_own(self) -> None:
         world = World(["dev"])
         world.answer(2, NOT_SENT, BAD_TOKEN, OK)
