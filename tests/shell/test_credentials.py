@@ -452,6 +452,20 @@ async def test_without_a_token_nothing_is_sent_and_the_failure_says_why(
     assert told.message.startswith("the identity service ")
 
 
+async def test_ready_has_the_token_that_send_uses_or_says_why_there_is_none() -> None:
+    service = IdentityService(says(401, INVALID_CLIENT))
+    async with credentials_at(service) as credentials:
+        transport = HttpTransport(credentials._session, "http://127.0.0.1:1", credentials, "org")
+
+        refused = await transport.ready()
+        assert await transport.ready() is None
+        await transport.send(Request("PATCH", "/x", {}, b"", "r"))
+
+    assert refused is not None
+    assert refused.kind is FailureKind.NO_CREDENTIALS
+    assert len(service.asked) == 2
+
+
 # --- secrets ---------------------------------------------------------------------------------------------------------
 
 
