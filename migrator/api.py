@@ -13,7 +13,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +29,7 @@ from msgspec import Struct
 
 from migrator import __version__
 from migrator.clock import SystemClock
-from migrator.core.errors import UsageError
+from migrator.core.errors import MigratorError, UsageError
 from migrator.core.states import State
 from migrator.core.styles import STYLES
 from migrator.engine import Engine
@@ -104,8 +111,10 @@ def plan(source: Input, settings: Settings, *, run_id: str | None = None) -> Ite
 def earlier_run(draft: Draft, settings: Settings) -> Summary | None:
     """Return the newest run that did, or began, exactly what `draft` would do again."""
     for run in reversed(Runs(settings.ledger).all()):
-        if read_run(run.ledger).fingerprint == draft.fingerprint:
-            return summarize(run.ledger)
+        # A ledger of another version, or a broken one, says nothing about this plan.
+        with suppress(MigratorError):
+            if read_run(run.ledger).fingerprint == draft.fingerprint:
+                return summarize(run.ledger)
     return None
 
 

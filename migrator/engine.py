@@ -395,6 +395,7 @@ class Engine:
         patience.renewed = verdict.error is ErrorClass.CREDENTIALS
         self.tally.last_error = verdict.message
         if verdict.scope is Scope.RUN:
+            patience.look_up(self.tally.applied + self.tally.rejected)
             self._log.warning("run.paused", seconds=round(verdict.delay_s, 2), because=verdict.message)
             self._throttle.pause(verdict.delay_s, verdict.message)
         elif verdict.delay_s > 0:
@@ -403,27 +404,43 @@ class Engine:
 
 
 class Patience:
-    """How often and how long one thing has been tried in this process."""
+    """How often and how long one thing has been tried in this process.
+
+    Attributes:
+        attempts: all of them.
+        renewed: whether the attempt before this one ended with a token that was refused and replaced.
+    """
 
     def __init__(self, clock: Clock) -> None:
         """Begin before the first attempt."""
-        self._clock = clock
-        self._began_at: float | None = None
         self.attempts = 0
         self.renewed = False
-        """Whether the attempt before this one ended with a token that was refused and replaced."""
+        self._clock = clock
+        self._tries = 0
+        self._began_at = clock.monotonic()
+        self._settled = 0
 
     def begin(self) -> None:
         """Note that an attempt begins."""
         self.attempts += 1
-        if self._began_at is None:
+        self._tries += 1
+        if self._tries == 1:
             self._began_at = self._clock.monotonic()
 
     def attempt(self, *, renewable: bool) -> Attempt:
         """Return the value that the verdict is given."""
-        began_at = self._clock.monotonic() if self._began_at is None else self._began_at
-        elapsed_s = self._clock.monotonic() - began_at
-        return Attempt(self.attempts, elapsed_s, renewable=renewable and not self.renewed)
+        elapsed_s = self._clock.monotonic() - self._began_at
+        return Attempt(self._tries, elapsed_s, renewable=renewable and not self.renewed)
+
+    def look_up(self, settled: int) -> None:
+        """Begin anew if the run has settled steps since the last look.
+
+        Refusals that are not the step's fault, such as a 429, are no reason to stop a run that moves.
+        """
+        if settled != self._settled:
+            self._settled = settled
+            self._tries = 1
+            self._began_at = self._clock.monotonic()
 
 
 def _end(halt: Halt, prefix: str = "") -> ServiceRefused | Stopped:

@@ -1,13 +1,15 @@
 """Events on stderr: structlog, pretty for a person, JSON lines for a machine.
 
 Names are dotted, `<what>.<happened>`: `run.started`, `run.paused`, `run.progress`, `run.finished`, `step.applied`,
-`step.rejected`, `step.in_doubt`, `step.again`. A step's event carries `seq`, `container`, `object` and `request_id`.
+`step.rejected`, `step.in_doubt`, `step.again`. A step's event carries `line`, `container` and `object`; the ledger has
+its request id.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from typing import Any, TextIO, cast
 
 import msgspec
@@ -19,11 +21,15 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("migrator")
 class _Stderr:
     """Whatever `sys.stderr` is at the moment of writing: a live progress bar replaces it while it is on."""
 
+    # Logging must never decide a run: whoever read our stderr may have gone.
     def write(self, text: str) -> int:
-        return sys.stderr.write(text)
+        with suppress(OSError):
+            return sys.stderr.write(text)
+        return 0
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 def configure(*, json: bool, verbosity: int, colors: bool) -> None:

@@ -109,7 +109,12 @@ class Draft:
     @property
     def containers(self) -> int:
         """How many containers the plan touches."""
-        return self._plan.count_containers()
+        return len(self._plan.container_names())
+
+    @property
+    def container_names(self) -> list[str]:
+        """The containers that the plan touches, in the order of their first rows."""
+        return self._plan.container_names()
 
     @property
     def fingerprint(self) -> str:

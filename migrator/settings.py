@@ -51,14 +51,17 @@ def rate_per_s(text: object) -> object:
 def _is_url(text: str) -> str:
     if not re.match(r"https?://[^/\s]+", text):
         raise ValueError("must begin with https:// (or http:// for an emulator) and name a host")
-    if urlsplit(text).username is not None:
+    parts = urlsplit(text)
+    if parts.username is not None:
         raise ValueError("must not hold credentials")
-    _ = urlsplit(text).port  # complains by itself about a port that is none
+    _ = parts.port  # complains by itself about a port that is none
+    if not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be a host, and a port and a path if need be")
     return text.rstrip("/")
 
 
-Seconds = Annotated[float, BeforeValidator(duration_s), Field(ge=0)]
-Rate = Annotated[float, BeforeValidator(rate_per_s), Field(ge=0)]
+Seconds = Annotated[float, BeforeValidator(duration_s), Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, BeforeValidator(rate_per_s), Field(ge=0, allow_inf_nan=False)]
 Url = Annotated[str, AfterValidator(_is_url)]
 Word = Annotated[str, Field(pattern=r"^\S*$")]
 
@@ -204,12 +207,24 @@ def load(flags: Mapping[str, Any], *, profile: str | None = None, job: Mapping[s
     _refuse_secrets(files, f"profile {profile}")
     _refuse_secrets(job or {}, "the job file")
     try:
-        settings = Settings(**{**files, **(job or {}), **environment, **flags})
+        settings = Settings(**_merged(files, job or {}, environment, flags))
     except ValidationError as error:
         hint = "every setting with its default and meaning is in config/default.toml"
         raise UsageError("the settings are wrong: " + "; ".join(_sentences(error)), hint) from error
     settings._profile = profile  # noqa: SLF001 (this module's own)
     return settings
+
+
+def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the layers on top of each other, the strongest last. A secret has one source: the strongest that is given."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for name in SECRETS:
+            sources = {name, f"{name}_file", f"{name}_command"}
+            if any(layer.get(source) for source in sources):
+                merged = {key: value for key, value in merged.items() if key not in sources}
+        merged |= layer
+    return merged
 
 
 def _read_profile(name: str) -> dict[str, Any]:

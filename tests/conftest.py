@@ -76,9 +76,13 @@ class CommandLine:
             out, err = await process.communicate(stdin)
         return Ended(process.returncode or 0, out.decode(), err.decode())
 
+    def run_folders(self) -> list[Path]:
+        """Return the folders of all runs."""
+        return [entry for entry in (self.folder / "runs").iterdir() if entry.is_dir()]
+
     def run_folder(self) -> Path:
         """Return the folder of the only run."""
-        (folder,) = (self.folder / "runs").iterdir()
+        (folder,) = self.run_folders()
         return folder
 
     def results(self, outcome: str) -> list[dict[str, str]]:

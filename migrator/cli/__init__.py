@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -9,7 +11,8 @@ import click
 
 from migrator import __version__
 from migrator.cli import apply, demo, emulator, runs, validate
-from migrator.cli.output import explain
+from migrator.cli.apply import STOPPING
+from migrator.cli.output import explain, tell
 from migrator.core.errors import MigratorError
 
 NOT_BUILT = frozenset(
@@ -56,6 +59,10 @@ for command in (
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
+    # Before and after a run, these end the program at once but in order: what is half made is removed.
+    for number in STOPPING[1:]:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
+            signal.signal(number, lambda received, _: sys.exit(128 + received))
     sys.exit(run(sys.argv[1:]))
 
 
@@ -66,16 +73,19 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except click.Abort:
-        click.echo("aborted: nothing was sent", err=True)
-        return 2
-    except KeyboardInterrupt:
-        click.echo("interrupted: nothing was sent", err=True)
-        return 130
+    except click.Abort as error:
+        # Ctrl-C outside of a run comes here too; only a no at the prompt has no cause.
+        interrupted = isinstance(error.__cause__, KeyboardInterrupt)
+        tell("interrupted" if interrupted else "aborted: nothing was sent")
+        return 130 if interrupted else 2
     except MigratorError as error:
         explain(error)
         return error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; a second flush at exit would complain again.
-        sys.stdout = None
-        return 0
+    except Exception as error:
+        if os.environ.get("MIGRATOR_DEBUG"):
+            raise
+        hint = (
+            "`migrator status` says where a run stands, `migrator resume` goes on; MIGRATOR_DEBUG=1 shows the traceback"
+        )
+        explain(MigratorError(f"unexpected, and a fault of ours: {type(error).__name__}: {error}", hint))
+        return 1

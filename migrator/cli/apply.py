@@ -25,15 +25,19 @@ from migrator.cli.options import (
     style_option,
     viewing_options,
 )
-from migrator.cli.output import Output, counted, exit_code, is_terminal, next_step
+from migrator.cli.output import Output, counted, exit_code, is_terminal, next_step, tell
 from migrator.cli.progress import shown
 from migrator.cli.validate import report
 from migrator.clock import SystemClock
 from migrator.core.errors import Interrupted, MigratorError, UsageError
+from migrator.core.styles import STYLES
 from migrator.ledger.folder import RunFolder, Runs
 from migrator.ledger.reading import summarize
 from migrator.planning import Input
 from migrator.settings import Settings, duration_s, load
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that stop a run. SIGHUP is what a run gets when the connection to its terminal breaks."""
 
 
 @click.command()
@@ -93,18 +97,21 @@ def _plan(
     with api.plan(source, settings, run_id=run_id) as (run, draft):
         if report(draft, source.name, out):
             return None
-        if not again:
-            _refuse_repetition(draft, settings)
+        _warn_of_other_sandboxes(draft, settings)
         if not yes:
             _ask(draft, settings)
-        draft.accept(run.id, source, settings.remembered(), SystemClock.now())
+        # Somebody may have applied the same while we asked: the check and the acceptance are one act.
+        with Runs(settings.ledger).locked():
+            if not again:
+                _refuse_repetition(draft, settings)
+            draft.accept(run.id, source, settings.remembered(), SystemClock.now())
     return run
 
 
 def _refuse_other_input(run_id: str, source: Input, settings: Settings) -> None:
-    for run in Runs(settings.ledger).all():
-        if run.id == run_id:
-            api.check_same_input(run, source.path)
+    run = RunFolder(settings.ledger / run_id)
+    if run.ledger.exists():
+        api.check_same_input(run, source.path)
 
 
 def _refuse_repetition(draft: api.Draft, settings: Settings) -> None:
@@ -120,11 +127,19 @@ def _refuse_repetition(draft: api.Draft, settings: Settings) -> None:
 
 
 def _ask(draft: api.Draft, settings: Settings) -> None:
-    question = (
-        f"Send {counted(draft.steps, 'request')} to {counted(draft.containers, 'container')} of sandbox"
-        f" {settings.sandbox} at {settings.base_url}?"
+    place = (
+        f"{counted(draft.containers, 'container')} of sandbox {settings.sandbox}"
+        if STYLES[settings.style].needs_container
+        else "sandbox " + ", ".join(draft.container_names)
     )
-    click.confirm(question, abort=True, err=True)
+    click.confirm(f"Send {counted(draft.steps, 'request')} to {place} at {settings.base_url}?", abort=True, err=True)
+
+
+def _warn_of_other_sandboxes(draft: api.Draft, settings: Settings) -> None:
+    """Name the sandboxes that rows of a dps input name, where they are not the one that the settings name."""
+    others = set(draft.container_names) - {settings.sandbox}
+    if others and not STYLES[settings.style].needs_container:
+        tell(f"warning: rows name another sandbox than {settings.sandbox}: {', '.join(sorted(others))}")
 
 
 @click.command()
@@ -204,22 +219,21 @@ def _run(run: RunFolder, settings: Settings, out: Output, *, live: bool, every_s
 
 @asynccontextmanager
 async def interruptible(running: api.Running) -> AsyncIterator[None]:
-    """Let the first SIGINT or SIGTERM stop the run cleanly, and the second one at once."""
+    """Let the first signal stop the run cleanly, and the second one at once."""
     loop = asyncio.get_running_loop()
     body = asyncio.current_task()
     received: list[int] = []
+    heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
 
     def on_signal(number: int) -> None:
         received.append(number)
         if len(received) == 1:
-            click.echo(
-                f"stopping: waiting for {running.engine.tally.in_flight} answers; once more to stop at once", err=True
-            )
             running.engine.stop()
+            tell(f"stopping: waiting for {running.engine.tally.in_flight} answers; once more to stop at once")
         elif body is not None:
             body.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in heeded:
         loop.add_signal_handler(number, on_signal, number)
     try:
         yield
@@ -228,7 +242,9 @@ async def interruptible(running: api.Running) -> AsyncIterator[None]:
             raise
         raise Interrupted("what was in flight is in doubt", signal_number=received[0]) from None
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        # What is left is short: to close the ledger and to say how it ended. A third signal must not cut that off.
+        for number in heeded:
             loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
     if received:
-        raise Interrupted("everything in flight was answered and recorded", signal_number=received[0])
+        raise Interrupted("what was in flight is recorded", signal_number=received[0])

@@ -123,7 +123,7 @@ def opened_job(
     if name.endswith(".toml"):
         job = read_job(Path(name))
         file = str(Path(name).parent / job["input"])
-        input_format, delimiter = job.get("format", input_format), job.get("delimiter", delimiter)
+        input_format, delimiter = input_format or job.get("format"), delimiter or job.get("delimiter")
     settings = load(flags_of(values), profile=values.get("profile"), job=job.get("settings", {}))
     with spooled(file) as path:
         shown = "standard input" if file == "-" else file
@@ -143,7 +143,10 @@ def read_job(path: Path) -> dict[str, Any]:
     unknown = sorted(set(job) - JOB_MEMBERS)
     if unknown:
         raise UsageError(f"{path}: a job file has no {', '.join(unknown)}", f"it has {', '.join(sorted(JOB_MEMBERS))}")
-    if not isinstance(job.get("input"), str):
+    for name, value in job.items():
+        if not isinstance(value, dict if name == "settings" else str):
+            raise UsageError(f"{path}: {name} is of the wrong kind", "settings is a table, everything else is text")
+    if "input" not in job:
         raise UsageError(
             f"{path}: `input` is missing", 'name the input file beside the job file: input = "changes.csv"'
         )

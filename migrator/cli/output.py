@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -30,7 +32,11 @@ class Output:
             event: what kind of thing it is, for a program.
             members: what a program reads of it.
         """
-        click.echo(_encode({"event": event, **members}) if self._json else text)
+        try:
+            click.echo(_encode({"event": event, **members}) if self._json else text)
+        except BrokenPipeError:
+            # Whoever read our output has seen enough. The work goes on, and its exit code counts.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def problem(self, name: str, problem: Problem) -> None:
         """Write one thing that is wrong with an input, the way compilers do: file, line, column, sentence."""
@@ -39,12 +45,13 @@ class Output:
         hint = f"; {problem.hint}" if problem.hint else ""
         self.say(f"{place}:{column} {problem.message}{hint}", "problem", **msgspec.structs.asdict(problem))
 
-    def summary(self, summary: Summary, next_step: str) -> None:
+    def summary(self, summary: Summary, next_step: str, *, running: bool = False) -> None:
         """Write where a run stands and what to type next."""
         self.say(
-            _summary_text(summary, next_step),
+            _summary_text(summary, next_step, running=running),
             "summary",
             run=summary.run.id,
+            running=running,
             rows=summary.run.rows,
             states={state.value: count for state, count in summary.rows.items()},
             requests=summary.attempts,
@@ -62,15 +69,18 @@ def _encode(values: Mapping[str, Any]) -> str:
     return msgspec.json.encode(values).decode()
 
 
-def _summary_text(summary: Summary, next_step: str) -> str:
+def _summary_text(summary: Summary, next_step: str, *, running: bool) -> str:
+    open_ = summary.count(State.INTENT)
     counts = [
         ("applied", summary.count(State.APPLIED)),
         ("failed", summary.count(State.REJECTED)),
-        ("in doubt", summary.count(State.DOUBT, State.UNRESOLVED, State.INTENT)),
+        ("in doubt", summary.count(State.DOUBT, State.UNRESOLVED) + (0 if running else open_)),
+        ("in flight", open_ if running else 0),
         ("not sent", summary.count(State.PENDING)),
     ]
     shown = " · ".join(f"{count:,} {what}" for what, count in counts if count or what == "applied")
-    lines = [f"run {summary.run.id}: {shown} (of {counted(summary.run.rows, 'row')})", _pace(summary)]
+    name = f"run {summary.run.id}" + (", running" if running else "")
+    lines = [f"{name}: {shown} (of {counted(summary.run.rows, 'row')})", _pace(summary)]
     if summary.last_error and not (summary.complete and summary.count(State.APPLIED) == summary.run.rows):
         lines.append(f"last error: {summary.last_error}")
     lines.append(f"next: {next_step}" if next_step else "")
@@ -105,12 +115,18 @@ def exit_code(summary: Summary) -> int:
     return 0
 
 
+def tell(text: str) -> None:
+    """Write a line on stderr, if anybody is still there to read it."""
+    with suppress(OSError):
+        click.echo(text, err=True)
+
+
 def explain(error: MigratorError) -> None:
     """Write on stderr what ended the program, and what to type next."""
     label = "interrupted" if isinstance(error, Interrupted) else "error"
-    click.echo(click.style(f"{label}: ", fg="red", bold=True) + f"{error}", err=True)
+    tell(click.style(f"{label}: ", fg="red", bold=True) + f"{error}")
     if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+        tell(f"  {error.hint}")
 
 
 def is_terminal() -> bool:

@@ -33,8 +33,9 @@ def status(run: str | None, output: str, **values: Any) -> int:
     Examples:  migrator status
                migrator status 20261122-181502-3fa9 --output json
     """
-    summary = summarize(_runs(values).find(run).ledger)
-    Output(output).summary(summary, next_step(summary))
+    found = _runs(values).find(run)
+    running, summary = found.running, summarize(found.ledger)
+    Output(output).summary(summary, "" if running else next_step(summary), running=running)
     return 0
 
 

@@ -7,6 +7,7 @@ plan of a million rows is sorted by the ledger, and this module sees one object 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -15,7 +16,7 @@ from migrator.core.model import Change, EntityType, Json, Kind, Operation, Probl
 
 _encode = msgspec.json.Encoder().encode
 
-_VERBS = {"add": "sets", "replace": "sets", "remove": "removes"}
+_VERBS = {"add": "sets", "replace": "sets", "remove": "removes", "copy": "copies something to"}
 
 _SEPARATOR = b"\x1f"
 
@@ -125,11 +126,13 @@ def _contradictions(changes: Sequence[Change]) -> Iterator[Problem]:
     """Find the rows that cannot be merged with an earlier row of the same object."""
     first = changes[0]
     written = _Written()
+    elements = _Elements()
     for change in changes:
         if change is not first and (first.kind is not Kind.PATCH or change.kind is not Kind.PATCH):
             yield _only_one(first, change)
         for operation in change.operations:
-            if (earlier := written.clash(change.line, operation)) is not None:
+            earlier = written.clash(change.line, operation) or elements.take(change.line, operation)
+            if earlier is not None:
                 yield _clash(change.line, operation.path, earlier)
         for operation in change.operations:
             written.add(change.line, operation)
@@ -149,7 +152,7 @@ class _Written:
         """By every pointer above a written one: the first write below it."""
 
     def add(self, line: int, operation: Operation) -> None:
-        if not settles(operation):
+        if not _names_its_target(operation):
             return
         write = _Write(line, operation)
         self._at[operation.path] = write
@@ -162,7 +165,7 @@ class _Written:
         Three things lose somebody's change silently: another value at the same place, a write over a whole branch
         that an earlier row wrote into, and a write into a branch that an earlier row removed.
         """
-        if not settles(operation):
+        if not _names_its_target(operation):
             return None
         path = operation.path
         candidates = [self._inside.get(path)]
@@ -172,6 +175,30 @@ class _Written:
             removal for above in _above(path) if (removal := self._at.get(above)) and removal.operation.op == "remove"
         )
         return next((write for write in candidates if write and write.line != line), None)
+
+
+class _Elements:
+    """The array elements that rows have replaced, each known by its index until the elements of an array move."""
+
+    def __init__(self) -> None:
+        self._moves: Counter[str] = Counter()
+        """By the pointer of an array: how many operations may have moved its elements."""
+        self._replaced: dict[tuple[str, int], _Write] = {}
+
+    def take(self, line: int, operation: Operation) -> _Write | None:
+        """Take in the next operation and return the replacement of an earlier row that it undoes with another value."""
+        array, _, last = operation.path.rpartition("/")
+        if operation.op in ("add", "remove", "copy") and (last == "-" or _is_index(last)):
+            self._moves[array] += 1
+        if operation.op != "replace" or not _is_index(last):
+            return None
+        # The numbers of moves only grow, so an equal sum proves that none of the arrays above has changed.
+        place = (operation.path, sum(self._moves[above] for above in _above(operation.path)))
+        earlier = self._replaced.get(place)
+        if earlier is None or earlier.line == line:
+            self._replaced[place] = _Write(line, operation)
+            return None
+        return None if _same(earlier.operation, operation) else earlier
 
 
 def _above(path: str) -> Iterator[str]:
@@ -194,13 +221,23 @@ def settles(operation: Operation) -> bool:
     An append and an array index do not: the same pointer means another element after the next insertion. A `test`
     changes nothing, and what a `copy` leaves is not known here.
     """
+    return operation.op != "copy" and _names_its_target(operation)
+
+
+def _names_its_target(operation: Operation) -> bool:
+    """Whether the operation writes, if only an unknown value, to a place that its pointer names for good."""
     last = operation.path.rpartition("/")[2]
-    index = last.isascii() and last.isdecimal()
-    return operation.op in ("add", "replace", "remove") and last != "-" and not index
+    return operation.op in ("add", "replace", "remove", "copy") and last != "-" and not _is_index(last)
+
+
+def _is_index(segment: str) -> bool:
+    return segment.isascii() and segment.isdecimal()
 
 
 def _same(one: Operation, other: Operation) -> bool:
-    """`add` and `replace` of the same value to the same member leave the same document."""
+    """`add` and `replace` of the same value to the same member leave the same document; a `copy` may leave any."""
+    if "copy" in (one.op, other.op):
+        return False
     # Compared as JSON: to Python 1, 1.0 and True are equal, to the service they are not.
     return (one.op == "remove") == (other.op == "remove") and _encode(one.value) == _encode(other.value)
 

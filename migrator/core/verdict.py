@@ -22,7 +22,7 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
-from migrator.core.model import Answer, Failure, FailureKind, Kind, Receipt, Response
+from migrator.core.model import Answer, Failure, FailureKind, Json, Kind, Receipt, Response
 from migrator.core.states import Move
 from migrator.core.styles.base import Style, decoded
 
@@ -185,7 +185,12 @@ def judge_read(answer: Answer, attempt: Attempt, policy: Policy, *, now: float, 
     if isinstance(answer, Failure):
         return _not_sent(answer, attempt, policy, chance)
     if 200 <= answer.status < 300:
-        return Settled(Move.APPLY, ErrorClass.NONE, "")
+        inner = _inner_status(answer)
+        if inner is None:
+            return Settled(Move.APPLY, ErrorClass.NONE, "")
+        answer = msgspec.structs.replace(answer, status=inner)
+    if answer.status in LOCKED:
+        return _later(ErrorClass.CONFLICT, message_of(answer), Scope.RUN, None, attempt, policy, chance)
     if verdict := _not_executed(answer, attempt, policy, now, chance):
         return verdict
     if answer.status >= 500 or answer.status == 408:
@@ -235,7 +240,8 @@ def _not_executed(answer: Response, attempt: Attempt, policy: Policy, now: float
         hint = "check the product profile of the API credentials and the sandbox name"
         return Halt(ErrorClass.PERMISSION, message_of(answer), hint, refused=True)
     if 300 <= status < 400:
-        place = answer.headers.get("location", "nowhere")
+        # Only the place: the query and the fragment of a log-in page may hold a token.
+        place = answer.headers.get("location", "nowhere").partition("?")[0].partition("#")[0]
         hint = "check MIGRATOR_BASE_URL and any proxy: the service does not redirect"
         return Halt(ErrorClass.REDIRECT, f"HTTP {status} sends us to {place}", hint, refused=True)
     return None
@@ -318,42 +324,60 @@ def _http_date(text: str) -> float | None:
     """Read an HTTP date as seconds since the epoch. One without a zone is UTC, as all of them should be."""
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):  # the latter for a year beyond what a date can hold
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-class _ErrorBody(Struct):
-    """The members that any of the known error bodies may have (errors-and-limits section 2)."""
+class _ErrorBody(Struct, frozen=True):
+    """What the known error bodies say (errors-and-limits section 2); "" or 0 for what is absent or of a wrong type."""
 
-    error_code: str | int = ""
-    status: int = 0
-    message: str = ""
-    title: str = ""
-    detail: str = ""
-    error_message: str = msgspec.field(name="errorMessage", default="")
+    code: str
+    status: int
+    words: tuple[str, ...]
 
 
-_decode_error = msgspec.json.Decoder(_ErrorBody).decode
+_WORDS = ("title", "message", "detail", "errorMessage")
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_member = msgspec.json.Decoder().decode
 
 
 def _error_body(answer: Response) -> _ErrorBody | None:
-    return decoded(_decode_error, answer.body)
+    """Read an error body member by member: one that is not as documented must not hide the others."""
+    members = decoded(_decode_members, answer.body)
+    if members is None:
+        return None
+
+    def member(name: str) -> Json:
+        return decoded(_decode_member, bytes(members.get(name, b"")))
+
+    words = tuple(word for name in _WORDS if isinstance(word := member(name), str))
+    return _ErrorBody(_code(member("error_code")), _status(member("status")), words)
+
+
+def _code(value: Json) -> str:
+    """Read a gateway code, which is a text or a number."""
+    return str(value) if isinstance(value, str | int) else ""
+
+
+def _status(value: Json) -> int:
+    """Read an HTTP status, which is a number or its three digits as text."""
+    if isinstance(value, str) and len(value) == len("404") and value.isdecimal():
+        return int(value)
+    return value if isinstance(value, int) else 0
 
 
 def gateway_code(answer: Response) -> str:
     """Return the six-digit code of the gateway in front of the service, or ""."""
     body = _error_body(answer)
-    return str(body.error_code) if body else ""
+    return body.code if body else ""
 
 
 def message_of(answer: Response) -> str:
     """Say in one line what the service said, whatever the shape of its body."""
     body = _error_body(answer)
-    words: tuple[str, ...] = ()
-    if body is not None:
-        code = str(body.error_code)
-        words = tuple(filter(None, (code, body.title, body.message, body.detail, body.error_message)))
+    words = tuple(filter(None, (body.code, *body.words))) if body else ()
     if not words:
         words = (answer.body[: 4 * KEPT_CHARACTERS].decode("utf-8", "replace"),)
     text = " ".join(": ".join(words).split()) or "no body"

@@ -6,7 +6,6 @@
       20261122-181502-3fa9/
         ledger.sqlite     see `ledger.schema`
         lock              held while a process runs the run
-        input             a copy of the input, only if it came from standard input
         results/          what `migrator results` writes
 """
 
@@ -54,11 +53,6 @@ class RunFolder:
         """Where results go unless told otherwise."""
         return self.path / "results"
 
-    @property
-    def input(self) -> Path:
-        """Where standard input is kept."""
-        return self.path / "input"
-
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run so that no other process runs it.
@@ -66,7 +60,7 @@ class RunFolder:
         Raises:
             Stopped: another process holds it.
         """
-        lock = FileLock(self.path / "lock", timeout=0)
+        lock = FileLock(self.path / "lock", timeout=0.5)
         try:
             lock.acquire()
         except Timeout:
@@ -80,6 +74,17 @@ class RunFolder:
         finally:
             lock.release()
 
+    @property
+    def running(self) -> bool:
+        """Whether a process is running it now."""
+        try:
+            with self.locked():
+                return False
+        except LedgerFailed:
+            return False
+        except Stopped:
+            return True
+
     def remove(self) -> None:
         """Delete the folder of a run that never began."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -91,6 +96,19 @@ class Runs:
     def __init__(self, path: Path) -> None:
         """Name the folder `path`, whether it exists or not."""
         self.path = path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for a moment, so that no run is added between a look and an act."""
+        lock = FileLock(self.path / ".lock", timeout=60)
+        try:
+            lock.acquire()
+        except (Timeout, OSError) as error:
+            raise LedgerFailed(f"{self.path} cannot be locked", "check the permissions of the folder") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def create(self, run_id: str) -> RunFolder:
         """Make the folder of a new run.

@@ -22,6 +22,7 @@ from msgspec import Struct
 from migrator.core import plan
 from migrator.core.errors import UsageError
 from migrator.core.model import Change, EntityType, Kind, Problem, Row, Step
+from migrator.core.values import MAX_OBJECT_BYTES
 from migrator.ledger.database import ledger_errors, sync, tune
 from migrator.ledger.schema import DRAFT, FORMAT, PLAN, PROGRESS, triggers
 
@@ -41,6 +42,21 @@ MERGE = (
            WHERE line NOT IN (SELECT line FROM draft.merged) ORDER BY line""",
 )
 """Find the objects that several rows are for, and make steps of all the others."""
+
+CHANGES = """
+    SELECT line, object, kind, create_key, CASE kind WHEN 'patch' THEN body ELSE x'' END FROM draft.change
+    WHERE container = ? AND type = ? AND identity = ? ORDER BY line
+"""
+"""The changes of one object. Only patches merge, so that what several rows create need not be loaded to refuse it."""
+
+CROSSING = """
+    SELECT line, size FROM (
+        SELECT line, 1 + sum(length(body) - 1) OVER (ORDER BY line) AS size FROM draft.change
+        WHERE container = ? AND type = ? AND identity = ? AND kind = 'patch'
+    ) WHERE size > ? ORDER BY line LIMIT 1
+"""
+"""Find the first row with which the patch of one object is too large. Of each further list of operations the patch
+gains all bytes but one: the brackets go and a comma comes."""
 
 
 class RunRecord(Struct, frozen=True):
@@ -156,16 +172,30 @@ class PlanFile:
                 self._merge_object(changes)
 
     def _shared_objects(self) -> Iterator[Sequence[Change]]:
-        """Yield the changes of each object that several rows are for, object by object, in order of lines."""
+        """Yield the changes of each object that several rows are for, object by object, in order of lines.
+
+        An object whose rows are too much for one request is not loaded: it becomes a problem.
+        """
         names = {id_: name for name, id_ in self._containers.items()}
-        objects = self._db.execute("SELECT container, type, identity FROM draft.shared")
-        for container, type_, identity in objects:
-            found = self._db.execute(
-                "SELECT line, object, kind, create_key, body FROM draft.change"
-                " WHERE container = ? AND type = ? AND identity = ? ORDER BY line",
-                (container, type_, identity),
-            )
+        for object_ in self._db.execute("SELECT container, type, identity FROM draft.shared"):
+            if problem := self._size_problem(object_):
+                self.complain([problem])
+                continue
+            container, type_, _ = object_
+            found = self._db.execute(CHANGES, object_)
             yield [_change(names[container], EntityType(type_), *columns) for columns in found]
+
+    def _size_problem(self, object_: tuple[int, str, str]) -> Problem | None:
+        """Name the row with which the patch of an object gets larger than an object may be."""
+        crossing = self._db.execute(CROSSING, (*object_, MAX_OBJECT_BYTES)).fetchone()
+        if crossing is None:
+            return None
+        line, size = crossing
+        message = (
+            f"with the earlier rows of this object the request would have {_kilobytes(size)};"
+            f" the limit is {_kilobytes(MAX_OBJECT_BYTES)}"
+        )
+        return Problem(line, "", message, "leave some rows for a second run")
 
     def _merge_object(self, changes: Sequence[Change]) -> None:
         merged = plan.merge(self._style, changes)
@@ -201,9 +231,9 @@ class PlanFile:
         """Return how many requests the plan has; valid after `merge`."""
         return self._count("step")
 
-    def count_containers(self) -> int:
-        """Return how many containers the plan touches."""
-        return len(self._containers)
+    def container_names(self) -> list[str]:
+        """Return the containers that the plan touches, in the order of their first rows."""
+        return list(self._containers)
 
     def _count(self, table: str) -> int:
         with ledger_errors(self._path):
@@ -230,6 +260,11 @@ class PlanFile:
             sync(self._draft)
             self._draft.rename(self._path)
             sync(self._path.parent)
+
+
+def _kilobytes(size: int) -> str:
+    """Spell a size, rounded up so that what is over a limit also reads so."""
+    return f"{-(-size // 1024):,} KB"
 
 
 def _change(container: str, type_: EntityType, line: int, object_: str, kind: str, key: str, body: bytes) -> Change:

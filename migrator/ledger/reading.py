@@ -21,7 +21,7 @@ COUNT_ROWS = """
 SELECT coalesce(p.state, 'PENDING'), count(*) FROM input_row r LEFT JOIN progress p ON p.step = r.step GROUP BY 1
 """
 
-SPAN = "SELECT coalesce(sum(attempt), 0), min(sent_at), max(ended_at) FROM progress"
+SPAN = "SELECT coalesce(sum(attempt), 0), count(*), min(sent_at), max(ended_at) FROM progress"
 
 LAST_ERROR = """
 SELECT message FROM progress WHERE state <> 'APPLIED' AND error_class <> '' ORDER BY ended_at DESC LIMIT 1
@@ -36,6 +36,7 @@ class Summary(Struct, frozen=True):
         rows: input rows by state.
         steps: requests by state.
         attempts: requests sent, repeats included.
+        tried: steps that were sent at least once.
         started_at: when the first intent was written, seconds since the epoch, or `None`.
         ended_at: when the last answer came, or `None`.
         last_error: the latest message of a step that was not applied, or "".
@@ -45,6 +46,7 @@ class Summary(Struct, frozen=True):
     rows: Mapping[State, int]
     steps: Mapping[State, int]
     attempts: int
+    tried: int
     started_at: float | None
     ended_at: float | None
     last_error: str
@@ -56,8 +58,7 @@ class Summary(Struct, frozen=True):
     @property
     def repeats(self) -> int:
         """How many of the requests were repeats: all but the first for each step that was tried."""
-        tried = sum(count for state, count in self.steps.items() if state is not State.PENDING)
-        return max(0, self.attempts - tried)
+        return self.attempts - self.tried
 
     @property
     def complete(self) -> bool:
@@ -90,9 +91,9 @@ def summarize(path: Path) -> Summary:
         # One transaction, so that a running run does not move between two counts.
         db.execute("BEGIN")
         steps, rows = _counts(db, COUNT_STEPS), _counts(db, COUNT_ROWS)
-        attempts, first, last = db.execute(SPAN).fetchone()
+        attempts, tried, first, last = db.execute(SPAN).fetchone()
         error = db.execute(LAST_ERROR).fetchone()
-        return Summary(_run(db), rows, steps, attempts, first, last, error[0] if error else "")
+        return Summary(_run(db), rows, steps, attempts, tried, first, last, error[0] if error else "")
 
 
 def outcome_rows(path: Path) -> Iterator[OutcomeRow]:

@@ -90,7 +90,7 @@ def _ours(row: OutcomeRow) -> dict[str, Any]:
 
 def _without_ours(line: str) -> str:
     """Take the members of an earlier results file out of a line, if it has any; other lines stay as they are."""
-    if '"_line"' not in line:
+    if not any(f'"{name}"' in line for name in COLUMNS):
         return line
     members = msgspec.json.decode(line)
     return msgspec.json.encode({name: members[name] for name in members if name not in COLUMNS}).decode()

@@ -27,7 +27,7 @@ from migrator.transport.proxies import proxy_for
 
 IDLE_S = 15.0
 
-KEPT_HEADERS = ("retry-after", "date", "location", "x-request-id")
+KEPT_HEADERS = ("retry-after", "date", "location")
 """The response headers that somebody reads."""
 
 
@@ -95,14 +95,13 @@ class HttpTransport:
             proxy=self._proxy,
         ) as response:
             body = await response.read()
-            if response.status >= 400:
-                # Error pages of what stands on the way may print the request, and messages quote error pages.
-                body = body.replace(token.encode(), b"***")
-            return Response(response.status, _kept(response.headers) if response.status >= 300 else {}, body)
+            # What stands on the way may print the request it got, and messages quote what they are told.
+            body = body.replace(token.encode(), b"***")
+            return Response(response.status, _kept(response.headers, token) if response.status >= 300 else {}, body)
 
 
-def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: printable(headers[name]) for name in KEPT_HEADERS if name in headers}
+def _kept(headers: Mapping[str, str], token: str) -> dict[str, str]:
+    return {name: printable(headers[name]).replace(token, "***") for name in KEPT_HEADERS if name in headers}
 
 
 @asynccontextmanager

@@ -20,6 +20,10 @@ def put(path: str, value: object = 1) -> Operation:
     return Operation("replace", path, value)
 
 
+def copy(source: str, path: str) -> Operation:
+    return Operation("copy", path, source=source)
+
+
 def create(line: int, document: dict[str, object], key: str = "") -> Change:
     return Change(line, "dev", OFFER, "", Kind.CREATE, document=document, key=key)
 
@@ -66,6 +70,13 @@ def test_an_operation_has_the_members_of_its_kind_and_is_read_back(operation: Op
         (Operation("remove", "/rank"), put("/rank/priority", 3)),
         (put("/name", 1), put("/name", True)),
         (put("/name", "1"), put("/name", 1)),
+        (put("/b", 1), copy("/a", "/b")),
+        (put("/b/c", 1), copy("/a", "/b")),
+        (copy("/a", "/b"), put("/b", 1)),
+        (copy("/a", "/b"), Operation("remove", "/b")),
+        (copy("/a", "/b"), copy("/a", "/b")),
+        (Operation("remove", "/b"), copy("/a", "/b/c")),
+        (put("/tags/0", "t1"), put("/tags/0", "t2")),
     ],
 )
 def test_rows_that_lose_each_others_change_contradict(earlier: Operation, later: Operation) -> None:
@@ -88,6 +99,12 @@ def test_rows_that_lose_each_others_change_contradict(earlier: Operation, later:
         (put("/name", "A"), Operation("test", "/name", "A")),
         (put("/name", "A"), put("/names", "B")),
         (put("/a~1b", 1), put("/a", 2)),
+        (put("/a", 1), copy("/a", "/b")),
+        (put("/b", 1), copy("/a", "/c")),
+        (copy("/a", "/tags/-"), copy("/b", "/tags/-")),
+        (put("/tags/0", "t1"), put("/tags/0", "t1")),
+        (put("/tags/0", "t1"), put("/tags/1", "t2")),
+        (put("/tags/0", "t1"), Operation("test", "/tags/0", "t1")),
     ],
 )
 def test_rows_that_can_both_hold_merge(earlier: Operation, later: Operation) -> None:
@@ -97,8 +114,37 @@ def test_rows_that_can_both_hold_merge(earlier: Operation, later: Operation) -> 
     assert operations_of(step.body) == (earlier, later)
 
 
-def test_one_row_may_write_a_place_twice() -> None:
-    assert isinstance(merge("dps", [patch(2, put("/name", "A"), put("/name", "B"))]), Step)
+@pytest.mark.parametrize(
+    ("mover", "element"),
+    [
+        (Operation("add", "/tags/0", "new"), "/tags/0"),
+        (Operation("add", "/tags/-", "new"), "/tags/0"),
+        (Operation("remove", "/tags/1"), "/tags/0"),
+        (copy("/a", "/tags/0"), "/tags/0"),
+        (Operation("remove", "/reps/0"), "/reps/0/components/1"),
+    ],
+)
+def test_an_index_may_be_replaced_again_after_the_elements_of_its_array_moved(mover: Operation, element: str) -> None:
+    first, last = put(element, "A"), put(element, "B")
+
+    assert isinstance(merge("dps", [patch(2, first), patch(3, mover), patch(4, last)]), Step)
+    assert isinstance(merge("dps", [patch(2, first, mover), patch(4, last)]), Step)
+    assert isinstance(merge("dps", [patch(2, first), patch(4, mover, last)]), Step)
+
+
+def test_an_element_is_compared_with_what_an_earlier_row_left_there() -> None:
+    mover = Operation("add", "/other/0", 1)
+    rows = [patch(2, put("/tags/0", "A"), put("/tags/0", "B")), patch(3, mover), patch(4, put("/tags/0", "B"))]
+    assert isinstance(merge("dps", rows), Step)
+
+    problems = merge("dps", [*rows, patch(5, put("/tags/0", "A"))])
+    assert isinstance(problems, list)
+    assert [(problem.line, "line 2" in problem.message) for problem in problems] == [(5, True)]
+
+
+@pytest.mark.parametrize("path", ["/name", "/tags/0"])
+def test_one_row_may_write_a_place_twice(path: str) -> None:
+    assert isinstance(merge("dps", [patch(2, put(path, "A"), put(path, "B"))]), Step)
 
 
 def test_each_row_that_contradicts_is_named() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from migrator.core.model import Answer, Failure, FailureKind, Kind, Response
 from migrator.core.states import Move
-from migrator.core.styles import DPS
+from migrator.core.styles import DPS, XCORE
+from migrator.core.styles.base import Style
 from migrator.core.verdict import (
     Again,
     Attempt,
@@ -118,7 +119,19 @@ def gateway(code: str) -> dict[str, str]:
         # A 2xx whose body reports an error is judged by that error.
         (response(200, {"status": 500, "title": "x"}), "lose:server", None, None),
         (response(200, {"status": 422, "title": "x"}), "reject:validation", None, None),
+        (response(200, {"status": "422"}), "reject:validation", None, None),
         (response(200, {"status": "approved", "id": "x"}), "apply:", "apply:", "apply:"),
+        # A member of a wrong type does not hide the others.
+        (response(503, {"error_code": "503010", "message": None}), "again run:unavailable", None, None),
+        (response(503, {"error_code": 503010, "status": "x", "title": 5}), "again run:unavailable", None, None),
+        (response(403, {"error_code": "403020", "message": None}), "again step:credentials", None, None),
+        (
+            response(503, b'{"error_code": "503010", "detail": 1e999, "title": "caf\xe9"}'),
+            "again run:unavailable",
+            None,
+            None,
+        ),
+        (response(200, {"status": 422, "title": ["x"]}), "reject:validation", None, None),
     ],
 )
 def test_an_answer_to_a_write_is_judged(answer: Answer, patch: str, create: str | None, delete: str | None) -> None:
@@ -140,6 +153,13 @@ def test_an_answer_to_a_write_is_judged(answer: Answer, patch: str, create: str 
         (response(404), "refused:not_found"),
         (response(410), "refused:not_found"),
         (response(400), "refused:validation"),
+        (response(423), "again run:conflict"),
+        (response(425), "again run:conflict"),
+        # A 2xx whose body reports an error is judged by that error.
+        (response(200, {"status": 403, "title": "x"}), "refused:permission"),
+        (response(200, {"status": "500"}), "again run:server"),
+        (response(200, {"status": 423}), "again run:conflict"),
+        (response(200, {"status": "approved", "results": []}), "apply:"),
         (Failure(FailureKind.LOST, "reset"), "again run:unreachable"),
         (Failure(FailureKind.NOT_SENT, "refused"), "again run:unreachable"),
         (Failure(FailureKind.NO_CREDENTIALS, "no"), "refused:credentials"),
@@ -147,6 +167,47 @@ def test_an_answer_to_a_write_is_judged(answer: Answer, patch: str, create: str 
 )
 def test_an_answer_to_a_read_for_the_whole_run_is_judged(answer: Answer, verdict: str) -> None:
     assert outline(judge_read(answer, FIRST, POLICY, now=NOW, chance=0.5)) == verdict
+
+
+@given(status=st.integers(100, 599), inner=st.integers(0, 999))
+def test_a_read_that_fails_for_good_never_settles(status: int, inner: int) -> None:
+    last = Attempt(number=5, elapsed_s=10, renewable=False)
+
+    verdict = judge_read(response(status, {"status": inner}), last, POLICY, now=NOW, chance=0.5)
+
+    assert isinstance(verdict, Halt) or outline(verdict) == "apply:"
+
+
+def test_a_redirect_is_quoted_without_what_may_hold_a_token() -> None:
+    verdict = judged(response(302, location="https://login.example/in?token=s3cret#id=s3cret"))
+
+    assert isinstance(verdict, Halt)
+    assert verdict.message == "HTTP 302 sends us to https://login.example/in"
+
+
+@pytest.mark.parametrize(
+    ("etag", "read"),
+    [
+        (b"0", 0),
+        (b"9223372036854775807", 2**63 - 1),
+        (b"9223372036854775808", None),
+        (b"-1", None),
+        (b"9" * 5000, None),
+        (b"1e400", None),
+        (b'"3"', None),
+        (b"true", None),
+        (b"null", None),
+        (b"[1]", None),
+    ],
+)
+@pytest.mark.parametrize(("style", "id_", "member"), [(DPS, b"id", b"etag"), (XCORE, b"instanceId", b"repo:etag")])
+def test_an_etag_that_cannot_be_kept_does_not_lose_the_receipt(
+    style: Style, id_: bytes, member: bytes, etag: bytes, read: int | None
+) -> None:
+    receipt = style.receipt(response(200, b'{"%s": "x", "%s": %s}' % (id_, member, etag)))
+
+    assert receipt is not None
+    assert (receipt.object, receipt.etag) == ("x", read)
 
 
 def test_a_receipt_is_read_into_the_verdict() -> None:
@@ -214,6 +275,26 @@ def test_a_wait_longer_than_the_budget_stops_the_run_instead_of_sleeping_for_hou
 )
 def test_retry_after_is_read_strictly(header: str, seconds: float | None) -> None:
     assert retry_after_s({"retry-after": header}, NOW) == seconds
+
+
+FAR = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+
+
+@pytest.mark.parametrize("date", [FAR, "Mon, 01 Jan , 00:00:00 GMT", "Mon, 01 Jan 2026 00:00:00 +99999999"])
+def test_a_date_beyond_the_calendar_is_nonsense(date: str) -> None:
+    assert retry_after_s({"retry-after": date}, NOW) is None
+    assert retry_after_s({"retry-after": "Sun, 22 Nov 2026 18:01:30 GMT", "date": date}, NOW) == 90.0
+
+
+PIECES = ["Mon,", "01", "Jan", ",", "00:00:00", "GMT", "2026", "9" * 20, "+99999999", ":", "0:0", "-1", "²"]
+DATES = st.text() | st.lists(st.sampled_from(PIECES)).map(" ".join)
+
+
+@given(retry_after=DATES, date=DATES)
+def test_no_text_breaks_the_reading_of_retry_after(retry_after: str, date: str) -> None:
+    seconds = retry_after_s({"retry-after": retry_after, "date": date}, NOW)
+
+    assert seconds is None or seconds >= 0
 
 
 def test_a_date_is_measured_against_the_clock_of_the_answer() -> None:

@@ -32,7 +32,7 @@ class TestNames:
 
         assert run.path == runs.path / "spring-2026.1_b"
         assert run.path.is_dir()
-        assert (run.id, run.ledger.parent, run.results.parent, run.input.parent) == (run.path.name, *[run.path] * 3)
+        assert (run.id, run.ledger.parent, run.results.parent) == (run.path.name, run.path, run.path)
 
     @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", ".hidden", "-x", "a b", "é", "x" * 101, "a\n"])
     def test_what_cannot_name_a_folder_safely_is_refused(self, runs: Runs, name: str) -> None:

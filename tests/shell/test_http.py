@@ -228,7 +228,7 @@ async def test_the_emulator_takes_what_leaves() -> None:
 async def test_an_answer_is_its_status_the_headers_that_are_read_and_its_body() -> None:
     answer = await answer_of(answers("429 Slow down", b'{"a":1}', "Retry-After: 7", "X-Request-Id: r", "X-Other: o"))
 
-    assert answer == Response(429, {"retry-after": "7", "x-request-id": "r"}, b'{"a":1}')
+    assert answer == Response(429, {"retry-after": "7"}, b'{"a":1}')
 
 
 async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:

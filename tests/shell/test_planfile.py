@@ -8,7 +8,7 @@ import random
 import signal
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -133,7 +133,7 @@ def test_a_plan_on_disk_is_what_the_rules_make_of_the_rows_in_memory(
         assert plan._db.execute("SELECT seq, key, body FROM step ORDER BY rowid").fetchall() == expected
         assert sorted(plan.problems()) == problems
         assert (plan.count_steps(), plan.count_problems()) == (len(expected), len(problems))
-        assert plan.count_containers() == len({one.container for one in of})
+        assert set(plan.container_names()) == {one.container for one in of}
 
 
 def test_a_row_that_contradicts_an_earlier_one_is_a_problem_with_its_line(path: Path) -> None:
@@ -151,6 +151,43 @@ def test_a_row_that_contradicts_an_earlier_one_is_a_problem_with_its_line(path: 
     assert [(problem.line, problem.column) for problem in found] == [(5, "id"), (9, "path")]
     assert "line 3" in found[0].message
     assert "line 2" in found[1].message
+
+
+def test_the_rows_of_an_object_that_are_too_much_for_one_request_are_not_loaded(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = [put(line, "a", f"/f{line}", "x" * 100_000) for line in (2, 3, 5, 8)]
+    of += [put(4, "b", "/name", "B"), put(6, "b", "/status", "C")]
+    loaded: list[str] = []
+    merge = rules.merge
+
+    def noted(style: str, together: Sequence[Change]) -> Step | list[Problem]:
+        loaded.append(together[0].object)
+        return merge(style, together)
+
+    monkeypatch.setattr(rules, "merge", noted)
+
+    assert problems_of(path, of) == [
+        Problem(
+            8,
+            "",
+            "with the earlier rows of this object the request would have 391 KB; the limit is 300 KB",
+            "leave some rows for a second run",
+        )
+    ]
+    assert loaded == ["b"]
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_the_limit_is_that_of_the_merged_request_to_the_byte(
+    path: Path, monkeypatch: pytest.MonkeyPatch, over: int
+) -> None:
+    of = [put(line, "a", f"/f{line}", "x") for line in (2, 3, 4)]
+    merged = rules.merge(STYLE, of)
+    assert isinstance(merged, Step)
+    monkeypatch.setattr(planfile, "MAX_OBJECT_BYTES", len(merged.body) - over)
+
+    assert [problem.line for problem in problems_of(path, of)] == [4] * over
 
 
 def test_two_equal_creates_need_keys_of_their_own(path: Path) -> None:

@@ -65,6 +65,10 @@ def test_rates_are_read_in_the_units_people_write(text: str, rate: float) -> Non
         ({"concurrency": 0}, "concurrency (MIGRATOR_CONCURRENCY)"),
         ({"style": "old"}, "style (MIGRATOR_STYLE)"),
         ({"base_url": "platform.adobe.io"}, "must begin with https://"),
+        ({"rate": "inf"}, "rate (MIGRATOR_RATE)"),
+        ({"timeout": "inf"}, "timeout (MIGRATOR_TIMEOUT)"),
+        ({"base_url": "http://:80"}, "base_url (MIGRATOR_BASE_URL)"),
+        ({"base_url": "https://host/?x=1"}, "base_url (MIGRATOR_BASE_URL)"),
         ({"base_url": "https://host:abc"}, "base_url (MIGRATOR_BASE_URL)"),
         ({"base_url": "https://me:hunter2@host"}, "must not hold credentials"),
         ({"sandbox": "my sandbox"}, "sandbox (MIGRATOR_SANDBOX)"),
@@ -100,6 +104,13 @@ def test_a_secret_in_a_file_is_refused_without_being_shown(where: str) -> None:
     assert "a secret" in str(caught.value)
     assert "MIGRATOR_" in caught.value.hint
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_secret_of_a_stronger_layer_replaces_where_a_weaker_one_would_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = profile('client_secret_command = "echo weaker"')
+    monkeypatch.setenv("MIGRATOR_CLIENT_SECRET", "stronger")
+
+    assert load({}, profile=name).secret("client_secret") == "stronger"
 
 
 def test_a_missing_or_broken_profile_is_named() -> None:

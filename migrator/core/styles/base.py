@@ -8,7 +8,7 @@ module beside `xcore` and `dps` and a line in `styles.STYLES`; no other module k
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -27,6 +27,14 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T | None:
         return decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+
+
+_decode_etag = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]).decode
+
+
+def etag_of(member: msgspec.Raw) -> int | None:
+    """Read an etag, or `None` if it is absent or none that the ledger can hold: the receipt counts without it."""
+    return decoded(_decode_etag, bytes(member))
 
 
 def segment_problem(object_id: str) -> str:

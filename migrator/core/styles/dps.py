@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from migrator.core.model import EntityType, Json, Kind, Receipt, Request, Response, Step
-from migrator.core.styles.base import METHODS, PatchRules, decoded, segment_problem
+from migrator.core.styles.base import METHODS, PatchRules, decoded, etag_of, segment_problem
 
 BASE = "/data/core/dps"
 JSON = "application/json"
@@ -29,7 +29,7 @@ class _Receipt(msgspec.Struct):
     """The receipt as it stands on the wire (contract 4.3)."""
 
     id: str
-    etag: int | None = None
+    etag: msgspec.Raw = msgspec.Raw()
 
 
 _decode_receipt = msgspec.json.Decoder(_Receipt).decode
@@ -82,4 +82,4 @@ class Dps:
     def receipt(self, response: Response) -> Receipt | None:
         """Read `id` and `etag`; other members are free (D22)."""
         found = decoded(_decode_receipt, response.body)
-        return None if found is None else Receipt(object=found.id, etag=found.etag, reference=found.id)
+        return None if found is None else Receipt(object=found.id, etag=etag_of(found.etag), reference=found.id)

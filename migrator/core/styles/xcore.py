@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from migrator.core.model import EntityType, Json, Kind, Receipt, Request, Response, Step
-from migrator.core.styles.base import METHODS, PatchRules, decoded, segment_problem
+from migrator.core.styles.base import METHODS, PatchRules, decoded, etag_of, segment_problem
 
 BASE = "/data/core/xcore"
 SCHEMA_ROOT = "https://ns.adobe.com/experience/offer-management/"
@@ -34,7 +34,7 @@ class _Receipt(msgspec.Struct):
 
     object: str = msgspec.field(name="instanceId")
     reference: str = msgspec.field(name="@id", default="")
-    etag: int | None = msgspec.field(name="repo:etag", default=None)
+    etag: msgspec.Raw = msgspec.field(name="repo:etag", default=msgspec.Raw())
 
 
 _decode_receipt = msgspec.json.Decoder(_Receipt).decode
@@ -106,4 +106,6 @@ class Xcore:
     def receipt(self, response: Response) -> Receipt | None:
         """Read `instanceId`, `@id` and `repo:etag`; other members are free (D22)."""
         found = decoded(_decode_receipt, response.body)
-        return None if found is None else Receipt(object=found.object, etag=found.etag, reference=found.reference)
+        return (
+            None if found is None else Receipt(object=found.object, etag=etag_of(found.etag), reference=found.reference)
+        )
