@@ -279,6 +279,8 @@ class Engine:
             request = self._style.probe(container, sandbox=self._sandbox, request_id=self._clock.request_id())
             patience.begin()
             answer = await self._send(container, request)
+            if answer is None:
+                return
             verdict = judge_read(
                 answer,
                 patience.attempt(renewable=self._transport.renewable),
@@ -328,21 +330,26 @@ class Engine:
         request = self._style.render(step, sandbox=self._sandbox, request_id=self._clock.request_id())
         intent = Intent(step.seq, step.attempts + patience.attempts + 1, request.request_id, self._clock.now())
         await self._ledger.intend(intent)
-        if self.stopping:
-            await self._take_back(step)
-            return None
-        self.tally.retries += patience.attempts > 0
         patience.begin()
-        return await self._send(step.container, request)
+        answer = await self._send(step.container, request)
+        if answer is None:
+            await self._take_back(step)
+        else:
+            self.tally.retries += patience.attempts > 1
+        return answer
 
     async def _take_back(self, step: Step) -> None:
         """Record that the step's intent came to nothing: not one byte of its request left."""
         state = after(State.INTENT, Move.NOT_EXECUTED)
         await self._ledger.record(Outcome(step.seq, state, self._clock.now(), message="not sent: the run was stopped"))
 
-    async def _send(self, container: str, request: Request) -> Answer:
-        """Send, once everything is at hand: the throttle is told of the moment at which the request really leaves."""
-        if (failure := await self._transport.ready()) is not None:
+    async def _send(self, container: str, request: Request) -> Answer | None:
+        """Send, once everything is at hand: the throttle is told of the moment at which the request really leaves.
+
+        Return `None` when the run stops before that.
+        """
+        failure = await self._transport.ready()
+        if failure is not None or self.stopping:
             self._throttle.returned(container)
             return failure
         self._throttle.sent(container)

@@ -57,7 +57,8 @@ def write_results(ledger: Path, folder: Path) -> list[ResultsFile]:
     shape = msgspec.json.decode(read_run(ledger).shape, type=InputShape)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for outcome in set(OUTCOMES.values()):
+        # Only the run's own folder is ours to tidy: elsewhere a file of that name may be somebody's.
+        for outcome in set(OUTCOMES.values()) if folder == ledger.parent / "results" else ():
             (folder / f"{outcome}.{shape.format}").unlink(missing_ok=True)
         with ExitStack() as stack:
             return _write_all(outcome_rows(ledger), shape, folder, stack)

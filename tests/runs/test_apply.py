@@ -139,7 +139,7 @@ async def test_failed_rows_come_back_as_they_were_and_can_be_mended_and_fed_back
         assert effects_by_object(server) == {seeded_offer_id(i): 1 for i in range(3)}
 
 
-async def test_creates_are_sent_once_each_and_the_new_ids_are_told(migrator: Any) -> None:
+async def test_creates_are_sent_once_each(migrator: Any) -> None:
     async with Emulator(EmulatorSettings()) as server:
         lines = [
             {"type": "fallback-offer", "key": f"k{i}", "create": {"name": f"F{i}", "status": "draft"}}

@@ -334,9 +334,7 @@ async def test_resume_refuses_another_input_and_another_target(migrator: Any) ->
 
         other_input = await migrator("resume", "--input", "other.csv")
         same_input = await migrator("resume", "--input", "c.csv")
-        other_sandbox = await migrator("resume", "--sandbox", "prod")
-        sandboxes = migrator.environment | {"MIGRATOR_SANDBOX": "prod"}
-        migrator.environment = sandboxes
+        migrator.environment["MIGRATOR_SANDBOX"] = "prod"
         other_environment = await migrator("resume")
 
         assert other_input.code == 2
@@ -344,7 +342,6 @@ async def test_resume_refuses_another_input_and_another_target(migrator: Any) ->
         assert same_input.code == 0
         assert other_environment.code == 2
         assert_explained(other_environment.err, "goes to sandbox 'dev'", "'prod'", "unset MIGRATOR_SANDBOX")
-        assert other_sandbox.code == 2
 
 
 async def test_resume_needs_neither_the_input_nor_the_flags(migrator: Any, until: Any) -> None:
