@@ -16,13 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from migrator import engine as engine_module
+from migrator import feed as feed_module
 from migrator.core.errors import LedgerFailed, ServiceRefused, Stopped
 from migrator.core.model import Answer, Failure, FailureKind, Response, Step
 from migrator.core.states import State
 from migrator.core.styles import DPS
 from migrator.core.verdict import Policy
-from migrator.engine import Engine, Feed
+from migrator.engine import Engine
+from migrator.feed import Feed
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import Ledger
 from tests.fakes import (
@@ -652,7 +653,7 @@ class TestFeed:
             await crew.run(workers)
             return ledger, crew
 
-        with patch.object(engine_module, "WINDOW", window):
+        with patch.object(feed_module, "WINDOW", window):
             ledger, crew = asyncio.run(hand_out())
 
         assert Counter(step.seq for step in crew.taken) == Counter(list(ledger._steps))
@@ -687,7 +688,7 @@ class TestFeed:
         assert (step.seq, step.container) == (5, "b")
 
     async def test_pages_grow_when_containers_come_to_their_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(engine_module, "WINDOW", 12)
+        monkeypatch.setattr(feed_module, "WINDOW", 12)
         ledger = SlowLedger(steps(changes(["big"] * 40 + ["x", "y", "z"])), Random(2))
         crew = Crew(ledger, 0, Random(2))
         await crew.run(2)
@@ -698,7 +699,7 @@ class TestFeed:
     async def test_a_step_that_ends_while_its_container_refills_starts_no_second_refill(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(engine_module, "WINDOW", 2)
+        monkeypatch.setattr(feed_module, "WINDOW", 2)
         refilled, reads = asyncio.Event(), 0
         ledger = MemoryLedger(steps(changes(["a"] * 4)))
         pending = ledger.pending
