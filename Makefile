@@ -33,8 +33,7 @@ bench: $(INSTALLED) ## speed and memory, as ratios in one run
 	$(BIN)/python -m tests.bench
 
 constraints: $(INSTALLED) ## pin the newest versions that pyproject.toml allows
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-annotate --no-header \
-		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-annotate --no-header --no-emit-options \
 		--output-file $(CONSTRAINTS) pyproject.toml
 
 clean: ## remove what was set up and made

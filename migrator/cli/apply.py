@@ -13,7 +13,7 @@ import click
 
 from migrator import api
 from migrator.cli.options import (
-    configure_logs,
+    Viewing,
     flags_of,
     input_options,
     ledger_option,
@@ -23,6 +23,7 @@ from migrator.cli.options import (
     sandbox_option,
     sending_options,
     style_option,
+    viewing_of,
     viewing_options,
 )
 from migrator.cli.output import Output, counted, exit_code, is_terminal, next_step, tell
@@ -34,7 +35,7 @@ from migrator.core.styles import STYLES
 from migrator.ledger.folder import RunFolder, Runs
 from migrator.ledger.reading import summarize
 from migrator.planning import Input
-from migrator.settings import Settings, duration_s, load
+from migrator.settings import Settings, load
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that stop a run. SIGHUP is what a run gets when the connection to its terminal breaks."""
@@ -62,10 +63,6 @@ def apply(
     delimiter: str | None,
     encoding: str,
     output: str,
-    progress: bool | None,
-    stats: str,
-    log_format: str,
-    verbose: int,
     **values: Any,
 ) -> int:
     r"""Check all of FILE, then send its changes. FILE is CSV, JSONL, a job file, or - for stdin.
@@ -79,13 +76,13 @@ def apply(
     Exit codes: 0 all rows applied · 2 nothing was sent · 3 some failed · 4 some in doubt · 5 the service refuses
                 6 stopped, resumable · 130/143 interrupted, resumable
     """
-    configure_logs(log_format, verbose)
+    viewing = viewing_of(values)
     if not yes and not is_terminal():
         raise UsageError("nobody can be asked here", "add --yes to apply without a question")
     out = Output(output)
     with opened_job(file, values, input_format, delimiter, encoding) as (source, settings):
         run = _plan(source, settings, run_id, again, yes, out)
-    return _run(run, settings, out, live=_live(progress), every_s=_seconds(stats)) if run else 2
+    return _run(run, settings, out, viewing) if run else 2
 
 
 def _plan(
@@ -160,10 +157,6 @@ def resume(
     run: str | None,
     input_file: Path | None,
     output: str,
-    progress: bool | None,
-    stats: str,
-    log_format: str,
-    verbose: int,
     **values: Any,
 ) -> int:
     r"""Go on with RUN (the newest one by default) after any stop: a signal, a crash, a refusal, a full disk.
@@ -177,31 +170,20 @@ def resume(
                migrator resume 20261122-181502-3fa9 --rate 2/s
     Exit codes: as `migrator apply`
     """
-    configure_logs(log_format, verbose)
+    viewing = viewing_of(values)
     found = Runs(load(flags_of(values), profile=values.get("profile")).ledger).find(run)
     if input_file is not None:
         api.check_same_input(found, input_file)
     settings = api.resumed(found, flags_of(values), values.get("profile"))
-    return _run(found, settings, Output(output), live=_live(progress), every_s=_seconds(stats))
+    return _run(found, settings, Output(output), viewing)
 
 
-def _live(wanted: bool | None) -> bool:
-    return is_terminal() if wanted is None else wanted
-
-
-def _seconds(text: str) -> float:
-    seconds = duration_s(text)
-    if not isinstance(seconds, float) or seconds <= 0:
-        raise UsageError(f"--stats {text} is not a time", "write 5s, 1m or the like")
-    return seconds
-
-
-def _run(run: RunFolder, settings: Settings, out: Output, *, live: bool, every_s: float) -> int:
+def _run(run: RunFolder, settings: Settings, out: Output, viewing: Viewing) -> int:
     """Run `run`, show it, and say how it ended."""
 
     @asynccontextmanager
     async def around(running: api.Running) -> AsyncIterator[None]:
-        async with shown(running, live=live, every_s=every_s), interruptible(running):
+        async with shown(running, live=viewing.live, every_s=viewing.every_s), interruptible(running):
             yield
 
     ended_by: MigratorError | None = None

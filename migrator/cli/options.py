@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from msgspec import Struct
 
 from migrator import logs
+from migrator.cli.output import is_terminal
 from migrator.core.errors import UsageError
 from migrator.planning import Input
-from migrator.settings import Settings, load, read_toml
+from migrator.settings import Settings, duration_s, load, read_toml
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -89,11 +91,36 @@ def flags_of(values: dict[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in SETTINGS if values.get(name) is not None}
 
 
-def configure_logs(log_format: str, verbose: int) -> None:
-    """Set up events: quiet on a terminal, where the live view tells what matters; every step of a run elsewhere."""
+class Viewing(Struct, frozen=True):
+    """How a run is shown.
+
+    Attributes:
+        live: a live view; otherwise a line now and then.
+        every_s: how often that line comes, in seconds.
+    """
+
+    live: bool
+    every_s: float
+
+
+def viewing_of(values: dict[str, Any]) -> Viewing:
+    """Read the viewing options of a command, and set up events as they say.
+
+    On a terminal events are quiet, for the live view tells what matters; elsewhere every event of a run is written.
+
+    Raises:
+        UsageError: `--stats` is no time.
+    """
+    every_s = duration_s(values["stats"])
+    if not isinstance(every_s, float) or every_s <= 0:
+        raise UsageError(f"--stats {values['stats']} is not a time", "write 5s, 1m or the like")
     interactive = sys.stderr.isatty()
-    verbosity = verbose + (0 if interactive else 1)
-    logs.configure(json=log_format == "json", verbosity=verbosity, colors=interactive and not _no_color())
+    logs.configure(
+        json=values["log_format"] == "json",
+        verbosity=values["verbose"] + (0 if interactive else 1),
+        colors=interactive and not _no_color(),
+    )
+    return Viewing(is_terminal() if values["progress"] is None else values["progress"], every_s)
 
 
 def _no_color() -> bool:
