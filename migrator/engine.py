@@ -1,14 +1,17 @@
-"""The run: a fixed number of workers, each taking one step at a time from plan to outcome.
+"""The run: steps are made ready one after the other, and a fixed number of workers sends them.
 
 ::
 
-    feed ──step──▶ worker: permit ─▶ intent on disk ─▶ send ─▶ judge ─▶ outcome to the ledger
-                      ▲                                         │
-                      └──────────── wait, on `Again` ───────────┘
+    feed ──step──▶ one hand: permit ─▶ intent ──▶ stock ──▶ worker: intent on disk? ─▶ send ─▶ judge ─▶ outcome
+                                                              ▲                                  │
+                                                              └─ permit ─▶ intent ◀─ wait ◀──────┘ on `Again`
 
-The order is the protocol. The permit comes first, so that an intent does not lie open while its worker waits in a
-queue. The intent is on the disk before the first byte leaves. What is decided is decided by `core.verdict`; this
-module only does it.
+The order is the protocol. The permit comes first, so that an intent does not lie open in a queue for one. The intent is
+on the disk before the first byte leaves. What is decided is decided by `core.verdict`; this module only does it.
+
+The stock is what makes a durable intent cheap at full speed. Workers that each waited for the disk before each request
+would have it write a few intents at a time; the steps of the next moment lying ready let it write many at once while
+others are sent. At lower speed there is no stock, and a step is sent as soon as it has its permit and its intent.
 
 Nothing here is ever cancelled in the middle of a request: whatever ends a run, a signal, a refusal, a full disk, stops
 handing out steps and lets what is in flight be answered and recorded. Only who cancels the run itself ends that too;
@@ -23,7 +26,7 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from migrator.core.errors import ServiceRefused, Stopped
+from migrator.core.errors import LedgerFailed, ServiceRefused, Stopped
 from migrator.core.model import Answer, Request, Response, Step
 from migrator.core.states import Move, State, after
 from migrator.core.styles.base import Style
@@ -31,6 +34,10 @@ from migrator.core.verdict import Again, Attempt, ErrorClass, Halt, Policy, Scop
 from migrator.feed import Feed
 from migrator.logs import log
 from migrator.ports import Clock, Intent, Ledger, Outcome, Throttle, Transport
+from migrator.stock import Ready, Stock
+
+AHEAD = 4
+"""Steps that lie ready for each worker, at the most."""
 
 
 class Tally(Struct):
@@ -95,6 +102,7 @@ class Engine:
         self._policy = policy
         self._concurrency = concurrency
         self._per_container = per_container
+        self._stock = Stock(AHEAD * concurrency, clock.monotonic)
         self._feed: Feed | None = None
         self._stopping = asyncio.Event()
         self._ended_by: BaseException | None = None
@@ -103,6 +111,7 @@ class Engine:
         """Stop cleanly: hand out nothing more, let what is in flight be answered and recorded."""
         self._stopping.set()
         self._throttle.close()
+        self._stock.close()
         if self._feed is not None:
             self._feed.stop()
 
@@ -124,28 +133,30 @@ class Engine:
         waiting = iter(containers)
         await self._crew(lambda: self._probe_all(waiting))
         if not self.stopping:
-            self._feed = feed = Feed(self._ledger, containers, self._per_container)
-            await self._crew(lambda: self._work(feed))
+            feed = Feed(self._ledger, containers, self._per_container, self._throttle.rest_s)
+            self._feed = feed
+            await self._crew(lambda: self._work(feed), lambda: self._make_ready(feed))
+            await self._take_back_stock()
+        if self._ended_by is not None:
+            raise self._ended_by
         await self._ledger.flush()
 
-    async def _crew(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Let every worker do `work`. The first that fails stops the others cleanly, and its error ends the run."""
+    async def _crew(self, work: Callable[[], Awaitable[None]], *others: Callable[[], Awaitable[None]]) -> None:
+        """Let every worker do `work`, beside `others`. The first that fails stops all cleanly, and ends the run."""
 
-        async def guarded() -> None:
+        async def guarded(work: Callable[[], Awaitable[None]]) -> None:
             try:
                 await work()
             except BaseException as error:
                 self._ended_by = self._ended_by or error
                 self.stop()
-                # An error is raised again below, when nothing is in flight any more. A cancellation is not held up.
+                # An error is raised by `run`, when nothing is in flight any more. A cancellation is not held up.
                 if not isinstance(error, Exception):
                     raise
 
         async with asyncio.TaskGroup() as crew:
-            for _ in range(self._concurrency):
-                crew.create_task(guarded())
-        if self._ended_by is not None:
-            raise self._ended_by
+            for each in (*others, *[work] * self._concurrency):
+                crew.create_task(guarded(each))
 
     async def _probe_all(self, containers: Iterator[str]) -> None:
         """Look at every container before the first write, so that a wrong one is found while nothing is changed."""
@@ -175,20 +186,49 @@ class Engine:
                 raise _end(verdict, f"container {container} cannot be used: ")
             await self._wait(verdict, patience)
 
-    async def _work(self, feed: Feed) -> None:
-        while (step := await feed.take()) is not None:
-            try:
-                await self._settle(step)
-            finally:
-                feed.done(step)
+    async def _make_ready(self, feed: Feed) -> None:
+        """Keep the stock filled; when the run stops, empty it at once: what is in flight may still take long."""
+        try:
+            while await self._stock.has_room() and (step := feed.next() or await feed.take()) is not None:
+                if not (self._throttle.free or await self._throttle.permit(step.container)):
+                    break
+                ready = self._intend(step, 1)
+                if self._stock.put(ready):
+                    ready.commit.hurry()
+        finally:
+            self._stock.close()
+        if self.stopping:
+            await self._take_back_stock()
 
-    async def _settle(self, step: Step) -> None:
-        """Try `step` until it is settled, the run stops, or the run cannot go on."""
+    def _intend(self, step: Step, attempt: int) -> Ready:
+        """Give the intent to send `step`, for which there is a permit, to the ledger.
+
+        Args:
+            step: what to send.
+            attempt: number of the attempt in this process, from 1.
+        """
+        request = self._style.render(step, sandbox=self._sandbox, request_id=self._clock.request_id())
+        intent = Intent(step.seq, step.attempts + attempt, request.request_id, self._clock.now())
+        return Ready(step, request, self._ledger.intend(intent))
+
+    async def _work(self, feed: Feed) -> None:
+        while not self.stopping and (ready := await self._stock.take()) is not None:
+            try:
+                await self._settle(ready)
+            finally:
+                feed.done(ready.step)
+
+    async def _settle(self, ready: Ready) -> None:
+        """Try a step until it is settled, the run stops, or the run cannot go on."""
+        step = ready.step
         patience = Patience(self._clock)
-        while await self._throttle.permit(step.container):
-            answer = await self._attempt(step, patience)
+        while await self._cleared(ready):
+            patience.begin()
+            answer = await self._send(step.container, ready.request)
             if answer is None:
+                self._take_back(step)
                 return
+            self.tally.retries += patience.attempts > 1
             verdict = judge(
                 answer,
                 step.kind,
@@ -198,38 +238,48 @@ class Engine:
                 now=self._clock.now(),
                 chance=self._clock.chance(),
             )
-            await self._ledger.record(self._outcome(step, answer, verdict))
+            self._ledger.record(self._outcome(step, answer, verdict))
             self._tell(step, verdict)
             if isinstance(verdict, Settled):
                 return
             if isinstance(verdict, Halt):
                 raise _end(verdict)
             await self._wait(verdict, patience)
+            if not await self._throttle.permit(step.container):
+                return
+            ready = self._intend(step, patience.attempts + 1)
 
-    async def _attempt(self, step: Step, patience: Patience) -> Answer | None:
-        """Write the intent, then send: this order is the whole point. Return `None` when the run stops in between."""
-        request = self._style.render(step, sandbox=self._sandbox, request_id=self._clock.request_id())
-        intent = Intent(step.seq, step.attempts + patience.attempts + 1, request.request_id, self._clock.now())
-        await self._ledger.intend(intent)
-        patience.begin()
-        answer = await self._send(step.container, request)
-        if answer is None:
-            await self._take_back(step)
-        else:
-            self.tally.retries += patience.attempts > 1
-        return answer
+    async def _cleared(self, ready: Ready) -> bool:
+        """Wait until the intent is on the disk, which is the whole point. `False`: the run stops in between."""
+        await ready.commit.durable()
+        if not self._throttle.paused:
+            return True
+        # The permit was given before the pause. After it, permits leave evenly, and not all that lay in stock.
+        self._throttle.returned(ready.step.container)
+        if await self._throttle.permit(ready.step.container):
+            return True
+        self._take_back(ready.step)
+        return False
 
-    async def _take_back(self, step: Step) -> None:
+    def _take_back(self, step: Step) -> None:
         """Record that the step's intent came to nothing: not one byte of its request left."""
         state = after(State.INTENT, Move.NOT_EXECUTED)
-        await self._ledger.record(Outcome(step.seq, state, self._clock.now(), message="not sent: the run was stopped"))
+        self._ledger.record(Outcome(step.seq, state, self._clock.now(), message="not sent: the run was stopped"))
+
+    async def _take_back_stock(self) -> None:
+        """Leave no intent open that nobody will send. Where the ledger failed, they stay open."""
+        with suppress(LedgerFailed):
+            for ready in self._stock.rest():
+                await ready.commit.durable()
+                self._throttle.returned(ready.step.container)
+                self._take_back(ready.step)
 
     async def _send(self, container: str, request: Request) -> Answer | None:
         """Send, once everything is at hand: the throttle is told of the moment at which the request really leaves.
 
         Return `None` when the run stops before that.
         """
-        failure = await self._transport.ready()
+        failure = None if self._transport.ready else await self._transport.make_ready()
         if failure is not None or self.stopping:
             self._throttle.returned(container)
             return failure
@@ -260,16 +310,22 @@ class Engine:
 
     def _tell(self, step: Step, verdict: Verdict) -> None:
         """Log how an attempt ended: one line, as loud as it deserves."""
-        told = {"line": step.seq, "container": step.container, "object": step.object}
-        match verdict:
-            case Settled(move=Move.APPLY):
-                self._log.debug("step.applied", **told)
-            case Settled(move=Move.REJECT):
-                self._log.info("step.rejected", **told, error=verdict.error, message=verdict.message)
-            case Settled():
-                self._log.warning("step.in_doubt", **told, error=verdict.error, message=verdict.message)
-            case _:
-                self._log.debug("step.again", **told, error=verdict.error, message=verdict.message)
+        if isinstance(verdict, Settled) and verdict.move is Move.APPLY:
+            tell, event = self._log.debug, "step.applied"
+        elif isinstance(verdict, Settled) and verdict.move is Move.REJECT:
+            tell, event = self._log.info, "step.rejected"
+        elif isinstance(verdict, Settled):
+            tell, event = self._log.warning, "step.in_doubt"
+        else:
+            tell, event = self._log.debug, "step.again"
+        tell(
+            event,
+            line=step.seq,
+            container=step.container,
+            object=step.object,
+            error=verdict.error,
+            message=verdict.message,
+        )
 
     def _count(self, state: State, message: str) -> None:
         tally = self.tally

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from migrator.core.model import Step
 from migrator.ports import Ledger
@@ -13,15 +13,20 @@ WINDOW = 4096
 """Steps in memory at the most, shared by all containers: what bounds the memory of a run."""
 
 
+def _restless(container: str) -> float:
+    del container
+    return 0.0
+
+
 class Lane:
-    """One container's way out: a buffer of steps that refills from the ledger, and how many of them are in flight."""
+    """One container's way out: a buffer of steps that refills from the ledger, and how many of them are under way."""
 
     def __init__(self, container: str) -> None:
         """Begin before the container's first step."""
         self.container = container
-        self.in_flight = 0
-        self.has_turn = True
-        """Whether it waits for its turn, or a worker is taking from it: until that is over nobody else may."""
+        self.under_way = 0
+        self.has_turn = False
+        """Whether it waits for its turn, or for the end of a rest."""
         self._after = 0
         self._buffer: list[Step] = []  # the next one last
         self._read_all = False
@@ -34,11 +39,9 @@ class Lane:
         if steps:
             self._after = steps[-1].seq
 
-    def take(self) -> Step | None:
-        """Return the next step, which is in flight from now on, or `None` when there is none left."""
-        if not self._buffer:
-            return None
-        self.in_flight += 1
+    def take(self) -> Step:
+        """Return the next step, which is under way from now on; only when the buffer is not empty."""
+        self.under_way += 1
         return self._buffer.pop()
 
     @property
@@ -55,53 +58,79 @@ class Lane:
 class Feed:
     """Hands out the steps, one container after the other, so that a small one need not wait for a large one.
 
-    The lanes stand in a queue. Whoever takes a step takes the first lane out, and puts it back behind the others,
-    unless it has ended or is full; a full one comes back when one of its steps is done.
+    The lanes stand in a queue. The one in front gives a step and goes to the back, unless it has ended or is full; a
+    full one comes back when one of its steps is done. One whose container has no permit to give rests until it has,
+    so that it holds nobody up. There is one taker; that several wait at once is not provided for.
     """
 
-    def __init__(self, ledger: Ledger, containers: Sequence[str], per_container: int) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        containers: Sequence[str],
+        per_container: int,
+        rest_s: Callable[[str], float] = _restless,
+    ) -> None:
         """Hand out the pending steps of `containers`.
 
         Args:
             ledger: where the steps are.
             containers: in the order in which they get their turns.
-            per_container: steps of one container in flight at a time; 0 for no limit.
+            per_container: steps of one container under way at a time; 0 for no limit.
+            rest_s: says for how many seconds a container should be left alone, 0 or less for not at all.
         """
         self._ledger = ledger
         self._per_container = per_container
+        self._rest_s = rest_s
         self._lanes = {container: Lane(container) for container in containers}
-        self._turns = deque(self._lanes.values())
-        self._idle: deque[asyncio.Event] = deque()
+        self._turns: deque[Lane] = deque()
+        self._changed = asyncio.Event()
         self._stopped = False
+        for lane in self._lanes.values():
+            self._queue(lane)
 
     def stop(self) -> None:
         """Hand out nothing more."""
         self._stopped = True
-        self._wake_all()
+        self._changed.set()
 
-    async def take(self) -> Step | None:
-        """Return the next step, or `None` when there is none left or the run stops."""
-        while self._lanes and not self._stopped:
-            if not self._turns:
-                await self._idle_until_woken()
-            elif (step := await self._take_from(self._turns.popleft())) is not None:
+    def next(self) -> Step | None:
+        """Return the next step if it can be had at once."""
+        while self._turns and not self._stopped:
+            lane = self._turns[0]
+            if (rest_s := self._rest_s(lane.container)) > 0:
+                asyncio.get_running_loop().call_later(rest_s, self._line_up, self._turns.popleft())
+            elif lane.empty:
+                return None
+            else:
+                step = lane.take()
+                self._queue(self._turns.popleft())
                 return step
         return None
 
-    async def _take_from(self, lane: Lane) -> Step | None:
-        if lane.empty:
-            # Lanes only become fewer, so that together they never hold more than the window.
-            await lane.fill(self._ledger, max(1, WINDOW // len(self._lanes)))
-        step = None if self._stopped else lane.take()
-        self._queue(lane)
-        return step
+    async def take(self) -> Step | None:
+        """Return the next step; wait for it if need be; `None` when there is none left or the run stops."""
+        while self._lanes and not self._stopped:
+            if (step := self.next()) is not None:
+                return step
+            await (self._fill(self._turns[0]) if self._turns else self._wait())
+        return None
+
+    async def _fill(self, lane: Lane) -> None:
+        # Lanes only become fewer, so that together they never hold more than the window.
+        await lane.fill(self._ledger, max(1, WINDOW // len(self._lanes)))
+        if lane.ended:
+            self._queue(self._turns.popleft())
+
+    async def _wait(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
 
     def done(self, step: Step) -> None:
-        """Note that a step is out of the way, so that its container may have the next one in flight."""
+        """Note that a step is out of the way, so that its container may have the next one under way."""
         lane = self._lanes.get(step.container)
         if lane is None:
             return
-        lane.in_flight -= 1
+        lane.under_way -= 1
         if not lane.has_turn:
             self._queue(lane)
 
@@ -110,20 +139,11 @@ class Feed:
         lane.has_turn = False
         if lane.ended:
             del self._lanes[lane.container]
-            if not self._lanes:
-                self._wake_all()
-        elif not self._per_container or lane.in_flight < self._per_container:
-            lane.has_turn = True
-            self._turns.append(lane)
-            if self._idle:
-                self._idle.popleft().set()
+            self._changed.set()
+        elif not self._per_container or lane.under_way < self._per_container:
+            self._line_up(lane)
 
-    async def _idle_until_woken(self) -> None:
-        """Wait for a turn or the end. A turn wakes one worker: hundreds may wait for the next of a slow container."""
-        woken = asyncio.Event()
-        self._idle.append(woken)
-        await woken.wait()
-
-    def _wake_all(self) -> None:
-        while self._idle:
-            self._idle.popleft().set()
+    def _line_up(self, lane: Lane) -> None:
+        lane.has_turn = True
+        self._turns.append(lane)
+        self._changed.set()

@@ -15,7 +15,7 @@ from migrator.core.model import Answer, Failure, Request, Step
 from migrator.core.states import State
 
 
-class Intent(Struct, frozen=True):
+class Intent(Struct, frozen=True, gc=False):
     """The durable "about to send".
 
     Attributes:
@@ -31,7 +31,7 @@ class Intent(Struct, frozen=True):
     at: float
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, gc=False):
     """How an attempt ended.
 
     Attributes:
@@ -57,6 +57,20 @@ class Outcome(Struct, frozen=True):
     reference: str = ""
 
 
+class Commit(Protocol):
+    """Something that is on its way to the disk."""
+
+    def hurry(self) -> None:
+        """Have it written now: somebody will soon wait for it."""
+
+    async def durable(self) -> None:
+        """Return when it is on the disk.
+
+        Raises:
+            LedgerFailed: it is not, and will not be.
+        """
+
+
 class Ledger(Protocol):
     """What the engine needs of the durable truth of one run."""
 
@@ -66,15 +80,15 @@ class Ledger(Protocol):
     async def pending(self, container: str, after: int, limit: int) -> Sequence[Step]:
         """Return up to `limit` steps still to send in `container` with `seq > after`, in order."""
 
-    async def intend(self, intent: Intent) -> None:
-        """Return when `intent` is on the disk. Until then nothing may be sent.
+    def intend(self, intent: Intent) -> Commit:
+        """Take `intent` for writing. Until the commit is durable nothing may be sent.
 
         Raises:
-            LedgerFailed: it is not, and will not be.
+            LedgerFailed: an earlier write failed.
         """
 
-    async def record(self, outcome: Outcome) -> None:
-        """Take `outcome` for writing. Returns at once, or waits while too many are unwritten.
+    def record(self, outcome: Outcome) -> None:
+        """Take `outcome` for writing.
 
         Raises:
             LedgerFailed: an earlier write failed.
@@ -87,7 +101,11 @@ class Ledger(Protocol):
 class Transport(Protocol):
     """One request in, one answer out. Nothing below it repeats a write."""
 
-    async def ready(self) -> Failure | None:
+    @property
+    def ready(self) -> bool:
+        """Whether the next request may leave at once."""
+
+    async def make_ready(self) -> Failure | None:
         """Get what the next request needs before it may leave, such as a token; say why if that is not to be had."""
 
     async def send(self, request: Request) -> Answer:
@@ -116,6 +134,17 @@ class Clock(Protocol):
 
 class Throttle(Protocol):
     """Leave to send, and the pause that all share."""
+
+    @property
+    def free(self) -> bool:
+        """Whether everybody may send at once, without asking for a permit."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether everybody is to stand still now."""
+
+    def rest_s(self, container: str) -> float:
+        """Return for how many seconds `container` has no permit of its own to give; 0 or less if it has."""
 
     async def permit(self, container: str) -> bool:
         """Wait for leave to send one request to `container`; `False` means that the run stops."""

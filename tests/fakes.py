@@ -21,7 +21,7 @@ from migrator.core.model import Answer, Change, EntityType, Failure, Kind, Opera
 from migrator.core.plan import merge
 from migrator.core.states import LEGAL, State
 from migrator.ledger.planfile import PlanFile, RunRecord
-from migrator.ports import Intent, Outcome
+from migrator.ports import Intent, Ledger, Outcome
 
 L = TypeVar("L")
 T = TypeVar("T")
@@ -79,6 +79,11 @@ def make_plan(path: Path, of: Iterable[Change], run: RunRecord | None = None) ->
     return path
 
 
+async def written(ledger: Ledger, intent: Intent) -> None:
+    """Give `intent` to `ledger` and wait until it is on the disk."""
+    await ledger.intend(intent).durable()
+
+
 async def soon(what: Awaitable[T]) -> T:
     """Wait for what takes no time: a test that would wait for ever fails instead."""
     return await asyncio.wait_for(what, TIMEOUT_S)
@@ -103,6 +108,24 @@ async def failing(opened: AbstractAsyncContextManager[L]) -> AsyncIterator[L]:
             pass
         else:
             raise AssertionError("the ledger did not fail")
+
+
+class MemoryCommit:
+    """Writes its intent when somebody waits for it, a turn of the loop later."""
+
+    def __init__(self, ledger: MemoryLedger, intent: Intent) -> None:
+        self._ledger = ledger
+        self._intent = intent
+        self._written = False
+
+    def hurry(self) -> None:
+        pass
+
+    async def durable(self) -> None:
+        await asyncio.sleep(0)
+        if not self._written:
+            self._written = True
+            self._ledger.write(self._intent)
 
 
 class MemoryLedger:
@@ -151,15 +174,18 @@ class MemoryLedger:
     def _attempts(self, seq: int) -> int:
         return sum(intent.seq == seq for intent in self.history)
 
-    async def intend(self, intent: Intent) -> None:
+    def intend(self, intent: Intent) -> MemoryCommit:
         self._check()
-        await asyncio.sleep(0)
+        return MemoryCommit(self, intent)
+
+    def write(self, intent: Intent) -> None:
+        self._check()
         self._move(intent.seq, State.INTENT)
         self._check()
         self.history.append(intent)
         self.trace.append(("intent", intent.seq))
 
-    async def record(self, outcome: Outcome) -> None:
+    def record(self, outcome: Outcome) -> None:
         self._check()
         self._move(outcome.seq, outcome.state)
         self.outcomes.append(outcome)
@@ -212,8 +238,16 @@ class OpenThrottle:
         self.open.set()
         self.pauses: list[tuple[float, str]] = []
         self.waiting = 0
+        self.free = False
         self._closed = False
         self._trace: list[Line] = [] if trace is None else trace
+
+    @property
+    def paused(self) -> bool:
+        return not self.open.is_set()
+
+    def rest_s(self, container: str) -> float:
+        return 0.0
 
     async def permit(self, container: str) -> bool:
         self.waiting += 1
@@ -264,7 +298,12 @@ class Service:
         self.in_flight: list[str] = []
         self._trace: list[Line] = [] if trace is None else trace
 
-    async def ready(self) -> Failure | None:
+    @property
+    def ready(self) -> bool:
+        return not self.missing
+
+    async def make_ready(self) -> Failure | None:
+        await asyncio.sleep(0)
         return self.missing.pop(0) if self.missing else None
 
     async def send(self, request: Request) -> Answer:

@@ -128,7 +128,7 @@ class Change(Struct, frozen=True):
     key: str = ""
 
 
-class Step(Struct, frozen=True):
+class Step(Struct, frozen=True, gc=False):
     """One request to send for one object: all the rows of that object merged.
 
     Attributes:
@@ -152,7 +152,7 @@ class Step(Struct, frozen=True):
     attempts: int = 0
 
 
-class Request(Struct, frozen=True):
+class Request(Struct, frozen=True, gc=False):
     """One HTTP request, complete but for the credentials, which the transport adds and nothing else ever holds.
 
     Attributes:
@@ -170,7 +170,7 @@ class Request(Struct, frozen=True):
     request_id: str
 
 
-class Response(Struct, frozen=True):
+class Response(Struct, frozen=True, gc=False):
     """An answer of the service, read to its end.
 
     Attributes:
@@ -195,7 +195,7 @@ class FailureKind(StrEnum):
     """It was, or may have been, sent and no complete answer came back. Only looking can tell."""
 
 
-class Failure(Struct, frozen=True):
+class Failure(Struct, frozen=True, gc=False):
     """No answer: why, in the words of the transport, and what that proves."""
 
     kind: FailureKind
@@ -206,7 +206,7 @@ Answer: TypeAlias = Response | Failure
 """What the transport returns: expected failure is a value."""
 
 
-class Receipt(Struct, frozen=True):
+class Receipt(Struct, frozen=True, gc=False):
     """The service's word on a write, in the one shape both endpoint styles are read into.
 
     Attributes:

@@ -69,7 +69,7 @@ class Policy(Struct, frozen=True):
     backoff_cap_s: float = 60.0
 
 
-class Attempt(Struct, frozen=True):
+class Attempt(Struct, frozen=True, gc=False):
     """Where a step stands when an answer comes in.
 
     Attributes:
@@ -83,7 +83,7 @@ class Attempt(Struct, frozen=True):
     renewable: bool
 
 
-class Settled(Struct, frozen=True):
+class Settled(Struct, frozen=True, gc=False):
     """The attempt is over and the step makes `move` (`APPLY`, `REJECT` or `LOSE`)."""
 
     move: Move
@@ -92,7 +92,7 @@ class Settled(Struct, frozen=True):
     receipt: Receipt | None = None
 
 
-class Again(Struct, frozen=True):
+class Again(Struct, frozen=True, gc=False):
     """Nothing was executed: wait `delay_s` seconds and send again; everybody waits if the scope is the run."""
 
     error: ErrorClass

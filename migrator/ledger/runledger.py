@@ -1,22 +1,24 @@
 """The ledger of a run that is running: intents and outcomes, committed in groups by one writer.
 
-A commit costs a sync of the disk whatever its size, so everything that arrives while one batch is being written forms
-the next batch. Intents and outcomes of a batch share one transaction; outcomes go first, because the intent of a
-second attempt of a step needs the outcome of its first.
+A commit costs a sync of the disk whatever its size, so records are collected into a batch, which is written when
+somebody waits for it or is about to, or when a moment has passed. Intents and outcomes of a batch share one
+transaction; outcomes go first, because the intent of a second attempt of a step needs the outcome of its first.
 
-Two shapes matter here. The batch is written by *one* statement over `json_each`, not by `executemany`: sqlite3 gives
-up the interpreter lock at every row, and beside a busy event loop a thread that must win it back thousands of times
-starves (`reference/performance.md` section 4). And outcomes are not awaited one by one, only held back when too many
-are unwritten: losing one costs a look-up, losing an intent costs a duplicate.
+Two shapes matter here. All rows of a batch go into *one* statement with many parameters, not through `executemany`:
+sqlite3 gives up the interpreter lock at every row, and beside a busy event loop a thread that must win it back
+thousands of times starves (`reference/performance.md` section 4). And outcomes are not awaited: losing one costs a
+look-up, losing an intent costs a duplicate. Every commit of an intent takes all outcomes so far along, so that no more
+are ever unwritten than steps can be settled between two commits.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -30,40 +32,52 @@ from migrator.ports import Intent, Outcome
 
 T = TypeVar("T")
 
-BACKLOG = 1024
-"""Outcomes that may be unwritten before `record` makes its caller wait."""
+LINGER_S = 0.02
+"""How long a record waits for others, unless somebody is in a hurry."""
 
-INTEND = f"""
-INSERT INTO progress (step, state, attempt, request_id, sent_at)
-SELECT json_extract(value, '$[0]'), '{State.INTENT}', json_extract(value, '$[1]'),
-       json_extract(value, '$[2]'), json_extract(value, '$[3]')
-FROM json_each(?) WHERE true
+MOST_ROWS = 1000
+"""Rows of one statement: SQLite takes 32,766 parameters, and parses the text of each size anew."""
+
+
+@cache
+def intend(rows: int) -> str:
+    """Return the statement that writes so many intents: `Intent`'s members in their order, for each."""
+    values = ", ".join([f"(?, ?, ?, ?, '{State.INTENT}')"] * rows)
+    return f"""
+INSERT INTO progress (step, attempt, request_id, sent_at, state) VALUES {values}
 ON CONFLICT (step) DO UPDATE SET
     state = excluded.state, attempt = excluded.attempt, request_id = excluded.request_id, sent_at = excluded.sent_at,
     ended_at = NULL, http_status = NULL, error_class = '', message = ''
 """
 
-# CROSS JOIN fixes the order of the loops: each outcome finds its row by the primary key.
-REMEMBER = f"""
-INSERT INTO attempt
-SELECT p.step, p.attempt, p.request_id, p.sent_at, json_extract(o.value, '$[2]'), json_extract(o.value, '$[3]'),
-       json_extract(o.value, '$[4]'), json_extract(o.value, '$[5]')
-FROM json_each(?) AS o CROSS JOIN progress AS p ON p.step = json_extract(o.value, '$[0]')
-WHERE json_extract(o.value, '$[1]') = '{State.PENDING}'
+
+@cache
+def record(rows: int) -> str:
+    """Return the statement that writes so many outcomes: `Outcome`'s members in their order, for each."""
+    values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
+    return f"""
+UPDATE progress SET
+    state = column2, ended_at = column3, http_status = column4, error_class = column5, message = column6,
+    etag = column7, object = column8, reference = column9
+FROM (VALUES {values}) WHERE step = column1
 """
 
-RECORD = """
-UPDATE progress SET
-    state = o.state, ended_at = o.at, http_status = o.http_status, error_class = o.error_class, message = o.message,
-    etag = o.etag, object = o.object, reference = o.reference
-FROM (
-    SELECT json_extract(value, '$[0]') AS step, json_extract(value, '$[1]') AS state, json_extract(value, '$[2]') AS at,
-           json_extract(value, '$[3]') AS http_status, json_extract(value, '$[4]') AS error_class,
-           json_extract(value, '$[5]') AS message, json_extract(value, '$[6]') AS etag,
-           json_extract(value, '$[7]') AS object, json_extract(value, '$[8]') AS reference
-    FROM json_each(?)
-) AS o WHERE progress.step = o.step
+
+# CROSS JOIN fixes the order of the loops: each outcome finds its row by the primary key.
+@cache
+def remember(rows: int) -> str:
+    """Return the statement that keeps so many attempts that settled nothing as history."""
+    values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
+    return f"""
+INSERT INTO attempt
+SELECT step, attempt, request_id, sent_at, column3, column4, column5, column6
+FROM (VALUES {values}) CROSS JOIN progress ON step = column1
 """
+
+
+_TYPES = {str(type_): type_ for type_ in EntityType}
+_KINDS = {str(kind): kind for kind in Kind}
+"""Looked up, because calling an enumeration costs as much as all else that makes a step."""
 
 TO_SEND = f"(p.state IS NULL OR p.state = '{State.PENDING}')"
 
@@ -87,13 +101,47 @@ WHERE state = '{State.INTENT}'
 """
 
 
+class Batch:
+    """Records that become durable together."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        """Collect records until the writer comes; `call` calls it."""
+        self.intents: list[Intent] = []
+        self.outcomes: list[Outcome] = []
+        self.failure: LedgerFailed | None = None
+        self._call = call
+        self._written = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Have it written now: somebody will soon wait for it."""
+        if not self._written.is_set():
+            self._call()
+
+    async def durable(self) -> None:
+        """Return when all of it is on the disk.
+
+        Raises:
+            LedgerFailed: it is not, and will not be.
+        """
+        if not self._written.is_set():
+            self._call()
+            await self._written.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    def end(self, failure: LedgerFailed | None) -> None:
+        """Tell everybody who waits that it is on the disk, or why it never will be."""
+        self.failure = failure
+        self._written.set()
+
+
 class RunLedger:
     """The open ledger of a running run. It implements `ports.Ledger`; use as an async context manager.
 
     Opening it first puts every intent that an earlier process left open in doubt: it may have been sent.
 
-    One thread owns the connection. It writes whole batches and answers with events; once a batch failed, it writes no
-    other, so that the ledger never has a later fact without an earlier one.
+    One thread owns the connection. It writes whole batches; once a batch failed, it writes no other, so that the ledger
+    never has a later fact without an earlier one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,11 +149,8 @@ class RunLedger:
         self._path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._opened = ExitStack()
-        self._intents: list[Intent] = []
-        self._outcomes: list[Outcome] = []
         self._wanted = asyncio.Event()
-        self._written = asyncio.Event()
-        """Set when the batch that is being collected now has been written, or cannot be any more."""
+        self._batch = Batch(self._wanted.set)
         self._failure: LedgerFailed | None = None
 
     async def __aenter__(self) -> Self:
@@ -120,7 +165,7 @@ class RunLedger:
     async def __aexit__(self, *exception: object) -> None:
         self._writer.cancel()
         # Intents that are not written yet are dropped: nobody waits for them any more, so none of them was sent.
-        self._thread.submit(self._write_batch, [], self._outcomes)
+        self._thread.submit(self._write_batch, [], self._batch.outcomes)
         self._close()
         self._check()
 
@@ -159,31 +204,32 @@ class RunLedger:
         """Return up to `limit` steps still to send in `container` with `seq > after`, in order."""
         rows = await self._in_thread(lambda: self._db.execute(PENDING, (container, after, limit)).fetchall())
         return [
-            Step(seq, key, container, EntityType(type_), object_, Kind(kind), body, attempts)
+            Step(seq, key, container, _TYPES[type_], object_, _KINDS[kind], body, attempts)
             for seq, key, type_, object_, kind, body, attempts in rows
         ]
 
-    async def intend(self, intent: Intent) -> None:
-        """Return when `intent` is on the disk. Until then nothing may be sent.
+    def intend(self, intent: Intent) -> Batch:
+        """Take `intent` for writing.
+
+        Returns:
+            The batch it is part of. Until that is durable nothing may be sent.
 
         Raises:
-            LedgerFailed: it is not, and will not be.
+            LedgerFailed: an earlier write failed.
         """
         self._check()
-        self._intents.append(intent)
-        await self._next_batch()
+        self._batch.intents.append(intent)
+        return self._grown()
 
-    async def record(self, outcome: Outcome) -> None:
-        """Take `outcome` for writing. Returns at once, or waits while too many are unwritten.
+    def record(self, outcome: Outcome) -> None:
+        """Take `outcome` for writing.
 
         Raises:
-            LedgerFailed: this or an earlier write failed.
+            LedgerFailed: an earlier write failed.
         """
         self._check()
-        self._outcomes.append(outcome)
-        self._wanted.set()
-        if len(self._outcomes) > BACKLOG:
-            await self._next_batch()
+        self._batch.outcomes.append(outcome)
+        self._grown()
 
     async def flush(self) -> None:
         """Return when everything recorded so far is on the disk.
@@ -192,32 +238,33 @@ class RunLedger:
             LedgerFailed: it is not, and will not be.
         """
         self._check()
-        # A batch may be on its way with what was recorded before; what is waiting goes with the next.
-        await self._next_batch()
+        # A batch may be on its way with what was recorded before; batches are written one after the other.
+        await self._batch.durable()
 
     def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
 
-    async def _next_batch(self) -> None:
-        """Wait until the batch that is being collected now is written."""
-        self._wanted.set()
-        await self._written.wait()
-        self._check()
+    def _grown(self) -> Batch:
+        """Call the writer for a batch that has just begun, but not at once."""
+        batch = self._batch
+        if len(batch.intents) + len(batch.outcomes) == 1:
+            asyncio.get_running_loop().call_later(LINGER_S, batch.hurry)
+        return batch
 
     async def _write_batches(self) -> None:
         while self._failure is None:
             await self._wanted.wait()
             self._wanted.clear()
-            intents, self._intents = self._intents, []
-            outcomes, self._outcomes = self._outcomes, []
-            written, self._written = self._written, asyncio.Event()
-            writing = asyncio.get_running_loop().run_in_executor(self._thread, self._write_batch, intents, outcomes)
+            batch, self._batch = self._batch, Batch(self._wanted.set)
+            writing = asyncio.get_running_loop().run_in_executor(
+                self._thread, self._write_batch, batch.intents, batch.outcomes
+            )
             # Whoever cancels this task, the batch is written: a call that has not begun could be cancelled with it.
             await asyncio.shield(writing)
-            written.set()
-        # Whoever came while the last batch failed is told by `_check`.
-        self._written.set()
+            batch.end(self._failure)
+        # Whoever came while the last batch failed waits in vain.
+        self._batch.end(self._failure)
 
     def _write_batch(self, intents: Sequence[Intent], outcomes: Sequence[Outcome]) -> None:
         """Write a batch in one transaction. Whatever goes wrong becomes the failure of the ledger."""
@@ -235,28 +282,21 @@ class RunLedger:
             self._failure.__cause__ = error
 
     def _write(self, intents: Sequence[Intent], outcomes: Sequence[Outcome]) -> None:
-        if outcomes:
-            batch = _rows(outcomes)
-            if any(outcome.state is State.PENDING for outcome in outcomes):
-                self._db.execute(REMEMBER, (batch,))
-            self._expect(self._db.execute(RECORD, (batch,)), len(outcomes))
-        if intents:
-            self._expect(self._db.execute(INTEND, (_rows(intents),)), len(intents))
+        unsettled = [outcome for outcome in outcomes if outcome.state is State.PENDING]
+        for statement, records in ((remember, unsettled), (record, outcomes), (intend, intents)):
+            for begin in range(0, len(records), MOST_ROWS):
+                self._execute(statement, records[begin : begin + MOST_ROWS])
 
-    def _expect(self, cursor: sqlite3.Cursor, rows: int) -> None:
-        if cursor.rowcount != rows:
-            taken = f"{cursor.rowcount} of {rows} records"
+    def _execute(self, statement: Callable[[int], str], records: Sequence[Intent] | Sequence[Outcome]) -> None:
+        text, rows = statement(len(records)), list(map(msgspec.structs.astuple, records))
+        try:
+            cursor = self._db.execute(text, list(chain.from_iterable(rows)))
+        except UnicodeEncodeError:
+            cursor = self._db.execute(text, list(map(_encodable, chain.from_iterable(rows))))
+        if cursor.rowcount != len(rows):
+            taken = f"{cursor.rowcount} of {len(rows)} records"
             hint = "let nothing but migrator write to it"
             raise LedgerFailed(f"the ledger {self._path} took {taken}: somebody else changed it", hint)
-
-
-def _rows(values: Sequence[Intent] | Sequence[Outcome]) -> str:
-    """Spell a batch as the JSON text that `json_each` reads: an array of arrays in the order of the members."""
-    rows = [msgspec.structs.astuple(value) for value in values]
-    try:
-        return msgspec.json.encode(rows).decode()
-    except UnicodeEncodeError:
-        return msgspec.json.encode([[_encodable(member) for member in row] for row in rows]).decode()
 
 
 def _encodable(member: object) -> object:

@@ -56,6 +56,10 @@ class Credentials(Protocol):
     def renewable(self) -> bool:
         """Whether a refused token can be replaced."""
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether `token` returns at once."""
+
     async def token(self) -> str:
         """Return a token that has some life left.
 
@@ -72,6 +76,7 @@ class ReadyToken:
     """A token that somebody else fetched. When it ends, the run stops."""
 
     renewable = False
+    at_hand = True
 
     def __init__(self, client_id: str, token: str) -> None:
         """Use `token` for every request, without the line break that an environment variable may end with."""
@@ -140,6 +145,11 @@ class ClientCredentials:
         self._renew_at = 0.0
         self._ends_at = 0.0
         self._renewal: asyncio.Task[str] | None = None
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether there is a token that still lives; one that is due is renewed meanwhile."""
+        return time.monotonic() < self._ends_at
 
     async def token(self) -> str:
         """Return the current token; fetch one, or wait for it, if there is none."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 import aiohttp
 from yarl import URL
@@ -48,7 +49,9 @@ class HttpTransport:
         """
         url = URL(base_url)
         self._session = session
-        self._base_url = str(url).rstrip("/")
+        # A URL made of parts need not be taken apart again, which each request would pay for.
+        self._url = partial(URL.build, scheme=url.scheme, authority=url.raw_authority, encoded=True)
+        self._base_path = url.raw_path.rstrip("/")
         self._proxy = proxy_for(url)
         self._credentials = credentials
         self._identity = {"x-api-key": credentials.client_id, "x-gw-ims-org-id": org_id}
@@ -58,8 +61,13 @@ class HttpTransport:
         """Whether a token that the service refuses is replaced before the next request."""
         return self._credentials.renewable
 
-    async def ready(self) -> Failure | None:
-        """Have a token at hand. Waiting for one is not part of sending, or a rate could not be kept."""
+    @property
+    def ready(self) -> bool:
+        """Whether a token is at hand. Waiting for one is not part of sending, or a rate could not be kept."""
+        return self._credentials.at_hand
+
+    async def make_ready(self) -> Failure | None:
+        """Have a token at hand."""
         token = await self._token()
         return token if isinstance(token, Failure) else None
 
@@ -68,14 +76,25 @@ class HttpTransport:
         token = await self._token()
         if isinstance(token, Failure):
             return token
+        path, _, query = request.target.partition("?")
         try:
-            answer = await self._exchange(request, token)
+            async with self._session.request(
+                request.method,
+                self._url(path=self._base_path + path, query_string=query),
+                data=request.body,
+                headers={**request.headers, **self._identity, "Authorization": f"Bearer {token}"},
+                allow_redirects=False,
+                proxy=self._proxy,
+            ) as response:
+                body = await response.read()
         except BROKEN as error:
             return failure_of(error)
-        if answer.status in (401, 403):
+        if response.status in (401, 403):
             # A 403 may be the gateway's word on the token too; a new one costs one call and proves nothing wrong.
             self._credentials.reject(token)
-        return answer
+        # What stands on the way may print the request it got, and messages quote what they are told.
+        body = body.replace(token.encode(), b"***")
+        return Response(response.status, _kept(response.headers, token) if response.status >= 300 else {}, body)
 
     async def _token(self) -> str | Failure:
         try:
@@ -84,20 +103,6 @@ class HttpTransport:
             return Failure(FailureKind.NOT_SENT, str(error))
         except CredentialsRefused as error:
             return Failure(FailureKind.NO_CREDENTIALS, str(error))
-
-    async def _exchange(self, request: Request, token: str) -> Response:
-        async with self._session.request(
-            request.method,
-            URL(self._base_url + request.target, encoded=True),
-            data=request.body,
-            headers={**request.headers, **self._identity, "Authorization": f"Bearer {token}"},
-            allow_redirects=False,
-            proxy=self._proxy,
-        ) as response:
-            body = await response.read()
-            # What stands on the way may print the request it got, and messages quote what they are told.
-            body = body.replace(token.encode(), b"***")
-            return Response(response.status, _kept(response.headers, token) if response.status >= 300 else {}, body)
 
 
 def _kept(headers: Mapping[str, str], token: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
 from asyncio_throttle.throttler import Throttler
@@ -107,6 +108,11 @@ class Gate:
             self.pause = Pause(until, reason)
 
     @property
+    def is_shut(self) -> bool:
+        """Whether everybody is to stand still now."""
+        return self.pause.until > 0 and self.shut_s > 0
+
+    @property
     def shut_s(self) -> float:
         """Seconds until the gate opens; 0 or less when it is open."""
         return self.pause.until - time.monotonic()
@@ -128,8 +134,8 @@ class Gate:
 
     async def passed(self) -> bool:
         """Wait while the gate is shut. Returns `False` when the run stops meanwhile."""
-        while not self.closed and (wait_s := self.shut_s) > 0:
-            await self.wait(wait_s)
+        while self.is_shut and not self.closed:
+            await self.wait(self.shut_s)
         return not self.closed
 
 
@@ -155,6 +161,10 @@ class Window:
             if turn.done() and not turn.cancelled() and turn.result():
                 self.returned()  # the turn had come, and nobody will use it
             raise
+
+    def wait_s(self) -> float:
+        """Return in how many seconds the next who comes could have a permit; 0 or less for at once."""
+        return SHORTEST_SLEEP_S if self._waiting else self._window.wait_s()
 
     def sent(self) -> None:
         """Log that a permit is used now."""
@@ -195,13 +205,26 @@ class Throttle:
             container_rate: requests a second for each container; 0 for no limit.
         """
         self.gate = Gate()
-        overall = [Window(rate, self.gate)] if rate else []
+        self._overall = [Window(rate, self.gate)] if rate else []
+        self._own = defaultdict[str, Window](lambda: Window(container_rate, self.gate)) if container_rate else None
 
-        def windows() -> list[Window]:
-            # The container's own limit comes first, so that one slow container does not hold places of all the others.
-            return [Window(container_rate, self.gate), *overall] if container_rate else overall
+    def _windows(self, container: str) -> Sequence[Window]:
+        # The container's own limit comes first, so that one slow container does not hold places of all the others.
+        return self._overall if self._own is None else [self._own[container], *self._overall]
 
-        self._windows: defaultdict[str, list[Window]] = defaultdict(windows)
+    @property
+    def free(self) -> bool:
+        """Whether everybody may send at once, without asking for a permit."""
+        return not (self._overall or self._own is not None or self.gate.is_shut or self.gate.closed)
+
+    @property
+    def paused(self) -> bool:
+        """Whether everybody is to stand still now."""
+        return self.gate.is_shut
+
+    def rest_s(self, container: str) -> float:
+        """Return for how many seconds `container` has no permit of its own to give; 0 or less if it has."""
+        return 0.0 if self._own is None else self._own[container].wait_s()
 
     async def permit(self, container: str) -> bool:
         """Wait for leave to send one request to `container`.
@@ -209,8 +232,11 @@ class Throttle:
         Returns:
             `True`: send, and call `sent` at that moment, or `returned` if it comes to nothing. `False`: the run stops.
         """
+        windows = self._windows(container)
+        if not windows:
+            return await self.gate.passed()
         with ExitStack() as taken:
-            for window in self._windows[container]:
+            for window in windows:
                 if not await window.permit():
                     return False
                 taken.callback(window.returned)
@@ -221,12 +247,12 @@ class Throttle:
 
     def sent(self, container: str) -> None:
         """Log that a request to `container` leaves now."""
-        for window in self._windows[container]:
+        for window in self._windows(container):
             window.sent()
 
     def returned(self, container: str) -> None:
         """Take back a permit for `container` that will not be used."""
-        for window in self._windows[container]:
+        for window in self._windows(container):
             window.returned()
 
     def pause(self, seconds: float, reason: str) -> None:

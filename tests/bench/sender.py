@@ -121,9 +121,14 @@ class WatchedTransport:
         """As the transport has it."""
         return self._transport.renewable
 
-    def ready(self) -> Coroutine[Any, Any, Failure | None]:
+    @property
+    def ready(self) -> bool:
         """As the transport has it."""
-        return self._transport.ready()
+        return self._transport.ready
+
+    def make_ready(self) -> Coroutine[Any, Any, Failure | None]:
+        """As the transport has it."""
+        return self._transport.make_ready()
 
     def send(self, request: Request) -> Coroutine[Any, Any, Answer]:
         """Send `request`."""

@@ -14,7 +14,7 @@ from migrator.core.model import Change, EntityType, Kind
 from migrator.core.states import State
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import Intent, Ledger, Outcome
-from tests.fakes import MemoryLedger, changes, failing, make_plan, soon, steps
+from tests.fakes import MemoryLedger, changes, failing, make_plan, soon, steps, written
 
 Open = Callable[[], AbstractAsyncContextManager[Ledger]]
 """Opens the ledger; a second time, as a later process would."""
@@ -80,8 +80,8 @@ async def test_a_step_comes_back_as_it_was_planned(plan: Plan) -> None:
 async def test_what_has_ended_is_not_to_be_sent_by_anybody_any_more(plan: Plan, state: State) -> None:
     reopen = plan(changes(["dev", "prod"]))
     async with reopen() as ledger:
-        await soon(ledger.intend(intent(2)))
-        await ledger.record(outcome(2, state))
+        await soon(written(ledger, intent(2)))
+        ledger.record(outcome(2, state))
         await soon(ledger.flush())
 
         assert await pending(ledger) == []
@@ -95,7 +95,7 @@ async def test_what_has_ended_is_not_to_be_sent_by_anybody_any_more(plan: Plan, 
 async def test_an_intent_without_an_outcome_is_not_to_be_sent_by_a_later_process(plan: Plan) -> None:
     reopen = plan(changes(["dev"]))
     async with reopen() as ledger:
-        await soon(ledger.intend(intent(2)))
+        await soon(written(ledger, intent(2)))
 
     async with reopen() as ledger:
         assert list(await ledger.containers()) == []
@@ -105,14 +105,14 @@ async def test_what_was_not_executed_is_to_be_sent_again_and_its_attempts_are_co
     reopen = plan(changes(["dev"]))
     async with reopen() as ledger:
         for attempt in (1, 2):
-            await soon(ledger.intend(intent(2, attempt)))
-            await ledger.record(outcome(2, State.PENDING))
+            await soon(written(ledger, intent(2, attempt)))
+            ledger.record(outcome(2, State.PENDING))
 
     async with reopen() as ledger:
         (step,) = await ledger.pending("dev", 0, 9)
         assert step.attempts == 2
-        await soon(ledger.intend(intent(2, 3)))
-        await ledger.record(outcome(2, State.PENDING))
+        await soon(written(ledger, intent(2, 3)))
+        ledger.record(outcome(2, State.PENDING))
 
     async with reopen() as ledger:
         (step,) = await ledger.pending("dev", 0, 9)
@@ -122,9 +122,9 @@ async def test_what_was_not_executed_is_to_be_sent_again_and_its_attempts_are_co
 async def test_leaving_is_flushing(plan: Plan) -> None:
     reopen = plan(changes(["dev"] * 20))
     async with reopen() as ledger:
-        await soon(asyncio.gather(*(ledger.intend(intent(seq)) for seq in range(2, 22))))
+        await soon(asyncio.gather(*(written(ledger, intent(seq)) for seq in range(2, 22))))
         for seq in range(2, 22):
-            await ledger.record(outcome(seq, State.APPLIED if seq % 2 else State.PENDING))
+            ledger.record(outcome(seq, State.APPLIED if seq % 2 else State.PENDING))
 
     async with reopen() as ledger:
         assert await pending(ledger) == list(range(2, 22, 2))
@@ -134,19 +134,19 @@ async def test_leaving_is_flushing(plan: Plan) -> None:
 async def test_only_a_pending_step_can_be_intended(plan: Plan, ended: State | None) -> None:
     reopen = plan(changes(["dev"]))
     async with reopen() as ledger:
-        await soon(ledger.intend(intent(2)))
+        await soon(written(ledger, intent(2)))
         if ended:
-            await ledger.record(outcome(2, ended))
+            ledger.record(outcome(2, ended))
 
     async with failing(reopen()) as ledger:
         with pytest.raises(LedgerFailed):
-            await soon(ledger.intend(intent(2, 2)))
+            await soon(written(ledger, intent(2, 2)))
 
 
 @pytest.mark.parametrize("state", [State.APPLIED, State.PENDING])
 async def test_an_outcome_without_an_intent_is_a_failure(plan: Plan, state: State) -> None:
     async with failing(plan(changes(["dev"]))()) as ledger:
-        await ledger.record(outcome(2, state))
+        ledger.record(outcome(2, state))
         with pytest.raises(LedgerFailed):
             await soon(ledger.flush())
 
@@ -154,13 +154,13 @@ async def test_an_outcome_without_an_intent_is_a_failure(plan: Plan, state: Stat
 async def test_what_failed_stays_failed_until_it_is_opened_anew(plan: Plan) -> None:
     reopen = plan(changes(["dev", "dev"]))
     async with failing(reopen()) as ledger:
-        await ledger.record(outcome(2, State.APPLIED))
+        ledger.record(outcome(2, State.APPLIED))
         with pytest.raises(LedgerFailed):
             await soon(ledger.flush())
         with pytest.raises(LedgerFailed):
-            await soon(ledger.intend(intent(3)))
+            await soon(written(ledger, intent(3)))
         with pytest.raises(LedgerFailed):
-            await ledger.record(outcome(3, State.APPLIED))
+            ledger.record(outcome(3, State.APPLIED))
 
     async with reopen() as ledger:
         assert await pending(ledger) == [2, 3]

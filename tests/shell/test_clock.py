@@ -8,7 +8,8 @@ from migrator.clock import SystemClock
 
 
 def test_request_ids_are_random_uuids_and_never_the_same() -> None:
-    ids = [SystemClock.request_id() for _ in range(2000)]
+    clock = SystemClock()
+    ids = [clock.request_id() for _ in range(2000)]
 
     assert len(set(ids)) == 2000
     for text in ids:

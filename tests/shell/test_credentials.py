@@ -457,12 +457,16 @@ async def test_ready_has_the_token_that_send_uses_or_says_why_there_is_none() ->
     async with credentials_at(service) as credentials:
         transport = HttpTransport(credentials._session, "http://127.0.0.1:1", credentials, "org")
 
-        refused = await transport.ready()
-        assert await transport.ready() is None
+        at_hand = [transport.ready]
+        refused = await transport.make_ready()
+        at_hand += [transport.ready]
+        assert await transport.make_ready() is None
+        at_hand += [transport.ready]
         await transport.send(Request("PATCH", "/x", {}, b"", "r"))
 
     assert refused is not None
     assert refused.kind is FailureKind.NO_CREDENTIALS
+    assert at_hand == [False, False, True]
     assert len(service.asked) == 2
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from random import Random
-from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -22,10 +21,10 @@ from migrator.core.model import Answer, Failure, FailureKind, Response, Step
 from migrator.core.states import State
 from migrator.core.styles import DPS
 from migrator.core.verdict import Policy
-from migrator.engine import Engine
+from migrator.engine import AHEAD, Engine
 from migrator.feed import Feed
 from migrator.ledger.runledger import RunLedger
-from migrator.ports import Ledger
+from migrator.ports import Intent, Ledger
 from tests.fakes import (
     TIMEOUT_S,
     Line,
@@ -115,9 +114,12 @@ class TestOrder:
         world = World(["dev", "dev"])
         await world.run(concurrency=1)
 
-        one = [("permit", "dev"), ("intent", 2), ("send", 2), ("outcome", 2)]
-        other = [("permit", "dev"), ("intent", 3), ("send", 3), ("outcome", 3)]
-        assert world.trace == [("permit", "dev"), ("probe", "dev"), *one, *other]
+        assert world.trace[:2] == [("permit", "dev"), ("probe", "dev")]
+        for seq in (2, 3):
+            assert [event for event, what in world.trace if what == seq] == ["intent", "send", "outcome"]
+        events = [event for event, _ in world.trace[2:]]
+        for number, at in enumerate(at for at, event in enumerate(events) if event == "intent"):
+            assert events[:at].count("permit") > number, "a step has its permit before its intent"
 
     async def test_a_request_that_may_not_leave_yet_gives_its_permit_back_and_is_tried_again(self) -> None:
         world = World(["dev"])
@@ -315,10 +317,12 @@ class TestHalt:
     ) -> None:
         world = World(["dev"] * 9, policy=Policy(max_attempts=1))
         world.answer(3, answer)
-        late = world.hold(2), world.hold(4)
+        first, *late = world.hold(3), world.hold(2), world.hold(4)
         running = asyncio.create_task(world.run(concurrency=3))
-        await until(lambda: len(world.ledger.outcomes) == 1)
+        await until(lambda: len(world.service.in_flight) == 3)
+        first.set()
         await some_turns()
+        assert len(world.ledger.outcomes) == 1
         assert not running.done()
         for answered in late:
             answered.set()
@@ -328,31 +332,36 @@ class TestHalt:
 
         assert type(caught.value) is error
         assert sorted(world.sent()) == [2, 3, 4]
-        assert world.ledger.states == {2: State.APPLIED, 3: State.PENDING, 4: State.APPLIED}
+        assert world.states() == {State.APPLIED: 2, State.PENDING: len(world.ledger.states) - 2}
+        assert world.ledger.state(3) is State.PENDING
 
     @pytest.mark.parametrize("error", [RuntimeError("a fault of ours"), OSError("odd"), asyncio.CancelledError()])
     async def test_a_fault_in_one_worker_does_not_cancel_the_requests_of_the_others(self, error: BaseException) -> None:
         world = World(["dev"] * 9)
         world.answer(3, error)
-        late = world.hold(2)
+        first, late = world.hold(3), world.hold(2)
         running = asyncio.create_task(world.run(concurrency=2))
-        await until(lambda: 3 in world.sent() and "offer-3" not in world.service.in_flight)
+        await until(lambda: len(world.service.in_flight) == 2)
+        first.set()
         await some_turns()
         late.set()
 
         with pytest.raises(type(error)):
             await running
 
-        assert world.ledger.states == {2: State.APPLIED, 3: State.INTENT}
+        assert world.ledger.state(2) is State.APPLIED
+        assert world.ledger.state(3) is State.INTENT
         assert sorted(world.sent()) == [2, 3]
 
     async def test_the_first_of_several_errors_is_the_one_that_is_told(self) -> None:
         world = World(["dev"] * 3)
         world.answer(2, FORBIDDEN)
         world.answer(3, RuntimeError("later"))
-        late = world.hold(3)
+        first, late = world.hold(2), world.hold(3)
         running = asyncio.create_task(world.run(concurrency=2))
-        await until(lambda: len(world.ledger.outcomes) == 1)
+        await until(lambda: len(world.service.in_flight) == 2)
+        first.set()
+        await until(lambda: bool(world.ledger.outcomes))
         late.set()
 
         with pytest.raises(ServiceRefused, match="forbidden"):
@@ -376,7 +385,29 @@ class TestStop:
         await running
 
         assert world.sent() == [2, 3]
-        assert world.ledger.states == {2: State.APPLIED, 3: State.APPLIED}
+        assert {seq for seq in world.ledger.states if world.ledger.state(seq) is not State.PENDING} == {2, 3}
+        assert world.ledger.state(2) is world.ledger.state(3) is State.APPLIED
+
+    async def test_what_lay_ready_is_pending_again_and_its_permit_is_given_back(self) -> None:
+        world = World(["dev"] * 40)
+        late = world.hold(2), world.hold(3)
+        engine = world.engine(concurrency=2)
+        engine._stock._size = AHEAD * 2  # as at full speed
+        running = asyncio.create_task(soon(engine.run()))
+        await until(lambda: len(world.service.in_flight) == 2)
+        await some_turns()
+        engine.stop()
+        await some_turns()
+        assert State.INTENT not in world.states() or world.states()[State.INTENT] == 2, "only what is in flight"
+        for answered in late:
+            answered.set()
+        await running
+
+        ready = {seq: state for seq, state in world.ledger.states.items() if seq > 3}
+        assert len(ready) == AHEAD * 2, "the stock was full"
+        assert set(ready.values()) == {State.PENDING}
+        assert world.trace.count(("returned", "dev")) == len(ready)
+        assert sorted(world.sent()) == [2, 3]
 
     async def test_who_waits_for_a_permit_gives_up(self) -> None:
         world = World(["dev"] * 9)
@@ -384,7 +415,7 @@ class TestStop:
         running = asyncio.create_task(soon(engine.run()))
         await until(lambda: bool(world.service.probed))
         world.throttle.open.clear()
-        await until(lambda: world.throttle.waiting == 3)
+        await until(lambda: world.throttle.waiting == 1)
 
         engine.stop()
         await running
@@ -392,23 +423,37 @@ class TestStop:
         assert world.sent() == []
         assert world.ledger.states == {}
 
-    async def test_an_intent_that_became_durable_too_late_is_taken_back(self) -> None:
+    async def test_what_lies_ready_when_a_pause_begins_waits_for_a_new_permit(self) -> None:
         world = World(["dev"] * 9)
+        late = world.hold(2)
         engine = world.engine(concurrency=1)
-        durable, go_on = asyncio.Event(), asyncio.Event()
-        intend = world.ledger.intend
-
-        async def slowly(intent: Any) -> None:
-            await intend(intent)
-            durable.set()
-            await go_on.wait()
-
-        world.ledger.intend = slowly  # type: ignore[method-assign]
+        engine._stock._size = 1
         running = asyncio.create_task(soon(engine.run()))
-        await durable.wait()
-        engine.stop()
-        go_on.set()
+        await until(lambda: len(world.service.in_flight) == 1)
+        await some_turns()
+        world.throttle.open.clear()
+        permits = world.trace.count(("permit", "dev"))
+        late.set()
+        await until(lambda: world.trace.count(("returned", "dev")) == 1)
+        await some_turns()
+
+        assert world.sent() == [2]
+        world.throttle.open.set()
         await running
+        assert world.sent() == list(range(2, 11))
+        assert permits < world.trace.count(("permit", "dev")) == 1 + 9 + 1, "a probe, nine steps, one of them twice"
+
+    async def test_an_intent_that_became_durable_too_late_is_taken_back(self) -> None:
+        world = World(["dev"])
+        engine = world.engine(concurrency=1)
+        write = world.ledger.write
+
+        def last_moment(intent: Intent) -> None:
+            write(intent)
+            engine.stop()
+
+        world.ledger.write = last_moment  # type: ignore[method-assign]
+        await soon(engine.run())
 
         assert world.sent() == []
         assert world.ledger.states == {2: State.PENDING}
@@ -595,7 +640,7 @@ class SlowLedger(MemoryLedger):
 
 
 class Crew:
-    """Workers that take steps from a feed, keep each for a while, and watch the limits."""
+    """Workers that are handed steps from a feed, one after the other, keep each for a while, and watch the limits."""
 
     def __init__(self, ledger: SlowLedger, per_container: int, chance: Random) -> None:
         self.feed = Feed(ledger, list(dict.fromkeys(step.container for step in ledger._to_send())), per_container)
@@ -604,6 +649,11 @@ class Crew:
         self.most_buffered = 0
         self._busy: Counter[str] = Counter()
         self._chance = chance
+        self._hand = asyncio.Lock()
+
+    async def _take(self) -> Step | None:
+        async with self._hand:
+            return await self.feed.take()
 
     async def run(self, workers: int) -> None:
         async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as crew:
@@ -611,7 +661,7 @@ class Crew:
                 crew.create_task(self._work())
 
     async def _work(self) -> None:
-        while (step := await self.feed.take()) is not None:
+        while (step := await self._take()) is not None:
             self.taken.append(step)
             self._busy[step.container] += 1
             self.peak |= self._busy
@@ -716,7 +766,7 @@ class TestFeed:
         first, second = await feed.take(), await feed.take()
         assert first is not None
         assert second is not None
-        takers = [asyncio.create_task(feed.take()) for _ in range(2)]
+        third = asyncio.create_task(feed.take())
         await some_turns()
         feed.done(first)
         feed.done(second)
@@ -724,17 +774,33 @@ class TestFeed:
         assert reads == 2
         refilled.set()
 
-        assert [step.seq for step in await soon(asyncio.gather(*takers)) if step] == [4, 5]
+        rest = [await soon(third), await soon(feed.take())]
+        assert [step.seq for step in rest if step] == [4, 5]
+
+    async def test_a_container_that_rests_holds_up_nobody_and_comes_back(self) -> None:
+        resting = {"a": 0.01, "b": 0.0}
+        ledger = MemoryLedger(steps(changes(["a", "b", "b"])))
+        feed = Feed(ledger, ["a", "b"], 0, resting.__getitem__)
+        first, second = await feed.take(), await feed.take()
+        assert first is not None
+        assert second is not None
+        assert [first.container, second.container] == ["b", "b"]
+
+        resting["a"] = 0.0
+        third = await soon(feed.take())
+        assert third is not None
+        assert third.container == "a"
+        assert await soon(feed.take()) is None
 
     async def test_a_stop_lets_nobody_wait_and_hands_out_nothing_more(self) -> None:
         feed = Feed(MemoryLedger(steps(changes(["a"] * 5))), ["a"], 1)
         step = await feed.take()
         assert step is not None
-        waiting = [asyncio.create_task(feed.take()) for _ in range(3)]
+        waiting = asyncio.create_task(feed.take())
         await some_turns()
 
         feed.stop()
-        assert await soon(asyncio.gather(*waiting)) == [None, None, None]
+        assert await soon(waiting) is None
         feed.done(step)
         assert await soon(feed.take()) is None
 

@@ -18,9 +18,9 @@ from migrator.core.errors import LedgerFailed, UsageError
 from migrator.core.states import FINAL, LEGAL, State
 from migrator.ledger import runledger
 from migrator.ledger.reading import outcome_rows, read_run, summarize
-from migrator.ledger.runledger import CONTAINERS, INTEND, PENDING, RECORD, REMEMBER, RunLedger
+from migrator.ledger.runledger import CONTAINERS, PENDING, RunLedger, intend, record, remember
 from migrator.ports import Intent, Outcome
-from tests.fakes import changes, child, failing, make_plan, soon
+from tests.fakes import TIMEOUT_S, changes, child, failing, make_plan, soon, written
 
 STEPS = 60
 
@@ -82,7 +82,7 @@ class TestDurability:
     async def test_an_intent_is_in_the_file_when_intend_returns(self, path: Path) -> None:
         async with RunLedger(path) as ledger:
             for seq in (2, 3):
-                await ledger.intend(intent(seq))
+                await written(ledger, intent(seq))
                 assert states(path)[seq] == "INTENT"
 
         assert read(path, "SELECT attempt, request_id, sent_at FROM progress WHERE step = 2") == [
@@ -92,7 +92,7 @@ class TestDurability:
     async def test_an_intent_is_not_confirmed_before_it_is_in_the_file(self, path: Path) -> None:
         async with RunLedger(path) as ledger:
             with slow_disk(ledger):
-                intending = asyncio.create_task(ledger.intend(intent(2)))
+                intending = asyncio.create_task(written(ledger, intent(2)))
                 await some_turns()
                 assert not intending.done()
                 assert states(path) == {}
@@ -113,7 +113,7 @@ from migrator.ports import Intent
 
 async def main():
     async with RunLedger(Path(sys.argv[1])) as ledger:
-        await asyncio.gather(*(ledger.intend(Intent(seq, 1, "r", 1.0)) for seq in (2, 3, 4)))
+        await asyncio.gather(*(ledger.intend(Intent(seq, 1, "r", 1.0)).durable() for seq in (2, 3, 4)))
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main())
@@ -125,8 +125,8 @@ asyncio.run(main())
 
     async def test_an_outcome_is_in_the_file_after_a_flush(self, path: Path) -> None:
         async with RunLedger(path) as ledger:
-            await ledger.intend(intent(2))
-            await ledger.record(outcome(2))
+            await written(ledger, intent(2))
+            ledger.record(outcome(2))
             await ledger.flush()
 
             assert read(path, "SELECT state, ended_at, http_status, etag, object, reference FROM progress") == [
@@ -135,11 +135,11 @@ asyncio.run(main())
 
     async def test_a_flush_waits_for_the_batch_that_is_on_its_way_and_for_the_one_that_waits(self, path: Path) -> None:
         async with RunLedger(path) as ledger:
-            await asyncio.gather(ledger.intend(intent(2)), ledger.intend(intent(3)))
+            await asyncio.gather(written(ledger, intent(2)), written(ledger, intent(3)))
             with slow_disk(ledger):
-                await ledger.record(outcome(2))
+                ledger.record(outcome(2))
                 await some_turns()
-                await ledger.record(outcome(3))
+                ledger.record(outcome(3))
                 flushing = asyncio.create_task(ledger.flush())
                 await some_turns()
                 assert not flushing.done()
@@ -149,16 +149,16 @@ asyncio.run(main())
 
     async def test_an_outcome_is_in_the_file_after_leaving(self, path: Path) -> None:
         async with RunLedger(path) as ledger:
-            await ledger.intend(intent(2))
-            await ledger.record(outcome(2))
+            await written(ledger, intent(2))
+            ledger.record(outcome(2))
 
         assert [file.name for file in path.parent.iterdir()] == ["ledger.sqlite"]
         assert states(path) == {2: "APPLIED"}
 
     async def test_text_that_cannot_be_written_as_utf8_is_spelled_out(self, path: Path) -> None:
         async with RunLedger(path) as ledger:
-            await ledger.intend(intent(2))
-            await ledger.record(outcome(2, message="HTTP 302 sends us to /b\udcfccher"))
+            await written(ledger, intent(2))
+            ledger.record(outcome(2, message="HTTP 302 sends us to /b\udcfccher"))
 
         assert read(path, "SELECT message FROM progress") == [("HTTP 302 sends us to /b\\udcfccher",)]
 
@@ -166,10 +166,10 @@ asyncio.run(main())
 class TestAttempts:
     async def test_the_outcome_of_one_attempt_and_the_intent_of_the_next_may_share_a_commit(self, path: Path) -> None:
         async with RunLedger(path) as ledger:
-            await ledger.intend(intent(2))
+            await written(ledger, intent(2))
             commits = statements(ledger, "COMMIT")
-            await ledger.record(outcome(2, State.PENDING, "HTTP 429"))
-            await ledger.intend(intent(2, 2))
+            ledger.record(outcome(2, State.PENDING, "HTTP 429"))
+            await written(ledger, intent(2, 2))
 
             assert len(commits) == 1
             assert read(path, "SELECT state, attempt, message, http_status, ended_at FROM progress") == [
@@ -184,8 +184,8 @@ class TestAttempts:
             async with RunLedger(path) as ledger:
                 (step,) = await ledger.pending("dev", 0, 1)
                 assert step.attempts == number - 1
-                await ledger.intend(intent(2, step.attempts + 1))
-                await ledger.record(outcome(2, State.PENDING if number < 3 else State.APPLIED, f"try {number}"))
+                await written(ledger, intent(2, step.attempts + 1))
+                ledger.record(outcome(2, State.PENDING if number < 3 else State.APPLIED, f"try {number}"))
 
         assert read(path, "SELECT number, request_id, sent_at, ended_at, http_status, message FROM attempt") == [
             (1, "request-2-1", 1_800_000_000.5, 1_800_000_001.5, 200, "try 1"),
@@ -196,16 +196,16 @@ class TestAttempts:
 
     async def test_the_last_error_is_not_what_was_only_taken_back(self, path: Path) -> None:
         async with RunLedger(path) as ledger:
-            await asyncio.gather(ledger.intend(intent(2)), ledger.intend(intent(3)))
-            await ledger.record(Outcome(2, State.PENDING, 1.0, 429, "rate_limited", "HTTP 429"))
-            await ledger.record(Outcome(3, State.PENDING, 2.0, message="not sent: the run was stopped"))
+            await asyncio.gather(written(ledger, intent(2)), written(ledger, intent(3)))
+            ledger.record(Outcome(2, State.PENDING, 1.0, 429, "rate_limited", "HTTP 429"))
+            ledger.record(Outcome(3, State.PENDING, 2.0, message="not sent: the run was stopped"))
 
         assert summarize(path).last_error == "HTTP 429"
 
     async def test_intents_that_a_dead_process_left_are_in_doubt(self, path: Path) -> None:
         async with RunLedger(path) as ledger:
-            await asyncio.gather(*(ledger.intend(intent(seq)) for seq in (2, 3)))
-            await ledger.record(outcome(3))
+            await asyncio.gather(*(written(ledger, intent(seq)) for seq in (2, 3)))
+            ledger.record(outcome(3))
 
         async with RunLedger(path):
             assert states(path) == {2: "DOUBT", 3: "APPLIED"}
@@ -292,7 +292,7 @@ class TestGroups:
         confirmed: list[int] = []
 
         async def intend(ledger: RunLedger, seq: int) -> None:
-            await ledger.intend(intent(seq))
+            await written(ledger, intent(seq))
             confirmed.append(seq)
 
         async with RunLedger(path) as ledger:
@@ -307,39 +307,61 @@ class TestGroups:
         assert confirmed == list(range(2, 62))
         assert len(commits) == 2, "what came while the disk was slow is the second"
 
-    async def test_too_many_unwritten_outcomes_hold_their_callers_back(
-        self, path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(runledger, "BACKLOG", 3)
+    async def test_the_commit_of_an_intent_takes_the_outcomes_so_far_along(self, path: Path) -> None:
         async with RunLedger(path) as ledger:
-            await asyncio.gather(*(ledger.intend(intent(seq)) for seq in range(2, 9)))
-            with slow_disk(ledger):
-                await ledger.record(outcome(2))
-                await some_turns()  # on its way to the disk, and not waiting any more
-                for seq in (3, 4, 5):
-                    await ledger.record(outcome(seq))
-                held_back = [asyncio.create_task(ledger.record(outcome(seq))) for seq in (6, 7)]
-                await some_turns()
-                assert not any(recording.done() for recording in held_back)
-            await soon(asyncio.gather(*held_back))
+            await asyncio.gather(*(written(ledger, intent(seq)) for seq in range(2, 9)))
+            commits = statements(ledger, "COMMIT")
+            for seq in range(2, 9):
+                ledger.record(outcome(seq))
+            await written(ledger, intent(9))
 
-            assert states(path) == {**dict.fromkeys(range(2, 8), "APPLIED"), 8: "INTENT"}
+            assert states(path) == {**dict.fromkeys(range(2, 9), "APPLIED"), 9: "INTENT"}
+            assert len(commits) == 1
+
+    async def test_nobody_has_to_wait_for_an_outcome_to_be_written(self, path: Path) -> None:
+        async with RunLedger(path) as ledger:
+            await written(ledger, intent(2))
+            ledger.record(outcome(2))
+            async with asyncio.timeout(TIMEOUT_S):
+                while states(path) != {2: "APPLIED"}:  # noqa: ASYNC110 (the file has no event)
+                    await asyncio.sleep(0.001)
+
+    async def test_whoever_is_in_a_hurry_need_not_wait(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runledger, "LINGER_S", 3600.0)
+        async with RunLedger(path) as ledger:
+            ledger.intend(intent(2)).hurry()
+            async with asyncio.timeout(TIMEOUT_S):
+                while states(path) != {2: "INTENT"}:  # noqa: ASYNC110 (the file has no event)
+                    await asyncio.sleep(0.001)
+
+    async def test_a_batch_of_any_size_is_written(self, tmp_path: Path) -> None:
+        rows = 2 * runledger.MOST_ROWS + 1
+        path = make_plan(tmp_path / "large.sqlite", changes(["dev"] * rows))
+        async with RunLedger(path) as ledger:
+            for seq in range(2, rows + 2):
+                last = ledger.intend(intent(seq))
+            await last.durable()
+            for seq in range(2, rows + 2):
+                ledger.record(outcome(seq, State.PENDING if seq % 2 else State.APPLIED))
+
+        assert summarize(path).steps == {State.APPLIED: rows // 2 + 1, State.PENDING: rows // 2}
+        assert read(path, "SELECT count(*) FROM attempt") == [(rows // 2,)]
 
     async def test_a_reader_sees_whole_commits_while_the_writer_writes(self, path: Path) -> None:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)) as reader:
             async with RunLedger(path) as ledger:
-                await ledger.intend(intent(2))
+                await written(ledger, intent(2))
                 reader.execute("BEGIN")
                 seen = reader.execute("SELECT step, state FROM progress").fetchall()
-                await ledger.record(outcome(2))
-                await ledger.intend(intent(3))
+                ledger.record(outcome(2))
+                await written(ledger, intent(3))
 
                 assert summarize(path).steps == {State.APPLIED: 1, State.INTENT: 1, State.PENDING: STEPS - 2}
                 assert reader.execute("SELECT step, state FROM progress").fetchall() == seen == [(2, "INTENT")]
 
-    @pytest.mark.parametrize("statement", [RECORD, REMEMBER, INTEND, PENDING])
+    @pytest.mark.parametrize("statement", [record(3), remember(3), intend(3), PENDING])
     def test_no_statement_of_the_hot_path_reads_all_of_the_progress(self, path: Path, statement: str) -> None:
-        values = ("dev", 0, 10) if statement is PENDING else ("[]",)
+        values = [None] * statement.count("?")
         with closing(sqlite3.connect(path)) as db:
             plan = [line for *_, line in db.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
 
@@ -363,33 +385,35 @@ class TestFailure:
     async def test_a_full_disk_ends_everything_that_waits_and_everything_that_comes(self, path: Path) -> None:
         long = "x" * 5000
         async with failing(RunLedger(path)) as ledger:
-            await asyncio.gather(*(ledger.intend(intent(seq)) for seq in (2, 3)))
+            await asyncio.gather(*(written(ledger, intent(seq)) for seq in (2, 3)))
             await ledger._in_thread(lambda: fill(ledger))
             with slow_disk(ledger):
-                await ledger.record(outcome(2, message=long))
-                waiting = [asyncio.create_task(ledger.intend(intent(seq))) for seq in range(4, 8)]
+                ledger.record(outcome(2, message=long))
+                waiting = [asyncio.create_task(written(ledger, intent(seq))) for seq in range(4, 8)]
                 await some_turns()
-                waiting += [asyncio.create_task(ledger.intend(intent(seq))) for seq in range(8, 12)]
+                waiting += [asyncio.create_task(written(ledger, intent(seq))) for seq in range(8, 12)]
                 waiting += [asyncio.create_task(ledger.flush())]
                 await some_turns()
             ended = await soon(asyncio.gather(*waiting, return_exceptions=True))
 
             assert {type(error) for error in ended} == {LedgerFailed}
-            for call in (ledger.intend(intent(12)), ledger.record(outcome(3)), ledger.flush()):
+            for call in (written(ledger, intent(12)), ledger.flush()):
                 with pytest.raises(LedgerFailed, match="full") as caught:
                     await soon(call)
                 assert "make room" in caught.value.hint
+            with pytest.raises(LedgerFailed, match="full"):
+                ledger.record(outcome(3))
 
         assert states(path) == {2: "INTENT", 3: "INTENT"}, "nothing of the batch that failed, and nothing after it"
 
     async def test_after_a_batch_that_failed_nothing_more_is_written(self, path: Path) -> None:
         async with failing(RunLedger(path)) as ledger:
-            await asyncio.gather(*(ledger.intend(intent(seq)) for seq in (2, 3)))
+            await asyncio.gather(*(written(ledger, intent(seq)) for seq in (2, 3)))
             await ledger._in_thread(lambda: fill(ledger))
             with slow_disk(ledger):
-                await ledger.record(outcome(2, message="x" * 5000))
+                ledger.record(outcome(2, message="x" * 5000))
                 await some_turns()
-                await ledger.record(outcome(3))
+                ledger.record(outcome(3))
             with pytest.raises(LedgerFailed):
                 await soon(ledger.flush())
             await ledger._in_thread(lambda: ledger._db.execute("PRAGMA max_page_count = 1000000"))
@@ -398,26 +422,26 @@ class TestFailure:
 
     async def test_a_ledger_that_failed_can_be_opened_again(self, path: Path) -> None:
         async with failing(RunLedger(path)) as ledger:
-            await ledger.intend(intent(2))
+            await written(ledger, intent(2))
             await ledger._in_thread(lambda: fill(ledger))
-            await ledger.record(outcome(2, message="x" * 5000))
+            ledger.record(outcome(2, message="x" * 5000))
 
         async with RunLedger(path) as ledger:
             assert states(path) == {2: "DOUBT"}
-            await ledger.intend(intent(3))
+            await written(ledger, intent(3))
 
     async def test_a_failure_of_the_last_batch_is_told_when_leaving(self, path: Path) -> None:
         ledger = RunLedger(path)
         with pytest.raises(LedgerFailed, match="took 0 of 1 records"):
             async with ledger:
-                await ledger.record(outcome(2))
+                ledger.record(outcome(2))
 
     async def test_an_error_that_is_not_the_disks_ends_everything_too(self, path: Path) -> None:
         async with failing(RunLedger(path)) as ledger:
-            await ledger.intend(intent(2))
-            await ledger.record(Outcome(2, State.APPLIED, 1.0, etag=object()))  # type: ignore[arg-type]
+            await written(ledger, intent(2))
+            ledger.record(Outcome(2, State.APPLIED, 1.0, etag=2**64))
             with pytest.raises(LedgerFailed, match="cannot take its records"):
-                await soon(ledger.intend(intent(3)))
+                await soon(written(ledger, intent(3)))
 
     async def test_a_disk_that_refuses_to_write_stops_before_the_next_intent(self, path: Path) -> None:
         script = """
@@ -433,7 +457,7 @@ async def main():
         async with RunLedger(Path(sys.argv[1])) as ledger:
             resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
             for seq in range(2, 62):
-                await ledger.intend(Intent(seq, 1, "r" * 500, 1.0))
+                await ledger.intend(Intent(seq, 1, "r" * 500, 1.0)).durable()
                 confirmed.append(seq)
     except LedgerFailed as error:
         print(len(confirmed), error, "/", error.hint)
@@ -453,9 +477,9 @@ class TestLeaving:
     async def test_an_intent_that_was_not_written_when_everybody_left_comes_to_nothing(self, path: Path) -> None:
         async with RunLedger(path) as ledger:
             with slow_disk(ledger):
-                on_its_way = asyncio.create_task(ledger.intend(intent(2)))
+                on_its_way = asyncio.create_task(written(ledger, intent(2)))
                 await some_turns()
-                waiting = asyncio.create_task(ledger.intend(intent(3)))
+                waiting = asyncio.create_task(written(ledger, intent(3)))
                 await some_turns()
                 on_its_way.cancel()
                 waiting.cancel()
@@ -467,8 +491,8 @@ class TestLeaving:
 
         async def main() -> None:
             async with RunLedger(path) as ledger:
-                await asyncio.gather(ledger.intend(intent(2)), ledger.intend(intent(3)))
-                await ledger.record(outcome(2))
+                await asyncio.gather(written(ledger, intent(2)), written(ledger, intent(3)))
+                ledger.record(outcome(2))
                 asyncio.get_running_loop().call_soon(interrupt)
                 await asyncio.Event().wait()
 

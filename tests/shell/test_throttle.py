@@ -327,6 +327,32 @@ def test_a_permit_that_is_given_back_is_free_again() -> None:
     simulate(play())
 
 
+def test_a_container_says_how_long_it_has_no_permit_to_give() -> None:
+    async def play() -> list[float]:
+        throttle = Throttle(container_rate=2)  # one each half second
+        before = throttle.rest_s("a")
+        assert await throttle.permit("a")
+        throttle.sent("a")
+        return [before, throttle.rest_s("a"), throttle.rest_s("b")]
+
+    before, after, other = simulate(play())
+    assert before <= 0
+    assert after == pytest.approx(0.5, abs=0.01)
+    assert other <= 0
+
+
+async def test_without_limits_everybody_is_free_until_a_pause_or_the_end() -> None:
+    assert Throttle().free
+    assert Throttle().rest_s("a") == 0
+    paused, closed = Throttle(), Throttle()
+    paused.pause(3600, "429")
+    closed.close()
+    assert not paused.free
+    assert not closed.free
+    assert not Throttle(rate=5).free
+    assert not Throttle(container_rate=5).free
+
+
 # --- the pause -------------------------------------------------------------------------------------------------------
 
 
@@ -512,7 +538,7 @@ def test_the_books_of_a_window_do_not_grow() -> None:
     async def play() -> deque[float]:
         sends = Sends(Throttle(rate=10))
         await sends.work(500)
-        (window,) = sends.throttle._windows["c"]
+        (window,) = sends.throttle._windows("c")
         return window._window._task_logs
 
     assert len(simulate(play())) <= 11

@@ -7,8 +7,10 @@ module beside `xcore` and `dps` and a line in `styles.STYLES`; no other module k
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Protocol, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -35,6 +37,14 @@ _decode_etag = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=2**63 -
 def etag_of(member: msgspec.Raw) -> int | None:
     """Read an etag, or `None` if it is absent or none that the ledger can hold: the receipt counts without it."""
     return decoded(_decode_etag, bytes(member))
+
+
+_is_plain = re.compile(r"[\w.~-]+", re.ASCII).fullmatch
+
+
+def segment(text: str) -> str:
+    """Spell an id as one segment of a path. Most consist of what needs no escape, and that is quickly seen."""
+    return text if _is_plain(text) else quote(text, safe="")
 
 
 def segment_problem(object_id: str) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import quote
 
 import msgspec
 
 from migrator.core.model import EntityType, Json, Kind, Receipt, Request, Response, Step
-from migrator.core.styles.base import METHODS, PatchRules, decoded, etag_of, segment_problem
+from migrator.core.styles.base import METHODS, PatchRules, decoded, etag_of, segment, segment_problem
 
 BASE = "/data/core/dps"
 JSON = "application/json"
@@ -59,7 +58,7 @@ class Dps:
         del sandbox
         path, query = RESOURCES[step.type]
         # D2: the fallback create page prints an id in the POST; a create has none.
-        tail = "" if step.kind is Kind.CREATE else "/" + quote(step.object, safe="")
+        tail = "" if step.kind is Kind.CREATE else "/" + segment(step.object)
         return Request(
             method=METHODS[step.kind],
             target=f"{BASE}{path}{tail}{query}",

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from migrator.core.model import EntityType, Json, Kind, Receipt, Request, Response, Step
-from migrator.core.styles.base import METHODS, PatchRules, decoded, etag_of, segment_problem
+from migrator.core.styles.base import METHODS, PatchRules, decoded, etag_of, segment, segment_problem
 
 BASE = "/data/core/xcore"
 SCHEMA_ROOT = "https://ns.adobe.com/experience/offer-management/"
@@ -77,9 +77,9 @@ class Xcore:
 
     def render(self, step: Step, *, sandbox: str, request_id: str) -> Request:
         """Spell `step` as a request (contract 3.3, 3.4, 3.10)."""
-        target = f"{BASE}/{quote(step.container, safe='')}/instances"
+        target = f"{BASE}/{segment(step.container)}/instances"
         if step.kind is not Kind.CREATE:
-            target += "/" + quote(step.object, safe="")
+            target += "/" + segment(step.object)
         return Request(
             method=METHODS[step.kind],
             target=target,
@@ -97,7 +97,7 @@ class Xcore:
         schema = quote(SCHEMAS[EntityType.PERSONALIZED_OFFER], safe="")
         return Request(
             method="GET",
-            target=f"{BASE}/{quote(container, safe='')}/queries/core/search?schema={schema}&limit=1",
+            target=f"{BASE}/{segment(container)}/queries/core/search?schema={schema}&limit=1",
             headers={"Accept": RESULTS, "x-sandbox-name": sandbox, "x-request-id": request_id},
             body=None,
             request_id=request_id,

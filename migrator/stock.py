@@ -1,0 +1,119 @@
+"""What lies ready to be sent, between the one hand that makes steps ready and the many that send them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct
+
+from migrator.core.model import Request, Step
+from migrator.ports import Commit
+
+AHEAD_S = 0.02
+"""What is sent in this time may lie ready, and how often that is measured."""
+
+WORTH_IT = 250
+"""Requests a second below which nothing need lie ready: the disk easily takes an intent at a time."""
+
+
+class Ready(Struct, frozen=True, gc=False):
+    """A step that has its permit.
+
+    Attributes:
+        step: what is sent.
+        request: how.
+        commit: the intent on its way to the disk; the request may leave when it is there.
+    """
+
+    step: Step
+    request: Request
+    commit: Commit
+
+
+class Stock:
+    """A bounded queue with one who fills it and many who take from it.
+
+    What lies here when the process dies is in doubt like what was in flight, for nobody can tell them apart. So it is
+    as small as the speed of the run allows: nothing at all at the pace of people's limits, the requests of the next
+    moment at full speed.
+
+    It calls for more only when it is half empty, so that whoever fills it is woken once for many steps, and many
+    intents share a commit.
+    """
+
+    def __init__(self, largest: int, monotonic: Callable[[], float]) -> None:
+        """Begin with nothing in stock.
+
+        Args:
+            largest: steps it holds at the most, however fast they are taken.
+            monotonic: the clock, seconds.
+        """
+        self._largest = largest
+        self._size = 0
+        self._ready: deque[Ready] = deque()
+        self._idle: deque[asyncio.Event] = deque()
+        self._room = asyncio.Event()
+        self._closed = False
+        self._monotonic = monotonic
+        self._measured_at = monotonic()
+        self._taken = 0
+
+    async def has_room(self) -> bool:
+        """Wait until somebody waits for a step, or the stock is half empty; `False` when it is closed."""
+        await self._room.wait()
+        return not self._closed
+
+    def put(self, ready: Ready) -> bool:
+        """Add a step. It goes to whoever has waited longest for one. Return whether the stock is full now."""
+        self._ready.append(ready)
+        if self._idle:
+            self._idle.popleft().set()
+        full = len(self._ready) >= self._size
+        if full and not self._idle and not self._closed:
+            self._room.clear()
+        return full
+
+    async def take(self) -> Ready | None:
+        """Return the next step; wait for it if there is none; `None` when there will be none."""
+        while not self._ready:
+            if self._closed:
+                return None
+            woken = asyncio.Event()
+            self._idle.append(woken)
+            self._call()
+            await woken.wait()
+        self._taken += 1
+        ready = self._ready.popleft()
+        if self._size and len(self._ready) <= self._size // 2:
+            self._call()
+        return ready
+
+    def _call(self) -> None:
+        """Call for more."""
+        if not self._room.is_set():
+            self._measure()
+            self._room.set()
+
+    def _measure(self) -> None:
+        """Fit the size to the speed at which steps have been taken lately."""
+        elapsed_s = self._monotonic() - self._measured_at
+        if elapsed_s < AHEAD_S:
+            return
+        speed = self._taken / elapsed_s
+        self._size = min(self._largest, int(speed * AHEAD_S)) if speed >= WORTH_IT else 0
+        self._measured_at += elapsed_s
+        self._taken = 0
+
+    def close(self) -> None:
+        """Put nothing in any more. What is there may still be taken."""
+        self._closed = True
+        self._room.set()
+        while self._idle:
+            self._idle.popleft().set()
+
+    def rest(self) -> Iterator[Ready]:
+        """Take out what nobody took."""
+        while self._ready:
+            yield self._ready.popleft()
