@@ -35,16 +35,19 @@ T = TypeVar("T")
 LINGER_S = 0.02
 """How long a record waits for others, unless somebody is in a hurry."""
 
-MOST_ROWS = 1000
-"""Rows of one statement: SQLite takes 32,766 parameters, and parses the text of each size anew."""
+ROWS = 32
+"""Rows of a statement come in multiples of this: SQLite keeps the statement of each size it has met, parameters too."""
+
+MOST_ROWS = 960
+"""Rows of one statement at the most: SQLite takes 32,766 parameters."""
 
 
 @cache
 def intend(rows: int) -> str:
-    """Return the statement that writes so many intents: `Intent`'s members in their order, for each."""
-    values = ", ".join([f"(?, ?, ?, ?, '{State.INTENT}')"] * rows)
+    """Return the statement that writes up to so many intents: `Intent`'s members in their order, for each."""
     return f"""
-INSERT INTO progress (step, attempt, request_id, sent_at, state) VALUES {values}
+INSERT INTO progress (step, attempt, request_id, sent_at, state)
+SELECT *, '{State.INTENT}' FROM ({_values(rows, 4)}) WHERE column1 IS NOT NULL
 ON CONFLICT (step) DO UPDATE SET
     state = excluded.state, attempt = excluded.attempt, request_id = excluded.request_id, sent_at = excluded.sent_at,
     ended_at = NULL, http_status = NULL, error_class = '', message = ''
@@ -53,26 +56,29 @@ ON CONFLICT (step) DO UPDATE SET
 
 @cache
 def record(rows: int) -> str:
-    """Return the statement that writes so many outcomes: `Outcome`'s members in their order, for each."""
-    values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
+    """Return the statement that writes up to so many outcomes: `Outcome`'s members in their order, for each."""
     return f"""
 UPDATE progress SET
     state = column2, ended_at = column3, http_status = column4, error_class = column5, message = column6,
     etag = column7, object = column8, reference = column9
-FROM (VALUES {values}) WHERE step = column1
+FROM ({_values(rows, 9)}) WHERE step = column1
 """
 
 
-# CROSS JOIN fixes the order of the loops: each outcome finds its row by the primary key.
 @cache
 def remember(rows: int) -> str:
-    """Return the statement that keeps so many attempts that settled nothing as history."""
-    values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
+    """Return the statement that keeps up to so many attempts that settled nothing as history."""
+    # CROSS JOIN fixes the order of the loops: each outcome finds its row by the primary key.
     return f"""
 INSERT INTO attempt
 SELECT step, attempt, request_id, sent_at, column3, column4, column5, column6
-FROM (VALUES {values}) CROSS JOIN progress ON step = column1
+FROM ({_values(rows, 9)}) CROSS JOIN progress ON step = column1
 """
+
+
+def _values(rows: int, columns: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return "VALUES " + ", ".join([row] * rows)
 
 
 _TYPES = {str(type_): type_ for type_ in EntityType}
@@ -288,11 +294,14 @@ class RunLedger:
                 self._execute(statement, records[begin : begin + MOST_ROWS])
 
     def _execute(self, statement: Callable[[int], str], records: Sequence[Intent] | Sequence[Outcome]) -> None:
-        text, rows = statement(len(records)), list(map(msgspec.structs.astuple, records))
+        rows = list(map(msgspec.structs.astuple, records))
+        size = -(-len(rows) // ROWS) * ROWS
+        # What is not bound is NULL, and a row without a step is none.
+        unbound = [None] * (len(rows[0]) * (size - len(rows)))
         try:
-            cursor = self._db.execute(text, list(chain.from_iterable(rows)))
+            cursor = self._db.execute(statement(size), [*chain.from_iterable(rows), *unbound])
         except UnicodeEncodeError:
-            cursor = self._db.execute(text, list(map(_encodable, chain.from_iterable(rows))))
+            cursor = self._db.execute(statement(size), [*map(_encodable, chain.from_iterable(rows)), *unbound])
         if cursor.rowcount != len(rows):
             taken = f"{cursor.rowcount} of {len(rows)} records"
             hint = "let nothing but migrator write to it"

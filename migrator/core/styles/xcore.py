@@ -41,17 +41,17 @@ _decode_receipt = msgspec.json.Decoder(_Receipt).decode
 
 
 @cache
-def _headers(type_: EntityType, kind: Kind) -> Mapping[str, str]:
-    """Media types of a write. The create type has two blanks before `schema` in every page, so it has here (D18)."""
+def _headers(type_: EntityType, kind: Kind, sandbox: str) -> Mapping[str, str]:
+    """Headers of a write but for its id. The create type has two blanks before `schema`, as in every page (D18)."""
     schema = SCHEMAS[type_]
     if kind is Kind.DELETE:
-        return {"Accept": RECEIPT}
+        return {"Accept": RECEIPT, "x-sandbox-name": sandbox}
     if kind is Kind.CREATE:
         content = f'application/schema-instance+json; version=1;  schema="{schema}"'
     else:
         # D1: the pages print this value with "Content-Type: " in front of it; the clean value is the media type.
         content = f'application/vnd.adobe.platform.xcore.patch.hal+json; version=1; schema="{schema}"'
-    return {"Accept": RECEIPT, "Content-Type": content}
+    return {"Accept": RECEIPT, "Content-Type": content, "x-sandbox-name": sandbox}
 
 
 class Xcore:
@@ -83,11 +83,7 @@ class Xcore:
         return Request(
             method=METHODS[step.kind],
             target=target,
-            headers={
-                **_headers(step.type, step.kind),
-                "x-sandbox-name": sandbox,
-                "x-request-id": request_id,
-            },
+            headers={**_headers(step.type, step.kind, sandbox), "x-request-id": request_id},
             body=None if step.kind is Kind.DELETE else step.body,
             request_id=request_id,
         )
