@@ -9,7 +9,7 @@ import signal
 import click
 
 from migrator.core.errors import UsageError
-from migrator.emulator import Emulator, EmulatorSettings
+from migrator.emulator import Choices, Emulator, EmulatorSettings
 
 
 @click.command()
@@ -42,7 +42,13 @@ from migrator.emulator import Emulator, EmulatorSettings
     metavar="SECONDS",
     help="Of issued tokens.",
 )
-@click.option("--lenient", is_flag=True, help="Read past a doubled Content-Type, as the old pages print it.")
+@click.option(
+    "--choice",
+    "choices",
+    multiple=True,
+    metavar="ID=VALUE",
+    help="Answer an open question the other way, such as C-16=412; may be repeated.",
+)
 def emulator(
     host: str,
     port: int,
@@ -56,12 +62,11 @@ def emulator(
     burst: int,
     latency: float,
     token_lifetime: float,
-    lenient: bool,
+    choices: tuple[str, ...],
 ) -> int:
     r"""Serve the Offer Library on this machine, in both styles, to try a run against.
 
-    Personalized and fallback offers so far. What really happened is under /_emulator/state, /_emulator/effects and
-    /_emulator/objects.
+    All seven entities. What really happened is under /_emulator/state, /_emulator/effects and /_emulator/objects.
 
     \b
     Examples:  migrator emulator --seed-offers 1000
@@ -80,7 +85,7 @@ def emulator(
         container_rate=container_rate,
         burst=burst,
         latency_s=latency,
-        strict=not lenient,
+        choices=_chosen(choices),
     )
     try:
         asyncio.run(_serve(settings))
@@ -89,6 +94,18 @@ def emulator(
             raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
         raise UsageError(f"port {port} is taken", "choose another with --port, or --port 0 for a free one") from error
     return 0
+
+
+def _chosen(texts: tuple[str, ...]) -> Choices:
+    try:
+        return Choices.from_texts(dict(_parted(text) for text in texts))
+    except ValueError as error:
+        raise UsageError(f"--choice: {error}", "give an id or a name and a value, such as --choice C-16=412") from error
+
+
+def _parted(text: str) -> tuple[str, str]:
+    label, _, value = text.partition("=")
+    return label, value
 
 
 async def _serve(settings: EmulatorSettings) -> None:

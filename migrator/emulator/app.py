@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Self
 from aiohttp import web
 
 from migrator.emulator.admin import Admin
+from migrator.emulator.containers import sandboxes_of_containers
 from migrator.emulator.dps import Dps
 from migrator.emulator.gateway import Gateway
 from migrator.emulator.ims import Ims
 from migrator.emulator.library import Library
+from migrator.emulator.mirror import Mirror
 from migrator.emulator.observation import Counters
-from migrator.emulator.seeds import seeded_container, seeds
+from migrator.emulator.seeds import seeds
 from migrator.emulator.settings import EmulatorSettings
 from migrator.emulator.xcore import Xcore
 
@@ -63,7 +65,11 @@ class Emulator:
         self.settings = settings or EmulatorSettings()
         self.counters = Counters()
         self.ims = Ims(self.settings, self.counters, now_us)
-        self._library = Library(now_us)
+        self._library = Library(now_us, self.settings.choices)
+        sandboxes = sandboxes_of_containers(self.settings)
+        if self.settings.choices.stores == "mirrored":
+            self._library.mirror = Mirror(self.store, sandboxes)
+        self._xcore = Xcore(self._library, sandboxes, self.settings, self.counters)
         self._gateway = Gateway(self.settings, self.ims, self.counters, now_us)
         self._runner = web.AppRunner(self._application(middlewares), access_log=None, shutdown_timeout=_SHUTDOWN_S)
 
@@ -114,6 +120,7 @@ class Emulator:
     def reset(self) -> None:
         """Go back to the seeds: forget writes, counts and used-up rate limits. Tokens stay valid."""
         self._library.clear()
+        self._xcore.clear()
         self.counters.clear()
         self._gateway.clear()
         self._seed()
@@ -127,13 +134,12 @@ class Emulator:
 
     def _seed(self) -> None:
         for record in seeds(self.settings):
-            self.store.put(record)
+            self._library.seed(record)
 
     def _application(self, middlewares: Iterable[Middleware]) -> web.Application:
-        containers = frozenset(map(seeded_container, range(self.settings.containers)))
-        xcore = Xcore(self._library, containers, self.counters, strict=self.settings.strict)
+        xcore, dps = self._xcore, Dps(self._library, self.settings, self.counters)
         styles = web.Application(middlewares=[self._gateway.middleware], client_max_size=_LARGEST_BODY)
-        styles.add_routes([*xcore.routes(), *Dps(self._library, self.counters).routes()])
+        styles.add_routes([*xcore.routes(), *dps.routes()])
         whole = web.Application(middlewares=tuple(middlewares))
         whole.add_routes([*self.ims.routes(), *Admin(self._library, self.counters, self.reset).routes()])
         whole.add_subapp("/data/core", styles)

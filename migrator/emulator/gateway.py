@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from migrator.emulator.errors import GatewayError, ProblemError, RefusalError
+from migrator.emulator.errors import GatewayError, ProblemError, RefusalError, Refusals
 from migrator.emulator.library import Caller
 from migrator.emulator.limits import Buckets, take_all
 
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from migrator.emulator.settings import EmulatorSettings
 
 _SECOND_US = 1_000_000
-_BEARER = re.compile(r"Bearer\s+(\S+)", re.IGNORECASE)
+_BEARERS = {
+    "any": re.compile(r"Bearer\s+(\S+)", re.IGNORECASE),
+    "one": re.compile(r"Bearer (\S+)", re.IGNORECASE),
+}
+"""How a token is given, by the value of C-01."""
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -57,6 +61,8 @@ class Gateway:
         self._ims = ims
         self._counters = counters
         self._now_us = now_us
+        self._bearer = _BEARERS[settings.choices.bearer_blanks]
+        self._refusals = Refusals(settings.choices, settings.too_large_status)
         self._keys = Buckets(settings.rate, settings.burst)
         self._scopes = Buckets(settings.container_rate, settings.burst)
 
@@ -72,7 +78,7 @@ class Gateway:
         try:
             response = await self._admitted(request, handler)
         except RefusalError as refusal:
-            response = refusal.response(request_id)
+            response = self._refusals.answer(refusal, request_id)
         self._counters.requests[request.method, response.status] += 1
         response.headers["X-Request-Id"] = request_id
         return response
@@ -97,7 +103,7 @@ class Gateway:
             raise GatewayError(HTTPStatus.FORBIDDEN, "403010", "Oauth token is missing.")
         if "x-api-key" not in headers:
             raise GatewayError(HTTPStatus.FORBIDDEN, "403000", "Api Key is required")
-        bearer = _BEARER.fullmatch(headers["Authorization"].strip())
+        bearer = self._bearer.fullmatch(headers["Authorization"].strip())
         if bearer is None or not self._ims.is_valid(bearer[1]):
             raise GatewayError(HTTPStatus.UNAUTHORIZED, "401013", "Oauth token is not valid")
         if "x-gw-ims-org-id" not in headers:
@@ -117,6 +123,8 @@ class Gateway:
         return {"Retry-After": str(whole_s)} if self._settings.retry_after == "seconds" else {}
 
     def _check_sandbox(self, request: web.Request) -> None:
+        if self._settings.choices.no_sandbox == "require" and "x-sandbox-name" not in request.headers:
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "missing-sandbox", "x-sandbox-name is required")
         sandbox = sandbox_of(request)
         if sandbox not in self._settings.sandboxes:
             raise ProblemError(HTTPStatus.FORBIDDEN, "unknown-sandbox", f"no access to sandbox {sandbox}")

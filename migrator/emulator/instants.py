@@ -39,5 +39,14 @@ def parse(text: str) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def is_instant(text: str) -> bool:
+    """Whether `parse` can read a text."""
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _text(instant_us: int, precision: str) -> str:
     return (_EPOCH + timedelta(microseconds=instant_us)).isoformat(timespec=precision)

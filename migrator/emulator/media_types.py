@@ -12,6 +12,7 @@ from dataclasses import dataclass
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _ESSENCE = re.compile(rf"\s*({_WORD}/{_WORD})\s*")
 _PARAMETER = re.compile(rf';\s*(?:({_WORD})=(?:({_WORD})|"((?:[^"\\]|\\.)*)"))?\s*')
+_COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
 _DOUBLING = re.compile(r"\s*content-type:\s*", re.IGNORECASE)
 
 
@@ -35,6 +36,11 @@ def parse(text: str) -> MediaType | None:
         return None
     parameters = _parse_parameters(text, essence.end())
     return None if parameters is None else MediaType(essence[1].lower(), parameters)
+
+
+def split(text: str) -> list[str]:
+    """The parts of a list of media ranges; a comma inside quotes parts nothing."""
+    return [part.strip() for part in _COMMA.split(text)]
 
 
 def undouble(text: str) -> str:

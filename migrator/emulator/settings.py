@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from migrator.emulator.choices import Choices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +15,8 @@ class EmulatorSettings:
     Attributes:
         host: address to listen on.
         port: port to listen on; 0 takes any free one.
-        seed_offers: number of personalized offers present at the start, in each style.
+        seed_offers: number of personalized offers present at the start, in each style; with at least one, all that
+            they refer to is there too, and a few fallback offers and decisions (`seeds`).
         containers: number of xcore containers that exist (`seeded_container`); the seeds are dealt out to them in turn.
         sandboxes: names that ``x-sandbox-name`` may have. The dps seeds lie in the first.
         client_id: the only client id that the token endpoint accepts; None accepts any.
@@ -25,8 +28,10 @@ class EmulatorSettings:
         burst: requests that may arrive at once under either limit before it bites, at least 1.
         retry_after: what a 429 carries: whole ``seconds``, or no header at all.
         latency_s: seconds that each admitted request is held back, after its effect and before its answer.
-        strict: answer 415 to the doubled ``Content-Type: Content-Type: …`` of the old pages (C-05); otherwise
-            read past the doubling and count a warning.
+        choices: how it answers the questions that the documents leave open.
+        guardrails: refuse what exceeds the documented numbers of objects (errors-and-limits 4).
+        too_large_status: status of the refusal of an object of more than 300 KB.
+        delete_async: carry out xcore deletes a second later, and give an address to ask for their outcome.
     """
 
     host: str = "127.0.0.1"
@@ -43,7 +48,10 @@ class EmulatorSettings:
     burst: int = 20
     retry_after: Literal["seconds", "none"] = "seconds"
     latency_s: float = 0.0
-    strict: bool = True
+    choices: Choices = field(default_factory=Choices)
+    guardrails: bool = False
+    too_large_status: Literal[413, 422] = 422
+    delete_async: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be meant.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
 
-from migrator.emulator import documents, patching
+from migrator.emulator import Choices, Store, documents, patching
 from migrator.emulator.errors import ProblemError
 
 ALL = frozenset({"add", "replace", "remove", "copy", "move", "test"})
@@ -120,6 +121,11 @@ def test_a_failed_test_is_a_conflict(path: str, value: Any) -> None:
     assert refusal({"op": "test", "path": path, "value": value}) == 409
 
 
+def reach(spelling: documents.Spelling, *pointers: str) -> documents.Reach:
+    rules = documents.Rules(spelling, Store(), Choices(), Counter(), guarded=False)
+    return rules.reach([{"op": "remove", "path": pointer} for pointer in pointers])
+
+
 @pytest.mark.parametrize(
     ("spelling", "pointer", "kind"),
     [
@@ -135,18 +141,21 @@ def test_a_failed_test_is_a_conflict(path: str, value: Any) -> None:
 )
 def test_pointers_outside_the_document_are_unprocessable(spelling: documents.Spelling, pointer: str, kind: str) -> None:
     with pytest.raises(ProblemError) as refused:
-        documents.check_pointers(iter([pointer]), spelling)
+        reach(spelling, f"{spelling.root}/a", pointer)
     assert (refused.value.status, refused.value.kind, refused.value.pointer) == (422, kind, pointer)
 
 
 @pytest.mark.parametrize(
-    ("spelling", "pointer"),
+    ("spelling", "pointers", "touched"),
     [
-        (documents.XCORE, "/_instance"),
-        (documents.XCORE, "/_instance/xdm:name"),
-        (documents.DPS, ""),
-        (documents.DPS, "/ids"),
+        (documents.XCORE, ["/_instance/xdm:name", "/_instance/xdm:tags/0"], {"xdm:name", "xdm:tags"}),
+        (documents.XCORE, ["/_instance/xdm:name", "/_instance"], None),
+        (documents.DPS, ["/a~1b/c", "/ids", "/ids/0"], {"a/b", "ids"}),
+        (documents.DPS, ["/ids", ""], None),
+        (documents.DPS, ["//x"], {""}),
     ],
 )
-def test_pointers_into_the_document_are_accepted(spelling: documents.Spelling, pointer: str) -> None:
-    documents.check_pointers(iter([pointer]), spelling)
+def test_a_patch_knows_which_members_it_touches(
+    spelling: documents.Spelling, pointers: list[str], touched: set[str] | None
+) -> None:
+    assert reach(spelling, *pointers).touched == touched

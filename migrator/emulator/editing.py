@@ -1,0 +1,104 @@
+"""The writes that both doors offer: check, then write, without giving up the event loop in between."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from migrator.emulator import patching
+from migrator.emulator.documents import Rules, Target
+from migrator.emulator.entities import ENTITIES
+from migrator.emulator.errors import ProblemError
+
+if TYPE_CHECKING:
+    from migrator.emulator.choices import Choices
+    from migrator.emulator.documents import Accepted, Reach, Spelling
+    from migrator.emulator.entities import Entity
+    from migrator.emulator.library import Caller, Library
+    from migrator.emulator.store import Record
+
+
+class Editor:
+    """Creates, replaces and patches the objects of one style.
+
+    Args:
+        library: the objects.
+        rules: what a document has to keep to.
+        spelling: how the style writes.
+        choices: how the open questions are answered.
+        operations: the patch operations that the style lists.
+    """
+
+    def __init__(
+        self, library: Library, rules: Rules, spelling: Spelling, choices: Choices, operations: frozenset[str]
+    ) -> None:
+        self._library = library
+        self._rules = rules
+        self._spelling = spelling
+        self._choices = choices
+        self._operations = patching.OPERATIONS if choices.other_operations == "rfc6902" else operations
+
+    def create(self, entity: Entity, scope: str, document: Any, caller: Caller) -> Record:
+        """Keep a new object.
+
+        Raises:
+            ProblemError: the document is refused.
+        """
+        accepted = self._rules.accept(document, Target(entity, scope))
+        return self._library.create(self._spelling.style, scope, entity, accepted, caller)
+
+    def replace(self, record: Record, document: Any, caller: Caller) -> Record:
+        """Put a document in the place of the one that an object has.
+
+        Raises:
+            ProblemError: the document is refused.
+        """
+        accepted = self._rules.accept(document, Target(ENTITIES[record.word], record.scope, record))
+        return self._library.update(record, accepted, caller, "PUT")
+
+    def check(self, patch: Any) -> Reach:
+        """Check a patch, without an object.
+
+        Args:
+            patch: any JSON value.
+
+        Raises:
+            ProblemError: 400 for its form, 422 for where it reaches.
+        """
+        operations = patching.check(patch, self._operations)
+        if not operations and self._choices.empty_patch == "400":
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed-patch", "there is no operation in the patch", "")
+        return self._rules.reach(operations)
+
+    def patch(self, record: Record, reach: Reach, caller: Caller) -> Record:
+        """Patch an object; a patch of no operations changes nothing (C-26).
+
+        Raises:
+            ProblemError: an operation fails, or its result is refused. With C-17 the operations before it may have had
+                their effect.
+        """
+        if not reach.patch:
+            return record
+        result, failure = self._applied(record, reach)
+        if failure is not None and self._choices.failed_patch == "atomic":
+            raise failure
+        accepted = self._rules.accept(result, Target(ENTITIES[record.word], record.scope, record), reach.touched)
+        if failure is not None:
+            self._keep_part(record, accepted, caller)
+            raise failure
+        return self._library.update(record, accepted, caller)
+
+    def _applied(self, record: Record, reach: Reach) -> tuple[Any, ProblemError | None]:
+        document = msgspec.json.decode(record.document)
+        upsert = self._choices.replace_absent == "upsert"
+        member = self._spelling.root.removeprefix("/")
+        if not member:
+            return patching.apply_until_failure(document, reach.patch, upsert=upsert)
+        envelope, failure = patching.apply_until_failure({member: document}, reach.patch, upsert=upsert)
+        return envelope.get(member), failure
+
+    def _keep_part(self, record: Record, accepted: Accepted, caller: Caller) -> None:
+        if accepted.document != record.document:
+            self._library.update(record, accepted, caller)
