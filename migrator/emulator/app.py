@@ -10,6 +10,7 @@ from aiohttp import web
 from migrator.emulator.admin import Admin
 from migrator.emulator.containers import sandboxes_of_containers
 from migrator.emulator.dps import Dps
+from migrator.emulator.entities import RESOURCES
 from migrator.emulator.gateway import Gateway
 from migrator.emulator.ims import Ims
 from migrator.emulator.library import Library
@@ -137,9 +138,10 @@ class Emulator:
             self._library.seed(record)
 
     def _application(self, middlewares: Iterable[Middleware]) -> web.Application:
-        xcore, dps = self._xcore, Dps(self._library, self.settings, self.counters)
         styles = web.Application(middlewares=[self._gateway.middleware], client_max_size=_LARGEST_BODY)
-        styles.add_routes([*xcore.routes(), *dps.routes()])
+        styles.add_routes(self._xcore.routes())
+        for resource in ("offers", *RESOURCES):
+            styles.add_routes(Dps(resource, self._library, self.settings, self.counters).routes())
         whole = web.Application(middlewares=tuple(middlewares))
         whole.add_routes([*self.ims.routes(), *Admin(self._library, self.counters, self.reset).routes()])
         whole.add_subapp("/data/core", styles)

@@ -9,7 +9,7 @@ A patch can only break the members that it touches, so only those are looked at 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -96,7 +96,7 @@ class Reach(NamedTuple):
     """
 
     patch: list[Operation]
-    touched: frozenset[str] | None
+    touched: Collection[str | None] | None
 
 
 class Rules:
@@ -134,18 +134,17 @@ class Rules:
             ProblemError: 422 with the pointer.
         """
         kept: list[Operation] = []
-        touched: set[str | None] = set()
+        reached: set[str | None] = set()
         for operation in patch:
-            names = {self._top_member(pointer): pointer for pointer in pointers(operation)}
-            owned = names.keys() & self._spelling.service_owned
-            if not owned:
+            members = [self._top_member(pointer) for pointer in pointers(operation)]
+            if self._spelling.service_owned.isdisjoint(members):
                 kept.append(operation)
-                touched |= names.keys()
+                reached.update(members)
             elif self._choices.service_members == "422":
-                raise _service_owned(names[owned.pop()])
-        return Reach(kept, None if None in touched else frozenset(name for name in touched if name is not None))
+                raise _service_owned(operation["path"])
+        return Reach(kept, None if None in reached else reached)
 
-    def accept(self, document: Any, target: Target, touched: frozenset[str] | None = None) -> Accepted:
+    def accept(self, document: Any, target: Target, touched: Collection[str | None] | None = None) -> Accepted:
         """Check a document and encode it.
 
         Args:
@@ -184,7 +183,7 @@ class Rules:
                 raise _service_owned(f"{self._spelling.root}/{name}")
             del document[name]
 
-    def _check(self, document: dict[str, Any], target: Target, names: Iterable[str]) -> None:
+    def _check(self, document: dict[str, Any], target: Target, names: Collection[str | None]) -> None:
         """Hold a document against the table of its entity, and its references against the store."""
         walk = Walk(self._spelling.style, reject_unknown=self._choices.unknown_members == "reject")
         schema = SCHEMAS[target.entity.word]
@@ -204,7 +203,7 @@ class Rules:
             detail = f"there is no {kinds} {reference.identifier}"
             raise _invalid("unresolved-reference", detail, reference.pointer)
 
-    def _check_soft_rules(self, document: dict[str, Any], target: Target, names: Iterable[str]) -> None:
+    def _check_soft_rules(self, document: dict[str, Any], target: Target, names: Collection[str | None]) -> None:
         """Count what is tolerated, or refuse it (C-23)."""
         for complaint in softrules.complaints(document, target, self._spelling, self._store, names):
             if self._choices.soft_rules == "enforce":

@@ -36,15 +36,17 @@ _ANSWERS = frozenset({JSON})
 
 
 class Dps:
-    """The handlers of the dps style.
+    """The handlers of one resource of the dps style.
 
     Args:
+        resource: its path, such as ``placements``.
         library: the objects.
         settings: how it behaves.
         counters: where tolerated oddities are counted.
     """
 
-    def __init__(self, library: Library, settings: EmulatorSettings, counters: Counters) -> None:
+    def __init__(self, resource: str, library: Library, settings: EmulatorSettings, counters: Counters) -> None:
+        self._resource = resource
         self._library = library
         self._choices = choices = settings.choices
         self._warnings = counters.warnings
@@ -56,17 +58,15 @@ class Dps:
     def routes(self) -> list[web.RouteDef]:
         """All routes, below ``/data/core``."""
         get = partial(web.get, allow_head=False)
-        routes = []
-        for resource in ("offers", *RESOURCES):
-            path = f"/dps/{{resource:{resource}}}"
-            routes += [
-                web.post(path, self.create),
-                get(path, self.search),
-                get(f"{path}/{{key}}", self.read),
-                web.patch(f"{path}/{{key}}", self.patch),
-                web.delete(f"{path}/{{key}}", self.delete),
-            ]
-        return [*routes, web.put(f"/dps/{{resource:{RULE.resource}}}/{{key}}", self.replace)]
+        path = f"/dps/{self._resource}"
+        routes = [
+            web.post(path, self.create),
+            get(path, self.search),
+            get(f"{path}/{{key}}", self.read),
+            web.patch(f"{path}/{{key}}", self.patch),
+            web.delete(f"{path}/{{key}}", self.delete),
+        ]
+        return [*routes, web.put(f"{path}/{{key}}", self.replace)] if self._resource == RULE.resource else routes
 
     async def create(self, request: web.Request) -> web.Response:
         """``POST /{resource}`` (contract 4.3): the object itself."""
@@ -77,27 +77,27 @@ class Dps:
 
     async def read(self, request: web.Request) -> web.Response:
         """``GET /{resource}/{id}`` (contract 4.5)."""
-        return json_answer(HTTPStatus.OK, shown(self._record(request), self._spell))
+        return json_answer(HTTPStatus.OK, shown(self._record(request, self._entity(request)), self._spell))
 
     async def replace(self, request: web.Request) -> web.Response:
         """``PUT /offer-rules/{id}`` with a whole object, which one page speaks of (contract 4.1)."""
-        self._entity(request)
+        entity = self._entity(request)
         media_type_of(request.headers.get("Content-Type", ""), frozenset({JSON}))
         document = await read_json(request)
-        record = self._guarded(request)
+        record = self._guarded(request, entity)
         return json_answer(HTTPStatus.OK, receipt(self._editor.replace(record, document, caller_of(request))))
 
     async def patch(self, request: web.Request) -> web.Response:
         """``PATCH /{resource}/{id}`` (contract 4.4)."""
-        self._entity(request)
+        entity = self._entity(request)
         self._check_patch_type(request)
         reach = self._editor.check(await read_patch(request))
-        record = self._guarded(request)
+        record = self._guarded(request, entity)
         return json_answer(HTTPStatus.OK, receipt(self._editor.patch(record, reach, caller_of(request))))
 
     async def delete(self, request: web.Request) -> web.Response:
         """``DELETE /{resource}/{id}`` (contract 4.7)."""
-        self._library.delete(self._guarded(request), caller_of(request))
+        self._library.delete(self._guarded(request, self._entity(request)), caller_of(request))
         return web.Response(status=HTTPStatus.OK)
 
     async def search(self, request: web.Request) -> web.Response:
@@ -120,10 +120,10 @@ class Dps:
         return json_answer(HTTPStatus.OK, body)
 
     def _entity(self, request: web.Request) -> Entity:
-        """The entity that the path and ``offer-type``, in whatever case, name (contract 4.1, C-13)."""
+        """The entity that the resource and ``offer-type``, in whatever case, name (contract 4.1, C-13)."""
         if self._choices.odd_accept == "strict":
             check_accept(request, _ANSWERS)
-        entity = RESOURCES.get(request.match_info["resource"])
+        entity = RESOURCES.get(self._resource)
         if entity is None:
             entity = OFFER_TYPES.get(request.query.get("offer-type", "").lower())
         if entity is None and self._choices.offer_type == "default-personalized":
@@ -132,17 +132,17 @@ class Dps:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "bad-offer-type", "offer-type is personalized or fallback")
         return entity
 
-    def _record(self, request: web.Request) -> Record:
-        entity, key = self._entity(request), request.match_info["key"]
+    def _record(self, request: web.Request, entity: Entity) -> Record:
+        key = request.match_info["key"]
         record = self._library.store.shelf("dps", sandbox_of(request), entity.word).get(key)
         if record is None:
             detail = f"there is no such {entity.noun} as {key}"
             raise ProblemError(HTTPStatus.NOT_FOUND, "unknown-object", detail)
         return record
 
-    def _guarded(self, request: web.Request) -> Record:
+    def _guarded(self, request: web.Request, entity: Entity) -> Record:
         """The record of a write, held against ``If-Match`` where dps looks at it (C-08)."""
-        record = self._record(request)
+        record = self._record(request, entity)
         if self._choices.if_match.startswith("dps"):
             etags.check_match(request, record, int(self._choices.if_match.removeprefix("dps-")))
         return record

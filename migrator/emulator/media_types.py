@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _ESSENCE = re.compile(rf"\s*({_WORD}/{_WORD})\s*")
@@ -29,8 +30,9 @@ class MediaType:
     parameters: dict[str, str]
 
 
+@lru_cache(maxsize=256)
 def parse(text: str) -> MediaType | None:
-    """Read a media type; None when the text is not one."""
+    """Read a media type; None when the text is not one. Clients send the same few over and over."""
     essence = _ESSENCE.match(text)
     if essence is None:
         return None

@@ -318,7 +318,7 @@ class Members(Shape):
             raise wrong(at, "an object")
         self.check_some(value, at, walk, value)
 
-    def check_some(self, value: dict[str, Any], at: str, walk: Walk, touched: Iterable[str]) -> None:
+    def check_some(self, value: dict[str, Any], at: str, walk: Walk, touched: Iterable[str | None]) -> None:
         """Check that nothing required is absent, and those members that are named and there."""
         for names in self._required[walk.style]:
             if value.keys().isdisjoint(names):
@@ -327,9 +327,11 @@ class Members(Shape):
                 )
         known = self._known[walk.style]
         for name in touched:
-            if name in known and name in value:
+            if name is None or name not in value:
+                continue
+            if name in known:
                 known[name].shape.among(value).check(value[name], f"{at}/{name}", walk)
-            elif name in value and walk.reject_unknown:
+            elif walk.reject_unknown:
                 raise _unknown(f"{at}/{escaped(name)}", name)
 
     def rewrite(self, value: Any, how: Rewriting) -> Any:

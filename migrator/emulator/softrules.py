@@ -6,7 +6,7 @@ samples break the first, its pages contradict each other on the second, and none
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -28,6 +28,9 @@ _DECISION_STEPS = {
 }
 _STEPS = {PERSONALIZED_OFFER: _OFFER_STEPS, FALLBACK_OFFER: _OFFER_STEPS, DECISION: _DECISION_STEPS}
 """The steps a status may take: a ring for offers (contract 5.1), one way for decisions."""
+_NAMES = ("status", "selectionConstraint", "startDate", "endDate", "representations")
+_JUDGED = {"dps": frozenset(_NAMES), "xcore": frozenset(f"xdm:{name}" for name in _NAMES)}
+"""Members that any of the rules looks at, by style."""
 
 
 class Complaint(NamedTuple):
@@ -54,18 +57,16 @@ class _Reader(NamedTuple):
 
 
 def complaints(
-    document: dict[str, Any], target: Target, spelling: Spelling, store: Store, touched: Iterable[str]
+    document: dict[str, Any], target: Target, spelling: Spelling, store: Store, touched: Collection[str | None]
 ) -> Iterator[Complaint]:
     """Find what is wrong with those members that a write touches."""
+    if _JUDGED[spelling.style].isdisjoint(touched):
+        return
     reader = _Reader("xdm:" if spelling.style == "xcore" else "")
-    names = {name.removeprefix(reader.prefix) for name in touched}
-    if "status" in names:
-        yield from _step(document, target, reader)
-    if names & {"selectionConstraint", "startDate", "endDate"}:
-        yield from _dates(document, "", reader)
-        yield from _dates(reader.get(document, "selectionConstraint"), f"/{reader.prefix}selectionConstraint", reader)
-    if "representations" in names:
-        yield from _channels(document, target, spelling, store)
+    yield from _step(document, target, reader)
+    yield from _dates(document, "", reader)
+    yield from _dates(reader.get(document, "selectionConstraint"), f"/{reader.prefix}selectionConstraint", reader)
+    yield from _channels(document, target, spelling, store)
 
 
 def _step(document: dict[str, Any], target: Target, reader: _Reader) -> Iterator[Complaint]:
