@@ -136,10 +136,9 @@ class Word(Shape):
 
     def check(self, value: Any, at: str, walk: Walk) -> None:
         """Refuse other words."""
-        if isinstance(value, str) and kebab(value) in self.words and (walk.style == "dps" or value == camel(value)):
-            return
-        words = self.words if walk.style == "dps" else tuple(map(camel, self.words))
-        raise wrong(at, f"one of {', '.join(words)}")
+        spellings = (*map(camel, self.words), *(self.words if walk.style == "dps" else ()))
+        if value not in spellings:
+            raise wrong(at, f"one of {', '.join(dict.fromkeys(spellings))}")
 
     def rewrite(self, value: Any, how: Rewriting) -> Any:
         """The word in the case of the target style."""
