@@ -40,6 +40,8 @@ XCORE_RENAME = [{"op": "replace", "path": "/_instance/xdm:name", "value": "New"}
 RECEIPT = "application/vnd.adobe.platform.xcore.xdm.receipt+json; version=1"
 DOUBLED = f'Content-Type: application/vnd.adobe.platform.xcore.patch.hal+json; version=1; schema="{SCHEMA}"'
 
+NOT_FOUND = "404 Not Found"
+
 Ask = Callable[["Client"], Awaitable[Any]]
 """Does something, and returns what it saw."""
 
@@ -285,12 +287,13 @@ async def test_a_choice_that_is_not_made_has_its_default(start: Start) -> None:
         assert await ask(client) == next(iter(sides.values())), choice
 
 
-# --- the choices that need more room -----------------------------------------------------------------------------------
+# --- the choices that need more room ----------------------------------------------------------------------------------
 
 
 async def walk(client: Client, path: str, most: int = 20) -> list[list[str]]:
     """The names on each page."""
-    pages, href = [], path
+    pages: list[list[str]] = []
+    href = path
     while href and len(pages) < most:
         answer = await client.send("GET", f"/data/core/dps{href}")
         pages.append([one["name"] for one in answer.body["results"]])
@@ -315,7 +318,8 @@ async def test_c20_a_tie_safe_walk_can_be_walked_back(start: Start, clock: Clock
     client = await start(clock=clock, choices=Choices(dps_cursor="tie-safe"))
     for number in range(5):
         await client.dps("POST", "/offers", OFFER | {"name": f'{number}"'})
-    there, back = [], []
+    there: list[list[str]] = []
+    back: list[list[str]] = []
     href = "/offers?offer-type=personalized&limit=2&orderby=-name"
     for rel, pages in (("next", there), ("prev", back)):
         while True:
@@ -384,7 +388,7 @@ async def test_c28_xcore_lags_too(start: Start, clock: Clock) -> None:
         (
             "html",
             "text/html",
-            "<html><head><title>404 Not Found</title></head><body><center><h1>404 Not Found</h1></center></body></html>",
+            f"<html><head><title>{NOT_FOUND}</title></head><body><center><h1>{NOT_FOUND}</h1></center></body></html>",
         ),
         ("empty", "", ""),
         ("wrong-type", "text/html", None),
@@ -470,7 +474,7 @@ async def test_c22_unknown_members_are_dropped_in_xcore_too(start: Start) -> Non
     assert read.body["_instance"] == {"xdm:name": "T", "@id": created.body["@id"]}
 
 
-# --- one store behind two doors (C-14) ---------------------------------------------------------------------------------
+# --- one store behind two doors (C-14) --------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -529,7 +533,7 @@ async def test_c14_what_is_made_in_xcore_is_in_the_sandbox_of_the_container(mirr
     assert (await mirrored.send("GET", path, headers={"x-sandbox-name": "prod"})).status == 404
 
 
-# --- the table itself --------------------------------------------------------------------------------------------------
+# --- the table itself -------------------------------------------------------------------------------------------------
 
 
 def test_the_ids_are_those_of_the_contract() -> None:

@@ -171,7 +171,7 @@ async def dps(client: Client, method: str, word: str, path: str = "", body: Any 
     return await client.send(method, url, body, JSON)
 
 
-# --- life ---------------------------------------------------------------------------------------------------------------
+# --- life -------------------------------------------------------------------------------------------------------------
 
 
 @EVERY
@@ -267,7 +267,7 @@ async def test_a_known_version_is_not_sent_again(client: Client, tag: str, statu
     assert (answer.status, answer.headers["ETag"]) == (status, '"1"')
 
 
-# --- shape --------------------------------------------------------------------------------------------------------------
+# --- shape ------------------------------------------------------------------------------------------------------------
 
 
 @EVERY
@@ -411,7 +411,7 @@ async def test_a_rule_of_xcore_is_spelt_in_two_ways(client: Client, condition: s
     assert (await client.xcore("PATCH", path, bad, word="eligibility-rule")).status == 422
 
 
-# --- references ---------------------------------------------------------------------------------------------------------
+# --- references -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -501,7 +501,7 @@ async def test_objects_are_deleted_in_the_order_of_their_references(client: Clie
     assert not [record for record in client.server.store if record.style == "dps"]
 
 
-# --- size, guardrails, asynchronous deletes -------------------------------------------------------------------------------
+# --- size, guardrails, asynchronous deletes ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [422, 413])
@@ -593,7 +593,7 @@ async def test_an_asynchronous_delete_may_be_rejected(start: Start, clock: Clock
     assert (await client.xcore("GET", path)).status == 200
 
 
-# --- containers and seeds -----------------------------------------------------------------------------------------------
+# --- containers and seeds ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

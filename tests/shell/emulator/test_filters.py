@@ -122,7 +122,7 @@ def test_a_search_finds_words_and_phrases(query: str, joint: str, fields: list[s
     assert filters.parse_search(query, joint, fields).finds(read_whole, "*") is found
 
 
-# --- over HTTP ----------------------------------------------------------------------------------------------------------
+# --- over HTTP --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ def test_a_failed_test_is_a_conflict(path: str, value: Any) -> None:
     assert refusal({"op": "test", "path": path, "value": value}) == 409
 
 
-# --- the hard cases ------------------------------------------------------------------------------------------------------
+# --- the hard cases ---------------------------------------------------------------------------------------------------
 
 ARRAY = ["a", "b"]
 
@@ -240,7 +240,7 @@ def test_a_test_compares_json_and_not_python(one: Any, other: Any, alike: bool) 
 
 
 def test_what_is_copied_has_a_life_of_its_own() -> None:
-    patch = [
+    patch: list[dict[str, Any]] = [
         {"op": "copy", "from": "/a", "path": "/b"},
         {"op": "add", "path": "/a/-", "value": 2},
         {"op": "replace", "path": "/b/0", "value": 3},
