@@ -9,6 +9,7 @@ A patch can only break the members that it touches, so only those are looked at 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -136,12 +137,14 @@ class Rules:
         kept: list[Operation] = []
         reached: set[str | None] = set()
         for operation in patch:
-            members = [self._top_member(pointer) for pointer in pointers(operation)]
+            found = pointers(operation)
+            members = [self._top_member(pointer) for pointer in found]
             if self._spelling.service_owned.isdisjoint(members):
                 kept.append(operation)
                 reached.update(members)
             elif self._choices.service_members == "422":
-                raise _service_owned(operation["path"])
+                owned = map(self._spelling.service_owned.__contains__, members)
+                raise _service_owned(next(itertools.compress(found, owned)))
         return Reach(kept, None if None in reached else reached)
 
     def accept(self, document: Any, target: Target, touched: Collection[str | None] | None = None) -> Accepted:
@@ -215,14 +218,13 @@ class Rules:
         value = document.get(self._spelling.name)
         name = value if isinstance(value, str) else ""
         choice = self._choices.duplicate_names
-        if choice == "all" or (choice == "tags" and target.entity is TAG):
+        is_new = target.old is None or target.old.name != name
+        if is_new and (choice == "all" or (choice == "tags" and target.entity is TAG)):
             self._check_unique(name, target)
         return name
 
     def _check_unique(self, name: str, target: Target) -> None:
-        own = None if target.old is None else target.old.key
-        shelf = self._store.shelf(self._spelling.style, target.scope, target.entity.word)
-        if any(other.key != own for other in shelf.named(name)):
+        if self._store.shelf(self._spelling.style, target.scope, target.entity.word).named(name):
             detail = f"there is a {target.entity.noun} named {name} already"
             pointer = f"{self._spelling.root}/{self._spelling.name}"
             raise ProblemError(HTTPStatus.CONFLICT, "duplicate-name", detail, pointer)

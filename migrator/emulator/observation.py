@@ -27,7 +27,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         seq: 1 for the first effect since the start or the last reset, then one more each.
         time_us: when, microseconds since 1970.
         style: the endpoint style.
-        method: ``POST``, ``PATCH`` or ``DELETE``.
+        method: ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.
         scope: container id (xcore) or sandbox name (dps).
         type: the entity's word.
         id: instance id (xcore) or id (dps).

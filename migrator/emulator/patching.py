@@ -110,6 +110,9 @@ def apply_until_failure(
             return document, failure
         except _NowhereError as nowhere:
             return document, ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "patch-unresolvable", str(nowhere))
+        except RecursionError:
+            detail = "a value is nested too deeply to be copied or compared"
+            return document, ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "too-deep", detail)
     return document, None
 
 

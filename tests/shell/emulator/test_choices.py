@@ -509,6 +509,15 @@ async def test_c14_a_write_through_either_door_is_seen_through_the_other(mirrore
     assert [effect.style for effect in mirrored.server.effects] == ["dps", "xcore"]
 
 
+async def test_c14_twins_may_be_namesakes_as_long_as_nobody_renames_one(mirrored: Client) -> None:
+    path = f"/data/core/dps/tags/{seeded_tag('dps')}"  # in dps there are now two tags of this name
+    describe = [{"op": "add", "path": "/description", "value": "d"}]
+    json_type = {"Content-Type": "application/json"}
+    assert (await mirrored.send("PATCH", path, describe, json_type)).status == 200
+    rename = [{"op": "replace", "path": "/name", "value": "Seeded tag 1"}]
+    assert (await mirrored.send("PATCH", path, rename, json_type)).status == 409
+
+
 async def test_c14_a_twin_is_deleted_with_its_object(mirrored: Client) -> None:
     assert (await mirrored.dps("DELETE", f"/offers/{seeded_reference(0)}")).status == 200
     assert (await mirrored.xcore("GET", INSTANCE)).status == 404

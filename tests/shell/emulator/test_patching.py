@@ -248,6 +248,20 @@ def test_what_is_copied_has_a_life_of_its_own() -> None:
     assert patching.apply({"a": [1]}, patch) == {"a": [1, 2], "b": [3]}
 
 
+def test_a_value_that_is_nested_too_deeply_is_refused() -> None:
+    deep: Any = []
+    for _ in range(5000):
+        deep = [deep]
+    for operation in (
+        {"op": "copy", "from": "/a", "path": "/b"},
+        {"op": "test", "path": "/a", "value": [[[deep]]]},
+    ):
+        result, failure = patching.apply_until_failure({"a": deep}, [operation])
+        assert failure is not None
+        assert (failure.status, failure.kind) == (422, "too-deep")
+        assert list(result) == ["a"]
+
+
 def test_a_move_that_fails_half_way_is_undone() -> None:
     for document, source in (({"a": 1, "b": []}, "/a"), ({"a": [1, 2], "b": []}, "/a/0")):
         before = copy.deepcopy(document)
