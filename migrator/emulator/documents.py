@@ -115,6 +115,7 @@ class Rules:
         self, spelling: Spelling, store: Store, choices: Choices, warnings: Counter[str], *, guarded: bool
     ) -> None:
         self._spelling = spelling
+        self._inside = f"{spelling.root}/"
         self._store = store
         self._choices = choices
         self._warnings = warnings
@@ -176,9 +177,9 @@ class Rules:
         root = self._spelling.root
         if pointer == root:
             return None
-        if not pointer.startswith(f"{root}/"):
+        if not pointer.startswith(self._inside):
             raise _invalid("pointer-outside", f"pointers start with {root}", pointer)
-        return tokens(pointer)[root.count("/")]
+        return tokens(pointer[len(root) :])[0]
 
     def _strip_service_owned(self, document: dict[str, Any]) -> None:
         for name in self._spelling.service_owned & document.keys():

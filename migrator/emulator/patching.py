@@ -17,23 +17,28 @@ from typing import Any
 
 from migrator.emulator.errors import ProblemError
 
-_MEMBERS = {
-    "add": ("path", "value"),
-    "replace": ("path", "value"),
-    "test": ("path", "value"),
+_POINTERS = {
+    "add": ("path",),
+    "replace": ("path",),
+    "test": ("path",),
     "remove": ("path",),
     "copy": ("path", "from"),
     "move": ("path", "from"),
 }
+"""Members of each operation that are pointers."""
+
+_NEEDED = {
+    name: frozenset({*members, "value"} if name in ("add", "replace", "test") else members)
+    for name, members in _POINTERS.items()
+}
 """Members that each operation needs beside ``op``. What else it has is ignored (RFC 6902, section 4)."""
 
-OPERATIONS = frozenset(_MEMBERS)
+OPERATIONS = frozenset(_POINTERS)
 """All operations of RFC 6902."""
 
 Operation = dict[str, Any]
 Tokens = list[str]
 
-_POINTERS = ("path", "from")
 _POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)*")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,9}", re.ASCII)
 
@@ -66,7 +71,7 @@ def check(patch: Any, allowed: frozenset[str]) -> list[Operation]:
 
 def pointers(operation: Operation) -> list[Any]:
     """The pointers of a checked operation: ``path``, and ``from`` where it counts."""
-    return [operation[member] for member in _MEMBERS[operation["op"]] if member in _POINTERS]
+    return [operation[member] for member in _POINTERS[operation["op"]]]
 
 
 def tokens(pointer: str) -> Tokens:
@@ -238,11 +243,10 @@ def _complaint(operation: Any, allowed: frozenset[str]) -> str | None:
     if not isinstance(operation, dict) or not isinstance(operation.get("op"), str):
         return "an operation is an object with an op"
     name = operation["op"]
-    if name not in _MEMBERS or name not in allowed:
+    if name not in _NEEDED or name not in allowed:
         return f"operation {name} is not one of {', '.join(sorted(allowed))}"
-    missing = [member for member in _MEMBERS[name] if member not in operation]
-    if missing:
-        return f"operation {name} needs {' and '.join(missing)}"
+    if not _NEEDED[name] <= operation.keys():
+        return f"operation {name} needs {' and '.join(sorted(_NEEDED[name]))}"
     for text in pointers(operation):
         if not (isinstance(text, str) and _POINTER.fullmatch(text)):
             return f"{text!r} is not a JSON Pointer"
