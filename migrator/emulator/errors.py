@@ -78,6 +78,10 @@ class ProblemError(RefusalError):
         return json_answer(self.status, body, "application/problem+json", self.headers)
 
 
+class ConnectionLostError(Exception):
+    """There is no answer: the connection to the client has been closed."""
+
+
 def not_emulated(what: str) -> ProblemError:
     """A refusal for what Adobe has and this server does not."""
     return ProblemError(HTTPStatus.NOT_IMPLEMENTED, "not-emulated", f"{what} is not emulated yet")

@@ -1,7 +1,10 @@
 """The gateway: every request of both styles passes it before the service sees it, and every answer after.
 
 It checks the headers that both styles share (contract 2), holds the rate limit, turns refusals into answers, counts,
-and holds answers back when the settings say so.
+keeps the log of requests, and holds answers back when the settings say so. Where rules of misbehaviour are in force,
+this is where they get hold of a request::
+
+    arrival faults ( credentials, rate limit, sandbox, gateway to after faults ( latency ( world faults ( service ))))
 """
 
 from __future__ import annotations
@@ -9,32 +12,40 @@ from __future__ import annotations
 import re
 import secrets
 from asyncio import sleep
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from migrator.emulator.errors import GatewayError, ProblemError, RefusalError
+from migrator.emulator.errors import ConnectionLostError, GatewayError, ProblemError, RefusalError
 from migrator.emulator.library import Caller
-from migrator.emulator.limits import Buckets, take_all
+from migrator.emulator.limits import Buckets, retry_after, take_all
+from migrator.emulator.observation import EXCHANGE, Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiohttp.typedefs import Handler
 
+    from migrator.emulator.faults import Faults
+    from migrator.emulator.faults.strikes import Proceed
     from migrator.emulator.ims import Ims
-    from migrator.emulator.observation import Counters
+    from migrator.emulator.observation import Counters, Requests
     from migrator.emulator.settings import EmulatorSettings
 
-_SECOND_US = 1_000_000
 _BEARER = re.compile(r"Bearer\s+(\S+)", re.IGNORECASE)
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_STYLES = ("/data/core/xcore", "xcore"), ("/data/core/dps", "dps"), ("/ims/", "ims")
+_SERVED = ("gateway", "before", "late", "after", "world")
+"""Phases of the faults that strike a request with valid credentials and within the rate limit."""
 
 
 def caller_of(request: web.Request) -> Caller:
     """Who sends a request that the gateway has let through."""
-    return Caller(request.headers["x-api-key"], request.headers.get("x-request-id", ""))
+    exchange = request[EXCHANGE]
+    headers = request.headers
+    return Caller(headers["x-api-key"], headers.get("x-request-id", ""), exchange.number, exchange.amend)
 
 
 def sandbox_of(request: web.Request) -> str:
@@ -42,52 +53,151 @@ def sandbox_of(request: web.Request) -> str:
     return request.headers.get("x-sandbox-name", "prod")
 
 
+def scope_of(request: web.Request) -> str:
+    """The container or, where the path names none, the sandbox that a request is for."""
+    return request.match_info.get("container") or sandbox_of(request)
+
+
+def token_of(request: web.Request) -> str | None:
+    """The bearer token that a request carries."""
+    bearer = _BEARER.fullmatch(request.headers.get("Authorization", "").strip())
+    return bearer[1] if bearer else None
+
+
+def style_of(path: str) -> str:
+    """The endpoint style that a path belongs to, ``ims`` for the token endpoint, "" for none."""
+    return next((style for prefix, style in _STYLES if path.startswith(prefix)), "")
+
+
 class Gateway:
     """What stands before both styles.
 
     Args:
-        settings: limits, sandboxes and latency.
+        settings: limits and latency.
         ims: knows the tokens.
         counters: where requests are counted.
+        requests: where requests are kept.
+        faults: the rules of misbehaviour.
         now_us: the clock, microseconds since 1970.
+
+    Attributes:
+        sandboxes: names that a request may name.
     """
 
-    def __init__(self, settings: EmulatorSettings, ims: Ims, counters: Counters, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        settings: EmulatorSettings,
+        ims: Ims,
+        counters: Counters,
+        requests: Requests,
+        faults: Faults,
+        now_us: Callable[[], int],
+    ) -> None:
+        self.sandboxes = set(settings.sandboxes)
         self._settings = settings
         self._ims = ims
         self._counters = counters
+        self._requests = requests
+        self._faults = faults
         self._now_us = now_us
         self._keys = Buckets(settings.rate, settings.burst)
         self._scopes = Buckets(settings.container_rate, settings.burst)
 
     def clear(self) -> None:
-        """Fill all buckets of the rate limits."""
+        """Go back to the start: full buckets, the sandboxes of the settings."""
+        self.sandboxes = set(self._settings.sandboxes)
         self._keys.clear()
         self._scopes.clear()
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer a request, or refuse it."""
-        request_id = request.headers.get("x-request-id") or secrets.token_hex(16)
-        try:
-            response = await self._admitted(request, handler)
-        except RefusalError as refusal:
-            response = refusal.response(request_id)
-        self._counters.requests[request.method, response.status] += 1
-        response.headers["X-Request-Id"] = request_id
+        """Answer a request of either style, or refuse it."""
+        exchange = self._begin(request)
+        response = await self._watched(request, partial(self._arrived, request, handler))
+        self._counters.answered(request.method, exchange.status)
         return response
 
-    async def _admitted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._authenticate(request)
-        self._limit(request)
-        self._check_sandbox(request)
+    async def token(self, request: web.Request) -> web.StreamResponse:
+        """``POST /ims/token/v3``. It does not stand behind the gateway, but is watched and can misbehave as well."""
+        self._begin(request)
+        issue: Proceed = partial(self._ims.issue, request)
+        if self._faults:
+            issue = self._faults.around(self._faults.draw(request, *_SERVED), request, issue)
+        return await self._watched(request, issue)
+
+    def _begin(self, request: web.Request) -> Exchange:
+        exchange = Exchange(
+            number=self._requests.begin(),
+            arrived_us=self._now_us(),
+            method=request.method,
+            path=request.path_qs,
+            style=style_of(request.path),
+            api_key=request.headers.get("x-api-key", ""),
+            request_id=request.headers.get("x-request-id") or secrets.token_hex(16),
+        )
+        request[EXCHANGE] = exchange
+        return exchange
+
+    async def _watched(self, request: web.Request, answer: Proceed) -> web.StreamResponse:
+        """Get an answer, whatever happens to it on the way, and keep what happened."""
+        exchange = request[EXCHANGE]
         try:
-            return await handler(request)
-        except web.HTTPException as refusal:
-            raise _routing_problem(refusal) from refusal
+            response = await answer()
+            exchange.status = response.status
+        except (RefusalError, web.HTTPException) as failure:
+            refusal = failure if isinstance(failure, RefusalError) else _routing_problem(failure)
+            response = refusal.response(exchange.request_id)
+            exchange.status = response.status
+        except ConnectionLostError:
+            response = web.Response()  # goes nowhere
+        finally:
+            exchange.answered_us = self._now_us()
+            self._requests.end(exchange)
+        response.headers["X-Request-Id"] = exchange.request_id
+        return response
+
+    async def _arrived(self, request: web.Request, handler: Handler) -> web.Response:
+        if not self._faults:
+            self._admit(request)
+            return await self._held(partial(self._handled, request, handler))
+        admitted = partial(self._admitted, request, handler)
+        return await self._faults.around(self._faults.draw(request, "arrival"), request, admitted)()
+
+    async def _admitted(self, request: web.Request, handler: Handler) -> web.Response:
+        """Go on with a request that faults may strike; from here on a refusal is an answer like any other."""
+        self._admit(request)
+        due = self._faults.draw(request, *_SERVED)
+        within = [fault for fault in due if fault.rule.kind.phase == "world"]
+        without = [fault for fault in due if fault.rule.kind.phase != "world"]
+        served = self._faults.around(within, request, partial(self._handled, request, handler))
+        settled = partial(self._settled, request, partial(self._held, served))
+        return await self._faults.around(without, request, settled)()
+
+    async def _settled(self, request: web.Request, answer: Proceed) -> web.Response:
+        try:
+            return await answer()
+        except RefusalError as refusal:
+            return refusal.response(request[EXCHANGE].request_id)
+
+    async def _held(self, answer: Proceed) -> web.Response:
+        try:
+            return await answer()
         finally:
             if self._settings.latency_s:
                 await sleep(self._settings.latency_s)
+
+    async def _handled(self, request: web.Request, handler: Handler) -> web.Response:
+        try:
+            response = await handler(request)
+        except web.HTTPException as refusal:
+            raise _routing_problem(refusal) from refusal
+        assert isinstance(response, web.Response)
+        return response
+
+    def _admit(self, request: web.Request) -> None:
+        self._authenticate(request)
+        self._limit(request)
+        self._check_sandbox(request)
 
     def _authenticate(self, request: web.Request) -> None:
         headers = request.headers
@@ -97,28 +207,32 @@ class Gateway:
             raise GatewayError(HTTPStatus.FORBIDDEN, "403010", "Oauth token is missing.")
         if "x-api-key" not in headers:
             raise GatewayError(HTTPStatus.FORBIDDEN, "403000", "Api Key is required")
-        bearer = _BEARER.fullmatch(headers["Authorization"].strip())
-        if bearer is None or not self._ims.is_valid(bearer[1]):
+        token = token_of(request)
+        if token is None or not self._ims.is_valid(token):
             raise GatewayError(HTTPStatus.UNAUTHORIZED, "401013", "Oauth token is not valid")
         if "x-gw-ims-org-id" not in headers:
             raise GatewayError(HTTPStatus.BAD_REQUEST, "400003", "Missing header")
 
     def _limit(self, request: web.Request) -> None:
-        scope = request.match_info.get("container") or sandbox_of(request)
-        wanted = (self._keys, request.headers["x-api-key"]), (self._scopes, scope)
-        wait_us = take_all(wanted, self._now_us())
+        scope = scope_of(request)
+        now_us = self._now_us()
+        self._counters.container_peaks.arrived(scope, now_us)
+        limits = (self._keys, request.headers["x-api-key"]), (self._scopes, scope)
+        wait_us = take_all(limits, now_us)
         if wait_us:
-            raise GatewayError(
-                HTTPStatus.TOO_MANY_REQUESTS, "429050", "Too many requests", headers=self._retry_after(wait_us)
-            )
+            self._note_violation(limits, now_us)
+            headers = retry_after(self._settings.retry_after, wait_us, now_us)
+            raise GatewayError(HTTPStatus.TOO_MANY_REQUESTS, "429050", "Too many requests", headers=headers)
 
-    def _retry_after(self, wait_us: int) -> dict[str, str]:
-        whole_s = -(-wait_us // _SECOND_US)
-        return {"Retry-After": str(whole_s)} if self._settings.retry_after == "seconds" else {}
+    def _note_violation(self, limits: tuple[tuple[Buckets, str], ...], now_us: int) -> None:
+        violations = self._counters.key_violations, self._counters.container_violations
+        for (buckets, whom), violated in zip(limits, violations, strict=True):
+            if buckets.wait_us(whom, now_us):
+                violated.add(whom, now_us)
 
     def _check_sandbox(self, request: web.Request) -> None:
         sandbox = sandbox_of(request)
-        if sandbox not in self._settings.sandboxes:
+        if sandbox not in self.sandboxes:
             raise ProblemError(HTTPStatus.FORBIDDEN, "unknown-sandbox", f"no access to sandbox {sandbox}")
 
 

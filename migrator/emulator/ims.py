@@ -33,19 +33,26 @@ class Ims:
         self._counters = counters
         self._now_us = now_us
         self._valid_until_us: dict[str, int] = {}
-
-    def routes(self) -> list[web.RouteDef]:
-        """The token endpoint."""
-        return [web.post("/ims/token/v3", self.issue)]
+        self._revoked: set[str] = set()
 
     def is_valid(self, token: str) -> bool:
-        """Whether a token was issued here, or configured, and has not expired."""
+        """Whether a token was issued here, or configured, and has neither expired nor been revoked."""
+        if self._revoked and token in self._revoked:
+            return False
         if token == self._settings.access_token:
             return True
         return self._now_us() < self._valid_until_us.get(token, 0)
 
+    def revoke(self, token: str) -> None:
+        """Make a token invalid before its time."""
+        self._revoked.add(token)
+
+    def clear(self) -> None:
+        """Take all revocations back; tokens stay valid for their time."""
+        self._revoked.clear()
+
     async def issue(self, request: web.Request) -> web.Response:
-        """Answer a client-credentials request, form-encoded."""
+        """``POST /ims/token/v3``: answer a client-credentials request, form-encoded."""
         form = {name: str(value) for name, value in (await request.post()).items()}
         refusal = self._refusal(form)
         if refusal is not None:

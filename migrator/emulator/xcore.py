@@ -21,6 +21,7 @@ from migrator.emulator.store import BY_NAME, BY_REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from migrator.emulator.library import Library
     from migrator.emulator.observation import Counters
@@ -59,7 +60,7 @@ class Xcore:
         strict: refuse the doubled ``Content-Type`` (C-05).
     """
 
-    def __init__(self, library: Library, containers: frozenset[str], counters: Counters, *, strict: bool) -> None:
+    def __init__(self, library: Library, containers: AbstractSet[str], counters: Counters, *, strict: bool) -> None:
         self._library = library
         self._containers = containers
         self._warnings = counters.warnings
