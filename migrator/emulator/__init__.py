@@ -4,7 +4,47 @@ It answers as Adobe's Offer Library is documented to answer, in both endpoint st
 memory. It is written from the contract alone and shares no code with the client, so that the two can disagree.
 
 What it imitates: personalized and fallback offers, the gateway in front of them (credentials, rate limit) and the token
-endpoint. What it adds: ``/_emulator/…``, where a rehearsal reads what really happened.
+endpoint. What it adds: faults by rule, and ``/_emulator/…``, where a rehearsal reads what really happened (`admin`).
+
+From a test of your own, with a service that loses one answer and whose objects others edit too::
+
+    import aiohttp
+
+    from migrator.emulator import Emulator, EmulatorSettings, seeded_offer_id
+
+    HEADERS = {
+        "Authorization": "Bearer a-token",
+        "x-api-key": "me",
+        "x-gw-ims-org-id": "TEST@AdobeOrg",
+        "x-sandbox-name": "dev",
+        "x-request-id": "first-try",
+        "Content-Type": "application/json",
+    }
+    RENAME = b'[{"op": "replace", "path": "/name", "value": "Spring loan"}]'
+
+
+    async def test_a_lost_answer_hides_an_effect():
+        settings = EmulatorSettings(
+            seed_offers=2, access_token="a-token", faults=("drop-after:PATCH:n=1",), fault_seed=7
+        )
+        async with Emulator(settings) as server, aiohttp.ClientSession(server.url, headers=HEADERS) as session:
+            offer = f"/data/core/dps/offers/{seeded_offer_id(0)}?offer-type=personalized"
+            try:
+                await session.patch(offer, data=RENAME)
+            except aiohttp.ServerDisconnectedError:
+                pass  # no answer, and yet:
+            (effect,) = server.effects
+            assert (effect.id, effect.request_id, effect.etag) == (seeded_offer_id(0), "first-try", 2)
+            assert [(one.status, one.faults) for one in server.requests] == [(None, ("drop-after",))]
+
+            intruder = server.add_fault("foreign-edit:PATCH:max=1")
+            async with session.patch(offer, data=RENAME) as response:
+                assert (await response.json())["etag"] == 4
+            assert intruder.hits == 1
+            assert [one.api_key for one in server.effects] == ["me", "somebody-else", "me"]
+
+`faults.rules` says how rules are written, `EmulatorSettings` what else can be set; `migrator emulator` is the same
+server as a command.
 
 How the modules build on each other, from the ground up::
 
@@ -12,14 +52,19 @@ How the modules build on each other, from the ground up::
     media_types  documents  patching  paging   rules on values, no HTTP
     store  observation  limits                 what is remembered
     library                                    the writes: the only way to change the store and to leave an effect
-    gateway  xcore  dps  ims  admin            HTTP: one module per door
-    seeds  app                                 the first objects; the server
+    foreign  snapshot                          writes by somebody else; all objects as lines
+    gateway  xcore  dps  ims                   HTTP: one module per door
+    faults                                     misbehaviour by rule, a package of its own
+    settings  config                           what can be set; from a file
+    seeds  app  admin                          the first objects; the server; what a rehearsal asks it
 """
 
 from __future__ import annotations
 
 from migrator.emulator.app import Emulator
-from migrator.emulator.observation import Counters, Effect
+from migrator.emulator.config import parse_config, read_config
+from migrator.emulator.faults import ActiveFault, FaultRule, listing
+from migrator.emulator.observation import Counters, Effect, Exchange
 from migrator.emulator.seeds import (
     seeded_container,
     seeded_instance_id,
@@ -31,12 +76,18 @@ from migrator.emulator.settings import EmulatorSettings
 from migrator.emulator.store import Record, Store
 
 __all__ = [
+    "ActiveFault",
     "Counters",
     "Effect",
     "Emulator",
     "EmulatorSettings",
+    "Exchange",
+    "FaultRule",
     "Record",
     "Store",
+    "listing",
+    "parse_config",
+    "read_config",
     "seeded_container",
     "seeded_instance_id",
     "seeded_offer_id",

@@ -80,7 +80,7 @@ class Kind:
 
 COMMON = (
     text("path", "glob for the path", "*"),
-    choice("style", "xcore, dps, or ims for the token endpoint", ("xcore", "dps", "ims")),
+    choice("style", "endpoint style; ims is the token endpoint", ("xcore", "dps", "ims")),
     count("n", "only the n-th matching request"),
     count("every", "each so-manyth matching request"),
     fraction("p", "probability for each matching request"),
@@ -89,15 +89,18 @@ COMMON = (
 )
 """The keys of every rule. Without n, every or p, every matching request is struck."""
 
-_HOW = choice("how", "end the connection in order, or with a reset", ("close", "reset"), "close")
-_THEN = choice("then", "what ends it: a closed connection, or the 504 page of a proxy", ("drop", "504"), "drop")
+_HOW = choice("how", "how the connection ends", ("close", "reset"), "close")
+_THEN = choice("then", "what the client gets in the end", ("drop", "504"), "drop")
 _DATE_S = seconds("seconds", "from now to the date of retry-after=date", "2")
+
+
+_FAILURE = (choice("body", "shape of the body", refusals.BODIES, "problem"), retry_after("none"), _DATE_S)
+_PAGE = (choice("body", "shape of the body", refusals.BODIES, "html"), *_FAILURE[1:])
 
 
 def _failures() -> Iterator[Kind]:
     for number in (500, 502, 503, 504):
-        shape = choice("body", "shape of the body", refusals.BODIES, "problem" if number == 500 else "html")
-        keys = (shape, retry_after("none"), _DATE_S)
+        keys = _FAILURE if number == 500 else _PAGE
         before, after = refusals.failing_before(number), refusals.failing_after(number)
         yield Kind(f"{number}-before", "before", f"{number}, and nothing was done", before, parameters=keys)
         yield Kind(f"{number}-after", "after", f"{number}, although it was done", after, parameters=keys)
@@ -114,9 +117,7 @@ _TABLE = (
             retry_after("1"),
             _DATE_S,
             choice("code", "gateway code", ("429050", "429001", "429002"), "429050"),
-            choice(
-                "body", "whose 429 it is: the gateway's, or a problem of the service", ("gateway", "problem"), "gateway"
-            ),
+            choice("body", "whose refusal it is; problem is the service's", ("gateway", "problem"), "gateway"),
         ),
     ),
     Kind(
@@ -192,7 +193,7 @@ _TABLE = (
         connections.slow,
         parameters=(
             seconds("seconds", "to wait", "1"),
-            choice("when", "wait before or after the effect", ("before", "after"), "after"),
+            choice("when", "on which side of the effect", ("before", "after"), "after"),
         ),
     ),
     Kind(
@@ -256,7 +257,9 @@ _TABLE = (
         "dates are written in another way, when read or (on a write) when kept",
         disguises.reformat_dates,
         methods=("GET", "POST", "PUT", "PATCH"),
-        parameters=(choice("spelling", "how", disguises.SPELLINGS, "other"),),
+        parameters=(
+            choice("spelling", "how; other is Z for an offset and the other way round", disguises.SPELLINGS, "other"),
+        ),
     ),
     Kind(
         "partial-patch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from migrator.emulator.faults.kinds import ALL, COMMON, KINDS, PHASES
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from migrator.emulator.faults.kinds import Kind
     from migrator.emulator.faults.parameters import Parameter
+
+_WIDTH = 100
 
 _HEAD = """\
 A rule is KIND[:METHOD[,METHOD]…][:key=value]…, for example:
@@ -28,19 +31,29 @@ Keys of every rule:
 
 def listing() -> str:
     """All faults with what they do and their keys, and how a rule is written."""
-    lines = [*_HEAD.splitlines(), *_keys(COMMON)]
+    lines = [*_HEAD.splitlines(), *_keys(COMMON, indent="  ")]
     for phase, kinds in groupby(KINDS.values(), key=lambda kind: kind.phase):
-        lines += ["", f"{PHASES[phase]}:".capitalize(), *(line for kind in kinds for line in _entry(kind))]
+        lines += ["", f"{PHASES[phase]}:".capitalize(), *_entries(kinds)]
     return "\n".join(lines)
 
 
-def _entry(kind: Kind) -> Iterator[str]:
-    only = "" if kind.methods == ALL else f"  [{', '.join(kind.methods)}]"
-    yield f"  {kind.name:<20} {kind.says}{only}"
-    yield from (f"    {line}" for line in _keys(kind.parameters))
+def _entries(kinds: Iterable[Kind]) -> Iterator[str]:
+    before: Kind | None = None
+    for kind in kinds:
+        only = "" if kind.methods == ALL else f"  ({', '.join(kind.methods)})"
+        yield f"  {kind.name:<20} {kind.says}{only}"
+        if before is not None and kind.parameters and kind.parameters == before.parameters:
+            yield f"      (keys as for {before.name})"
+        else:
+            yield from _keys(kind.parameters, indent="      ")
+        before = kind
 
 
-def _keys(parameters: Iterable[Parameter]) -> Iterator[str]:
+def _keys(parameters: Iterable[Parameter], indent: str) -> Iterator[str]:
     for one in parameters:
+        options = f": {', '.join(one.options)}" if one.options else ""
         default = "" if one.default is None else f" [{one.default}]"
-        yield f"  {one.name:<12} {one.meaning}{default}"
+        hanging = " " * (len(indent) + 13)
+        yield fill(
+            f"{one.name:<12} {one.meaning}{options}{default}", _WIDTH, initial_indent=indent, subsequent_indent=hanging
+        )

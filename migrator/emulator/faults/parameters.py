@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Parameter:
         legal: what its value may be, in words that follow "is not".
         read: turns text into the value; raises ValueError.
         default: the text that stands for a missing key; None when the value is then None.
+        options: all values, where they are few.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Parameter:
     legal: str
     read: Callable[[str], Any]
     default: str | None = None
+    options: tuple[str, ...] = ()
 
     def value(self, text: str | None) -> Any:
         """The value of a key, given or not.
@@ -67,7 +69,7 @@ def status(default: str) -> Parameter:
     return Parameter("status", "HTTP status", "an HTTP status from 400 to 599", read, default)
 
 
-def choice(name: str, meaning: str, options: Collection[str], default: str | None = None) -> Parameter:
+def choice(name: str, meaning: str, options: tuple[str, ...], default: str | None = None) -> Parameter:
     """One word of a few."""
 
     def read(text: str) -> str:
@@ -75,7 +77,7 @@ def choice(name: str, meaning: str, options: Collection[str], default: str | Non
             raise ValueError
         return text
 
-    return Parameter(name, meaning, f"one of {', '.join(options)}", read, default)
+    return Parameter(name, meaning, f"one of {', '.join(options)}", read, default, options)
 
 
 def text(name: str, meaning: str, default: str | None = None) -> Parameter:

@@ -91,7 +91,7 @@ def _rule(name: str, methods: str, given: dict[str, str], shown: str) -> FaultRu
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A question that names the known name most like a wrong one; "" when none is like it."""
-    close = get_close_matches(name, list(known), n=1)
+    close = get_close_matches(name, list(known), n=1, cutoff=0.4)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
