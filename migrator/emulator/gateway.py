@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _BEARER = re.compile(r"Bearer\s+(\S+)", re.IGNORECASE)
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_STYLES = ("/data/core/xcore", "xcore"), ("/data/core/dps", "dps"), ("/ims/", "ims")
+_STYLES = ("/data/core/dps", "dps"), ("/data/core/xcore", "xcore"), ("/ims/", "ims")
 _SERVED = ("gateway", "before", "late", "after", "world")
 """Phases of the faults that strike a request with valid credentials and within the rate limit."""
 
@@ -66,7 +66,10 @@ def token_of(request: web.Request) -> str | None:
 
 def style_of(path: str) -> str:
     """The endpoint style that a path belongs to, ``ims`` for the token endpoint, "" for none."""
-    return next((style for prefix, style in _STYLES if path.startswith(prefix)), "")
+    for prefix, style in _STYLES:
+        if path.startswith(prefix):
+            return style
+    return ""
 
 
 class Gateway:
@@ -130,7 +133,7 @@ class Gateway:
             number=self._requests.begin(),
             arrived_us=self._now_us(),
             method=request.method,
-            path=request.path_qs,
+            path=request.raw_path,
             style=style_of(request.path),
             api_key=request.headers.get("x-api-key", ""),
             request_id=request.headers.get("x-request-id") or secrets.token_hex(16),

@@ -56,7 +56,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     request: int = 0
 
 
-class Exchange(msgspec.Struct, kw_only=True):
+class Exchange(msgspec.Struct, kw_only=True, gc=False):
     """One request, and what became of it. Filled in on the way, and kept in the log of requests.
 
     Attributes:
@@ -70,7 +70,7 @@ class Exchange(msgspec.Struct, kw_only=True):
         request_id: what goes back as ``X-Request-Id``: the client's own or one made here.
         status: the answer's status; None when there was no answer.
         faults: kinds of the faults that struck it, in the order in which they were due.
-        amend: what a fault does to a document on its way into the store; None for nothing.
+        amend: what a fault does to a document on its way into the store; None for nothing, and when all is over.
     """
 
     number: int
@@ -117,6 +117,7 @@ class Requests:
 
     def end(self, exchange: Exchange) -> None:
         """Keep a request that is over."""
+        exchange.amend = None  # it may hold the request, and with it the exchange
         self.in_flight -= 1
         self.finished.append(exchange)
 

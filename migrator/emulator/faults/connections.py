@@ -46,6 +46,7 @@ async def stall_after(strike: Strike, proceed: Proceed) -> web.Response:
 async def slow(strike: Strike, proceed: Proceed) -> web.Response:
     """Take a while, before or after the effect, and answer."""
     if strike["when"] == "before":
+        await strike.request.read()  # the client may be gone when the time has come, and its body with it
         await sleep(strike["seconds"])
         return await proceed()
     response = await proceed()

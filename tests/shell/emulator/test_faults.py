@@ -185,14 +185,9 @@ async def test_a_stall_outlasts_the_clients_patience(
     start: Start, kind: str, effects: list[tuple[str, str, int | None]]
 ) -> None:
     client = await start(seed_offers=1, faults=(f"{kind}:PATCH",))
+    url = f"{client.server.url}/data/core/dps{FIRST}?offer-type=personalized"
     with pytest.raises(TimeoutError):
-        await client.send(
-            "PATCH",
-            f"/data/core/dps{FIRST}?offer-type=personalized",
-            RENAME,
-            {"Content-Type": "application/json"},
-            timeout=ClientTimeout(total=0.1),
-        )
+        await client.session.patch(url, json=RENAME, headers=HEADERS, timeout=ClientTimeout(total=0.1))
     assert did(client) == effects
     assert KINDS[kind].parameters[0].default == "60"
 
@@ -358,6 +353,18 @@ async def test_slow(start: Start, when: str) -> None:
     assert did(client) == (OURS if when == "after" else NOTHING)
     assert (await sending).status == 200
     assert time.monotonic() - began >= 0.2
+    assert did(client) == OURS
+
+
+async def test_a_slow_effect_comes_although_the_client_has_given_up(start: Start) -> None:
+    client = await start(seed_offers=1, faults=("slow:PATCH:seconds=0.1:when=before",))
+    url = f"{client.server.url}/data/core/dps{FIRST}?offer-type=personalized"
+    with pytest.raises(TimeoutError):
+        await client.session.patch(url, json=RENAME, headers=HEADERS, timeout=ClientTimeout(total=0.02))
+    assert did(client) == NOTHING
+    async with asyncio.timeout(10):
+        while (await client.state())["in_flight"]:
+            pass
     assert did(client) == OURS
 
 
