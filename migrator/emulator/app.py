@@ -72,6 +72,7 @@ class Emulator:
         self.late = LateWrites()
         self._library = Library(now_us)
         self.faults = Faults(World(self._library, self.ims, self.late), self.settings.fault_seed)
+        self.faults.restart(self.settings.rules)
         self._containers = set(self._seeded_containers())
         self._requests = Requests(self.settings.request_log)
         self._gateway = Gateway(self.settings, self.ims, self.counters, self._requests, self.faults, now_us)
@@ -114,8 +115,7 @@ class Emulator:
         Raises:
             OSError: the port is taken.
         """
-        self.faults.restart(self.settings.rules)
-        self._seed()
+        self._put(seeds(self.settings))
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self.settings.host, self.settings.port).start()
@@ -130,9 +130,7 @@ class Emulator:
 
     def reset(self) -> None:
         """Go back to the start: its objects, its rules of misbehaviour, and no story. Issued tokens stay valid."""
-        self._forget()
-        self.faults.restart(self.settings.rules)
-        self._seed()
+        self._begin(seeds(self.settings))
 
     def add_fault(self, rule: FaultRule | str) -> ActiveFault:
         """Misbehave by one more rule from now on.
@@ -179,9 +177,7 @@ class Emulator:
         """
         records, errors = snapshot.read(lines)
         if not errors:
-            self._forget()
-            self.faults.restart(self.settings.rules)
-            self._put(records)
+            self._begin(records)
         return errors
 
     def state(self) -> dict[str, Any]:
@@ -203,18 +199,18 @@ class Emulator:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def _forget(self) -> None:
+    def _begin(self, records: Iterable[Record]) -> None:
+        """Forget everything but the tokens, and start with these objects and the rules of the settings."""
         self.late.clear()
         self._library.clear()
         self.counters.clear()
         self._requests.clear()
         self.ims.clear()
         self._gateway.clear()
+        self.faults.restart(self.settings.rules)
         self._containers.clear()
         self._containers.update(self._seeded_containers())
-
-    def _seed(self) -> None:
-        self._put(seeds(self.settings))
+        self._put(records)
 
     def _put(self, records: Iterable[Record]) -> None:
         for record in records:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from migrator.emulator import EmulatorSettings, FaultRule, listing, seeded_container, seeded_offer_id
+from migrator.emulator import Emulator, EmulatorSettings, FaultRule, listing, seeded_container, seeded_offer_id
 from migrator.emulator.faults import KINDS
 
 if TYPE_CHECKING:
@@ -223,6 +223,13 @@ async def test_rules_come_and_go_at_run_time(client: Client) -> None:
     assert (await client.dps("POST", "/offers", OFFER)).status == 201
     assert (await client.send("DELETE", FAULTS)).status == 204
     assert (await client.send("GET", FAULTS)).body == []
+
+
+async def test_a_rule_can_be_added_before_the_server_listens() -> None:
+    server = Emulator(EmulatorSettings(faults=("slow",)))
+    server.add_fault("html:GET")
+    async with server:
+        assert [fault.rule.text for fault in server.faults] == ["slow:*", "html:GET"]
 
 
 @pytest.mark.parametrize("body", ["{", "17", json.dumps(["forbidden", "drop-aftr"]), json.dumps({"methods": "GET"})])
