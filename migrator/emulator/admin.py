@@ -149,7 +149,7 @@ class Admin:
         except (msgspec.DecodeError, UnicodeDecodeError) as failure:
             return _wrong(str(failure))
         except RefusalError as refusal:
-            return refusal.response("")
+            return _wrong(str(refusal), refusal.status)
         return json_answer(HTTPStatus.OK, _effect_line(effect))
 
     async def snapshot(self, request: web.Request) -> web.StreamResponse:
@@ -174,8 +174,8 @@ def _rule(given: str | dict[str, Any]) -> FaultRule:
     return FaultRule.parse(given) if isinstance(given, str) else FaultRule.of(given)
 
 
-def _wrong(text: str) -> web.Response:
-    return json_answer(HTTPStatus.BAD_REQUEST, {"error": text})
+def _wrong(text: str, status: int = HTTPStatus.BAD_REQUEST) -> web.Response:
+    return json_answer(status, {"error": text})
 
 
 def _effect_line(effect: Effect) -> dict[str, Any]:

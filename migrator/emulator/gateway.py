@@ -145,11 +145,7 @@ class Gateway:
         """Get an answer, whatever happens to it on the way, and keep what happened."""
         exchange = request[EXCHANGE]
         try:
-            response = await answer()
-            exchange.status = response.status
-        except (RefusalError, web.HTTPException) as failure:
-            refusal = failure if isinstance(failure, RefusalError) else _routing_problem(failure)
-            response = refusal.response(exchange.request_id)
+            response = await self._settled(request, answer)
             exchange.status = response.status
         except ConnectionLostError:
             response = web.Response()  # goes nowhere
@@ -177,10 +173,14 @@ class Gateway:
         return await self._faults.around(without, request, settled)()
 
     async def _settled(self, request: web.Request, answer: Proceed) -> web.Response:
+        """Get an answer, also where the answer is a refusal."""
         try:
             return await answer()
-        except RefusalError as refusal:
-            return refusal.response(request[EXCHANGE].request_id)
+        except web.HTTPException as failure:
+            refusal: RefusalError = _routing_problem(failure)
+        except RefusalError as raised:
+            refusal = raised
+        return refusal.response(request[EXCHANGE].request_id)
 
     async def _held(self, answer: Proceed) -> web.Response:
         try:
@@ -190,10 +190,7 @@ class Gateway:
                 await sleep(self._settings.latency_s)
 
     async def _handled(self, request: web.Request, handler: Handler) -> web.Response:
-        try:
-            response = await handler(request)
-        except web.HTTPException as refusal:
-            raise _routing_problem(refusal) from refusal
+        response = await handler(request)
         assert isinstance(response, web.Response)
         return response
 
