@@ -489,7 +489,8 @@ async def test_search_lag(start: Start, clock: Clock) -> None:
     client = await start(clock=clock, seed_offers=2, faults=("search-lag:GET:seconds=5",))
     await client.dps("DELETE", f"/offers/{seeded_offer_id(1)}")
     await rename(client)
-    created = (await client.dps("POST", "/offers", OFFER)).body["id"]
+    created = (await client.dps("POST", "/offers", OFFER | {"name": "Z"})).body["id"]
+    await client.dps("PATCH", f"/offers/{created}", [{"op": "replace", "path": "/name", "value": "A"}])
 
     async def listed(query: str = "") -> dict[str, str]:
         results = (await client.dps("GET", f"/offers{query}")).body["results"]
@@ -500,7 +501,7 @@ async def test_search_lag(start: Start, clock: Clock) -> None:
     assert await listed() == before
     assert await listed("?property=name==A") == {}
     assert (await client.dps("GET", f"/offers/{created}")).status == 200  # reading by id does not lag
-    assert len(client.server.effects) == 3
+    assert len(client.server.effects) == 4
     clock.now_us += 4_999_999
     assert await listed() == before
     clock.now_us += 1
