@@ -358,7 +358,11 @@ class Choices:
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> Self:
-        """Read choices as a person writes them.
+        """The defaults, but for what a person has written: see `but`."""
+        return cls().but(texts)
+
+    def but(self, texts: Mapping[str, str]) -> Self:
+        """The same, but for choices as a person writes them.
 
         Args:
             texts: values by id or by name: ``{"C-16": "412", "page-size": "cap:20"}``.
@@ -372,7 +376,7 @@ class Choices:
             if choice.name in chosen:
                 raise ValueError(f"{choice.id} ({choice.name}) is chosen twice")
             chosen[choice.name] = choice.canonical(text)
-        return cls(**chosen)
+        return dataclasses.replace(self, **chosen)
 
     @property
     def largest_page(self) -> int | None:

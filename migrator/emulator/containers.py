@@ -13,7 +13,7 @@ from migrator.emulator import filters, instants
 from migrator.emulator.seeds import seeded_container
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from migrator.emulator.settings import EmulatorSettings
 
@@ -27,10 +27,48 @@ _CREATED_US = instants.parse("2020-09-16T07:54:28.319959Z")
 _SERVICE = "offer-emulator"
 
 
-def sandboxes_of_containers(settings: EmulatorSettings) -> dict[str, str]:
-    """The sandbox of each container, in order."""
-    named = dict(enumerate(settings.sandboxes))
-    return {seeded_container(index): named.get(index, f"sandbox-{index}") for index in range(settings.containers)}
+class Containers:
+    """The containers that exist, each with its sandbox.
+
+    Args:
+        settings: how many there are at the start, and which sandboxes.
+    """
+
+    def __init__(self, settings: EmulatorSettings) -> None:
+        self._settings = settings
+        self._sandboxes: dict[str, str] = {}
+        self._containers: dict[str, str] = {}
+        self.restart()
+
+    def __contains__(self, container: str) -> bool:
+        return container in self._sandboxes
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Each with its sandbox, in order."""
+        return iter(self._sandboxes.items())
+
+    def sandbox_of(self, container: str) -> str | None:
+        """The sandbox of a container; None when there is no such container."""
+        return self._sandboxes.get(container)
+
+    def container_of(self, sandbox: str) -> str | None:
+        """The container of a sandbox; None when it has none."""
+        return self._containers.get(sandbox)
+
+    def add(self, container: str) -> None:
+        """Let a container exist, in the next sandbox that has none; nothing when it does already."""
+        if container not in self._sandboxes:
+            named, index = self._settings.sandboxes, len(self._sandboxes)
+            sandbox = named[index] if index < len(named) else f"sandbox-{index}"
+            self._sandboxes[container] = sandbox
+            self._containers[sandbox] = container
+
+    def restart(self) -> None:
+        """Go back to the containers of the settings."""
+        self._sandboxes.clear()
+        self._containers.clear()
+        for index in range(self._settings.containers):
+            self.add(seeded_container(index))
 
 
 def sandbox_id(name: str) -> str:
@@ -38,11 +76,11 @@ def sandbox_id(name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:offer-emulator:sandbox:{name}"))
 
 
-def home(sandboxes: Mapping[str, str], products: Sequence[str], properties: Sequence[str]) -> dict[str, Any]:
+def home_document(containers: Containers, products: Sequence[str], properties: Sequence[str]) -> dict[str, Any]:
     """The home document.
 
     Args:
-        sandboxes: the sandbox of each container.
+        containers: the containers.
         products: what the client asks for; one that fits is enough. None asks for all.
         properties: conditions, all of which an entry has to meet.
 
@@ -50,7 +88,7 @@ def home(sandboxes: Mapping[str, str], products: Sequence[str], properties: Sequ
         ProblemError: a condition is not one.
     """
     conditions = [filters.parse_condition(text, may_negate=False) for text in properties]
-    entries = [_entry(container, sandbox) for container, sandbox in sandboxes.items()]
+    entries = [_entry(container, sandbox) for container, sandbox in containers]
     found = [
         entry
         for entry in entries

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from migrator.emulator.errors import ProblemError
 
 if TYPE_CHECKING:
+    from migrator.emulator.editing import Editor
     from migrator.emulator.library import Caller, Library
     from migrator.emulator.store import Record
 
@@ -33,10 +34,12 @@ class Deletions:
 
     Args:
         library: the objects.
+        editor: carries them out.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, editor: Editor) -> None:
         self._library = library
+        self._editor = editor
         self._waiting: deque[_Waiting] = deque()
         self._outcomes: dict[str, dict[str, str] | None] = {}
 
@@ -71,7 +74,7 @@ class Deletions:
         now = self._library.store.find(record.style, record.scope, record.key)
         if now is not None:
             try:
-                self._library.delete(now, waiting.caller)
+                self._editor.delete(now, waiting.caller)
             except ProblemError as refusal:
                 return {"instanceId": record.key, "status": "rejected", "detail": str(refusal)}
         return {"instanceId": record.key, "status": "confirmed"}

@@ -62,6 +62,10 @@ DPS = Spelling(
 )
 
 
+SPELLINGS: dict[Style, Spelling] = {one.style: one for one in (XCORE, DPS)}
+"""The two by style."""
+
+
 class Accepted(NamedTuple):
     """A document that may be kept.
 

@@ -16,7 +16,7 @@ from migrator.emulator.dps_views import JSON, link, member, reader, receipt, sho
 from migrator.emulator.editing import Editor
 from migrator.emulator.entities import OFFER_TYPES, PERSONALIZED_OFFER, RESOURCES, RULE, Entity
 from migrator.emulator.errors import ProblemError
-from migrator.emulator.gateway import caller_of, sandbox_of
+from migrator.emulator.gateway import caller_of, lag_of, sandbox_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,14 +97,14 @@ class Dps:
 
     async def delete(self, request: web.Request) -> web.Response:
         """``DELETE /{resource}/{id}`` (contract 4.7)."""
-        self._library.delete(self._guarded(request, self._entity(request)), caller_of(request))
+        self._editor.delete(self._guarded(request, self._entity(request)), caller_of(request))
         return web.Response(status=HTTPStatus.OK)
 
     async def search(self, request: web.Request) -> web.Response:
         """``GET /{resource}`` (contract 4.6)."""
         entity = self._entity(request)
         query = request.query
-        shelf = self._library.searched().shelf("dps", sandbox_of(request), entity.word)
+        shelf = self._library.searched(lag_of(request)).shelf("dps", sandbox_of(request), entity.word)
         terms = paging.parse_terms(query.get("orderBy") or query.get("orderby") or _DEFAULT_ORDER)
         order = paging.order_by(terms, member)
         matches = _matches(shelf, query)

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from migrator.emulator.documents import Accepted, Reach, Spelling
     from migrator.emulator.entities import Entity
     from migrator.emulator.library import Caller, Library
+    from migrator.emulator.patching import Operation
     from migrator.emulator.store import Record
 
 
 class Editor:
-    """Creates, replaces and patches the objects of one style.
+    """Creates, replaces, patches and deletes the objects of one style.
 
     Args:
         library: the objects.
@@ -47,7 +48,7 @@ class Editor:
             ProblemError: the document is refused.
         """
         accepted = self._rules.accept(document, Target(entity, scope))
-        return self._library.create(self._spelling.style, scope, entity, accepted, caller)
+        return self._library.create(self._spelling.style, scope, entity.word, accepted, caller)
 
     def replace(self, record: Record, document: Any, caller: Caller) -> Record:
         """Put a document in the place of the one that an object has.
@@ -56,7 +57,7 @@ class Editor:
             ProblemError: the document is refused.
         """
         accepted = self._rules.accept(document, Target(ENTITIES[record.word], record.scope, record))
-        return self._library.update(record, accepted, caller, "PUT")
+        return self._update(record, accepted, caller, "PUT")
 
     def check(self, patch: Any) -> Reach:
         """Check a patch, without an object.
@@ -76,29 +77,67 @@ class Editor:
         """Patch an object; a patch of no operations changes nothing (C-26).
 
         Raises:
-            ProblemError: an operation fails, or its result is refused. With C-17 the operations before it may have had
-                their effect.
+            ProblemError: an operation fails, or its result is refused. With C-17, and when the service breaks in the
+                middle, the operations before that may have had their effect.
         """
         if not reach.patch:
             return record
-        result, failure = self._applied(record, reach)
-        if failure is not None and self._choices.failed_patch == "atomic":
+        result, failure = self._applied(record, reach, breaks=caller.breaks)
+        if failure is not None and not caller.breaks and self._choices.failed_patch == "atomic":
             raise failure
         accepted = self._rules.accept(result, Target(ENTITIES[record.word], record.scope, record), reach.touched)
-        if failure is not None:
-            self._keep_part(record, accepted, caller)
-            raise failure
-        return self._library.update(record, accepted, caller)
-
-    def _applied(self, record: Record, reach: Reach) -> tuple[Any, ProblemError | None]:
-        document = msgspec.json.decode(record.document)
-        upsert = self._choices.replace_absent == "upsert"
-        member = self._spelling.root.removeprefix("/")
-        if not member:
-            return patching.apply_until_failure(document, reach.patch, upsert=upsert)
-        envelope, failure = patching.apply_until_failure({member: document}, reach.patch, upsert=upsert)
-        return envelope.get(member), failure
-
-    def _keep_part(self, record: Record, accepted: Accepted, caller: Caller) -> None:
+        if failure is None:
+            return self._update(record, accepted, caller, "PATCH")
         if accepted.document != record.document:
             self._library.update(record, accepted, caller)
+        raise failure
+
+    def delete(self, record: Record, caller: Caller) -> None:
+        """Forget an object.
+
+        Raises:
+            ProblemError: 409, another object refers to it (C-11).
+        """
+        if self._choices.referenced_delete == "409":
+            referrer = self._library.referrer(record)
+            if referrer is not None:
+                detail = f"{ENTITIES[referrer.word].noun} {referrer.reference} refers to {record.reference}"
+                raise ProblemError(HTTPStatus.CONFLICT, "referenced", detail)
+        self._library.delete(record, caller)
+
+    def _update(self, record: Record, accepted: Accepted, caller: Caller, method: str) -> Record:
+        if self._choices.same_values == "nothing" and accepted.document == record.document:
+            return record
+        return self._library.update(record, accepted, caller, method)
+
+    def _applied(self, record: Record, reach: Reach, *, breaks: bool) -> tuple[Any, ProblemError | None]:
+        upsert = self._choices.replace_absent == "upsert"
+        half = len(reach.patch) // 2
+        if not breaks or not half:
+            return applied(record, reach.patch, self._spelling, upsert=upsert)
+        result, failure = applied(record, reach.patch[:half], self._spelling, upsert=upsert)
+        return result, failure or ProblemError(
+            HTTPStatus.INTERNAL_SERVER_ERROR, "injected", "the patch was applied in part"
+        )
+
+
+def applied(
+    record: Record, patch: list[Operation], spelling: Spelling, *, upsert: bool = False
+) -> tuple[Any, ProblemError | None]:
+    """Apply a checked patch, in the pointers of a style, to the document of an object.
+
+    Args:
+        record: the object; it stays as it is.
+        patch: well-formed operations.
+        spelling: how the object's style writes.
+        upsert: let ``replace`` add an absent member (C-18).
+
+    Returns:
+        The document, after the operations before the first that fails, and its failure; None when none fails.
+    """
+    document = msgspec.json.decode(record.document)
+    member = spelling.root.removeprefix("/")
+    if not member:
+        return patching.apply(document, patch, upsert=upsert)
+    envelope, failure = patching.apply({member: document}, patch, upsert=upsert)
+    return envelope.get(member), failure

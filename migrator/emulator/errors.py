@@ -8,12 +8,13 @@ decided here once (`Refusals`).
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 from aiohttp import web
 
-from migrator.emulator.answers import json_answer
+from migrator.emulator.answers import html_page, json_answer
+from migrator.emulator.codes import GATEWAY_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,12 @@ class GatewayError(RefusalError):
         super().__init__(status, message, headers)
         self.code = code
 
+    @classmethod
+    def known(cls, code: str, headers: dict[str, str] | None = None) -> Self:
+        """One that every Adobe API has, by its code."""
+        status, message = GATEWAY_CODES[code]
+        return cls(status, code, message, headers)
+
 
 class ProblemError(RefusalError):
     """The service refuses (errors-and-limits 2.3, RFC 9457).
@@ -65,6 +72,10 @@ class ProblemError(RefusalError):
         self.pointer = pointer
 
 
+class ConnectionLostError(Exception):
+    """There is no answer: the connection to the client has been closed."""
+
+
 def bad_query(detail: str) -> ProblemError:
     """The refusal of a query that makes no sense (C-09)."""
     return ProblemError(HTTPStatus.BAD_REQUEST, "bad-query", detail)
@@ -79,7 +90,7 @@ class Refusals:
     """
 
     def __init__(self, choices: Choices, too_large: int) -> None:
-        self._shape = _SHAPES[choices.error_bodies]
+        self._shape = SHAPES[choices.error_bodies]
         self._statuses = {
             "unknown-container": int(choices.unknown_container),
             "bad-query": int(choices.bad_query),
@@ -98,14 +109,14 @@ class Refusals:
         if isinstance(refusal, ProblemError):
             status = self._statuses.get(refusal.kind, refusal.status)
             headers = {} if status == HTTPStatus.NOT_FOUND else refusal.headers
-            response = self._shape(status, _problem(refusal, status, request_id))
+            response = self._shape(status, problem(refusal, status, request_id))
             response.headers.update(headers)
             return response
         code = refusal.code if isinstance(refusal, GatewayError) else f"{refusal.status}000"
         return json_answer(refusal.status, {"error_code": code, "message": str(refusal)}, headers=refusal.headers)
 
 
-def _problem(refusal: ProblemError, status: int, request_id: str) -> dict[str, Any]:
+def problem(refusal: ProblemError, status: int, request_id: str) -> dict[str, Any]:
     """A problem document whose type cannot be taken for one of Adobe's."""
     report = {"requestId": request_id}
     if refusal.pointer is not None:
@@ -119,28 +130,22 @@ def _problem(refusal: ProblemError, status: int, request_id: str) -> dict[str, A
     }
 
 
-def _as_gateway(status: int, problem: dict[str, Any]) -> web.Response:
-    return json_answer(status, {"error_code": f"{status}000", "message": problem["detail"]})
+def _as_gateway(status: int, body: dict[str, Any]) -> web.Response:
+    return json_answer(status, {"error_code": f"{status}000", "message": body["detail"]})
 
 
-def _as_html(status: int, problem: dict[str, Any]) -> web.Response:
-    title = f"{status} {problem['title']}"
-    page = f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>"
-    return web.Response(status=status, text=page, content_type="text/html")
-
-
-def _cut(status: int, problem: dict[str, Any]) -> web.Response:
-    whole = msgspec.json.encode(problem)
+def _cut(status: int, body: dict[str, Any]) -> web.Response:
+    whole = msgspec.json.encode(body)
     return web.Response(status=status, body=whole[: len(whole) // 2], content_type=PROBLEM)
 
 
-_SHAPES: dict[str, Callable[[int, dict[str, Any]], web.Response]] = {
-    "problem": lambda status, problem: json_answer(status, problem, PROBLEM),
+SHAPES: dict[str, Callable[[int, dict[str, Any]], web.Response]] = {
+    "problem": lambda status, body: json_answer(status, body, PROBLEM),
     "gateway": _as_gateway,
-    "error-message": lambda status, problem: json_answer(status, {"errorMessage": problem["detail"]}),
-    "html": _as_html,
+    "error-message": lambda status, body: json_answer(status, {"errorMessage": body["detail"]}),
+    "html": lambda status, _: html_page(status),
     "empty": lambda status, _: web.Response(status=status),
     "cut": _cut,
-    "wrong-type": lambda status, problem: json_answer(status, problem, "text/html"),
+    "wrong-type": lambda status, body: json_answer(status, body, "text/html"),
 }
 """Error bodies by the value of C-30."""

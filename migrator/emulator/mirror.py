@@ -15,8 +15,7 @@ from migrator.emulator.schemas import SCHEMAS
 from migrator.emulator.shapes import Rewriting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from migrator.emulator.containers import Containers
     from migrator.emulator.entities import Style
     from migrator.emulator.store import Record, Store
 
@@ -26,24 +25,23 @@ class Mirror:
 
     Args:
         store: where both lie.
-        sandboxes: the sandbox of each container that has one.
+        containers: the containers, and their sandboxes.
     """
 
-    def __init__(self, store: Store, sandboxes: Mapping[str, str]) -> None:
+    def __init__(self, store: Store, containers: Containers) -> None:
         self._store = store
-        self._sandboxes = sandboxes
-        self._containers = {sandbox: container for container, sandbox in sandboxes.items()}
+        self._containers = containers
 
     def twin(self, record: Record) -> Record | None:
         """The other side of a record, as it is after the record has changed; None when it has none."""
         if record.style == "xcore":
-            sandbox = self._sandboxes.get(record.scope)
+            sandbox = self._containers.sandbox_of(record.scope)
             return None if sandbox is None else _respelt(record, "dps", sandbox, record.reference)
         original = self._original(record)
         return None if original is None else _respelt(record, "xcore", original.scope, original.key)
 
     def _original(self, record: Record) -> Record | None:
-        container = self._containers.get(record.scope)
+        container = self._containers.container_of(record.scope)
         if container is None:
             return None
         return self._store.shelf("xcore", container, record.word).referenced(record.reference)

@@ -82,26 +82,7 @@ def tokens(pointer: str) -> Tokens:
     return found
 
 
-def apply(document: Any, patch: list[Operation], *, upsert: bool = False) -> Any:
-    """Apply a checked patch to a document, which is used up.
-
-    Args:
-        document: a JSON value that nobody else holds.
-        patch: well-formed operations.
-        upsert: let ``replace`` add an absent member (C-18).
-
-    Raises:
-        ProblemError: as `apply_until_failure` returns it.
-    """
-    result, failure = apply_until_failure(document, patch, upsert=upsert)
-    if failure is not None:
-        raise failure
-    return result
-
-
-def apply_until_failure(
-    document: Any, patch: list[Operation], *, upsert: bool = False
-) -> tuple[Any, ProblemError | None]:
+def apply(document: Any, patch: list[Operation], *, upsert: bool = False) -> tuple[Any, ProblemError | None]:
     """Apply the operations of a checked patch up to the first that fails (C-17).
 
     Returns:

@@ -115,8 +115,8 @@ class Shelf:
         key = self._keys_by_reference.get(reference)
         return None if key is None else self._records[key]
 
-    def put(self, record: Record) -> None:
-        """Add a record, or replace the one of the same key."""
+    def put(self, record: Record) -> Record | None:
+        """Add a record, or replace the one of the same key. Returns the one that was replaced."""
         old = self._records.get(record.key)
         self._records[record.key] = record
         self._keys_by_reference[record.reference] = record.key
@@ -124,6 +124,7 @@ class Shelf:
             self._forget_name(old)
             self._keys_by_name.setdefault(record.name, {})[record.key] = None
         self._reorder(old, record)
+        return old
 
     def remove(self, key: str) -> None:
         """Forget a record."""
@@ -176,9 +177,9 @@ class Store:
                 return record
         return None
 
-    def put(self, record: Record) -> None:
-        """Add a record, or replace the one of the same key."""
-        self.shelf(record.style, record.scope, record.word).put(record)
+    def put(self, record: Record) -> Record | None:
+        """Add a record, or replace the one of the same key. Returns the one that was replaced."""
+        return self.shelf(record.style, record.scope, record.word).put(record)
 
     def remove(self, record: Record) -> None:
         """Forget a record."""

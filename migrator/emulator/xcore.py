@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
-from migrator.emulator import containers, documents, etags, filters, instants, media_types, paging
+from migrator.emulator import documents, etags, filters, instants, media_types, paging
 from migrator.emulator.answers import json_answer
 from migrator.emulator.bodies import check_accept, media_type_of, read_json, read_patch, unsupported
+from migrator.emulator.containers import HOME, home_document
 from migrator.emulator.deletions import Deletions
 from migrator.emulator.editing import Editor
 from migrator.emulator.entities import ENTITIES, Entity, schema_word
 from migrator.emulator.errors import ProblemError, bad_query
-from migrator.emulator.gateway import caller_of
+from migrator.emulator.gateway import caller_of, lag_of
 from migrator.emulator.xcore_views import envelope, link, member, reader, receipt
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from multidict import MultiMapping
 
+    from migrator.emulator.containers import Containers
     from migrator.emulator.library import Library
     from migrator.emulator.observation import Counters
     from migrator.emulator.paging import Page, Term
@@ -51,22 +53,22 @@ class Xcore:
 
     Args:
         library: the objects.
-        sandboxes: the sandbox of each container that exists.
+        containers: those that exist.
         settings: how it behaves.
         counters: where tolerated oddities are counted.
     """
 
     def __init__(
-        self, library: Library, sandboxes: Mapping[str, str], settings: EmulatorSettings, counters: Counters
+        self, library: Library, containers: Containers, settings: EmulatorSettings, counters: Counters
     ) -> None:
         self._library = library
-        self._sandboxes = sandboxes
+        self._containers = containers
         self._choices = choices = settings.choices
         self._warnings = counters.warnings
         rules = documents.Rules(documents.XCORE, library.store, choices, counters.warnings, guarded=settings.guardrails)
         self._editor = Editor(library, rules, documents.XCORE, choices, _OPERATIONS)
         self._delete_async = settings.delete_async
-        self._deletions = Deletions(library)
+        self._deletions = Deletions(library, self._editor)
 
     def routes(self) -> list[web.RouteDef]:
         """All routes, below ``/data/core``."""
@@ -89,10 +91,10 @@ class Xcore:
 
     async def home(self, request: web.Request) -> web.Response:
         """``GET /``: the containers (contract 3.1)."""
-        self._check_accept(request, frozenset({containers.HOME, _JSON}))
+        self._check_accept(request, frozenset({HOME, _JSON}))
         query = request.query
-        body = containers.home(self._sandboxes, query.getall("product", []), query.getall("property", []))
-        return json_answer(HTTPStatus.OK, body, containers.HOME)
+        body = home_document(self._containers, query.getall("product", []), query.getall("property", []))
+        return json_answer(HTTPStatus.OK, body, HOME)
 
     async def create(self, request: web.Request) -> web.Response:
         """``POST /{container}/instances`` (contract 3.3): the object itself, or wrapped in ``_instance``."""
@@ -142,7 +144,7 @@ class Xcore:
         self._check_accept(request, _WRITES)
         etags.check_match(request, record)
         if not self._delete_async:
-            self._library.delete(record, caller_of(request))
+            self._editor.delete(record, caller_of(request))
             return web.Response(status=HTTPStatus.ACCEPTED)
         token = self._deletions.accept(record, caller_of(request))
         location = {"Location": f"{BASE}/{record.scope}/deletions/{token}"}
@@ -165,7 +167,7 @@ class Xcore:
         self._check_accept(request, _READS)
         query = request.query
         entity = _entity(_required_schema(query))
-        shelf = self._library.searched().shelf("xcore", container, entity.word)
+        shelf = self._library.searched(lag_of(request)).shelf("xcore", container, entity.word)
         terms = _terms(query)
         order = paging.order_by(terms, member)
         matches = _matches(shelf, query)
@@ -180,7 +182,7 @@ class Xcore:
 
     def _container(self, request: web.Request) -> str:
         container = request.match_info["container"]
-        if container not in self._sandboxes:
+        if container not in self._containers:
             raise ProblemError(HTTPStatus.NOT_FOUND, "unknown-container", f"there is no container {container}")
         if self._delete_async:
             self._deletions.settle()

@@ -54,10 +54,14 @@ async def test_effects_are_numbered_lines(client: Client) -> None:
         "type": "personalized-offer",
         "id": created.body["id"],
         "etag": 1,
+        "etag_before": None,
+        "api_key": "the-client",
         "request_id": "r1",
+        "request": 1,
     }
-    assert (second["seq"], second["container"], second["etag"]) == (2, seeded_container(0), 2)
-    assert (third["seq"], third["id"], third["etag"]) == (3, seeded_instance_id(0), None)
+    assert (second["seq"], second["container"], second["etag_before"], second["etag"]) == (2, seeded_container(0), 1, 2)
+    assert (third["seq"], third["id"], third["etag_before"], third["etag"]) == (3, seeded_instance_id(0), 2, None)
+    assert [one["request"] for one in (second, third)] == [2, 3]
 
 
 async def test_objects_are_lines_that_can_be_narrowed_down(start: Start) -> None:
