@@ -12,6 +12,7 @@ import msgspec
 from migrator.emulator import filters, instants, paging
 from migrator.emulator.answers import extended
 from migrator.emulator.containers import sandbox_id
+from migrator.emulator.documents import DPS
 from migrator.emulator.entities import ENTITIES
 
 if TYPE_CHECKING:
@@ -75,8 +76,10 @@ def reader(record: Record) -> filters.ReadAll:
     """Reads the values at dotted paths of an object, all dates as text."""
 
     def read(path: str) -> Sequence[Any]:
-        members = msgspec.json.decode(record.document) | _service_members(record, instants.millis_offset)
-        return list(filters.values(members, path.split(".")))
+        tokens = path.split(".")
+        if tokens[0] in DPS.service_owned:
+            return list(filters.values(_service_members(record, instants.millis_offset), tokens))
+        return list(filters.values(msgspec.json.decode(record.document), tokens))
 
     return read
 

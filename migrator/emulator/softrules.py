@@ -16,7 +16,7 @@ from migrator.emulator.entities import DECISION, FALLBACK_OFFER, PERSONALIZED_OF
 
 if TYPE_CHECKING:
     from migrator.emulator.documents import Spelling, Target
-    from migrator.emulator.store import Store
+    from migrator.emulator.store import Shelf, Store
 
 _OFFER_STEPS = {("draft", "approved"), ("approved", "archived"), ("archived", "draft")}
 _DECISION_STEPS = {
@@ -66,7 +66,7 @@ def complaints(
     yield from _step(document, target, reader)
     yield from _dates(document, "", reader)
     yield from _dates(reader.get(document, "selectionConstraint"), f"/{reader.prefix}selectionConstraint", reader)
-    yield from _channels(document, target, spelling, store)
+    yield from _channels(document, store.shelf(spelling.style, target.scope, PLACEMENT.word), reader)
 
 
 def _step(document: dict[str, Any], target: Target, reader: _Reader) -> Iterator[Complaint]:
@@ -88,12 +88,10 @@ def _is_date(value: Any) -> bool:
     return isinstance(value, str) and instants.is_instant(value)
 
 
-def _channels(document: dict[str, Any], target: Target, spelling: Spelling, store: Store) -> Iterator[Complaint]:
-    reader = _Reader("xdm:" if spelling.style == "xcore" else "")
-    shelf = store.shelf(spelling.style, target.scope, PLACEMENT.word)
+def _channels(document: dict[str, Any], placements: Shelf, reader: _Reader) -> Iterator[Complaint]:
     representations = reader.get(document, "representations")
     for index, one in enumerate(representations if isinstance(representations, list) else ()):
-        placement = shelf.referenced(str(reader.get(one, "placement")))
+        placement = placements.referenced(str(reader.get(one, "placement")))
         wanted = reader.get(msgspec.json.decode(placement.document), "channel") if placement else None
         channel = reader.get(one, "channel")
         if channel and wanted and channel != wanted:
