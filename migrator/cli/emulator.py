@@ -181,6 +181,7 @@ def _greeting(url: str, settings: EmulatorSettings) -> str:
         [
             f"# The Offer Library emulator listens on {url}; stop it with Ctrl-C. In another shell:",
             *(f"export {name}={value}" for name, value in environment.items()),
+            *(f"# chooses: {identifier}={value}" for identifier, value in settings.choices.made.items()),
             *(f"# misbehaves: {rule.text}" for rule in settings.rules),
         ]
     )

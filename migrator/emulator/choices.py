@@ -379,6 +379,12 @@ class Choices:
         return dataclasses.replace(self, **chosen)
 
     @property
+    def made(self) -> dict[str, str]:
+        """The choices that are not the defaults: values by id."""
+        given = ((choice, getattr(self, choice.name)) for choice in CHOICES)
+        return {choice.id: value for choice, value in given if value != choice.default}
+
+    @property
     def largest_page(self) -> int | None:
         """Objects on a page at most; None when what is asked for is ignored (C-10)."""
         number = number_of(self.page_size, "cap")

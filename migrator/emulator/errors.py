@@ -8,7 +8,7 @@ decided here once (`Refusals`).
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import web
@@ -40,17 +40,17 @@ class RefusalError(Exception):
 
 
 class GatewayError(RefusalError):
-    """The gateway turned the request away: the service has not seen it (errors-and-limits 2.1)."""
+    """The gateway turned the request away: the service has not seen it (errors-and-limits 2.1).
 
-    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+    Args:
+        code: one of `GATEWAY_CODES`, which has its status and its message.
+        headers: headers to add to the answer.
+    """
+
+    def __init__(self, code: str, headers: dict[str, str] | None = None) -> None:
+        status, message = GATEWAY_CODES[code]
         super().__init__(status, message, headers)
         self.code = code
-
-    @classmethod
-    def known(cls, code: str, headers: dict[str, str] | None = None) -> Self:
-        """One that every Adobe API has, by its code."""
-        status, message = GATEWAY_CODES[code]
-        return cls(status, code, message, headers)
 
 
 class ProblemError(RefusalError):
@@ -99,21 +99,21 @@ class Refusals:
             "too-large": too_large,
         }
 
-    def answer(self, refusal: RefusalError, request_id: str) -> web.Response:
+    def answer(self, refusal: GatewayError | ProblemError, request_id: str) -> web.Response:
         """The answer that tells the client why.
 
         Args:
             refusal: what was raised while the request was looked at.
             request_id: what the answer calls the request.
         """
-        if isinstance(refusal, ProblemError):
-            status = self._statuses.get(refusal.kind, refusal.status)
-            headers = {} if status == HTTPStatus.NOT_FOUND else refusal.headers
-            response = self._shape(status, problem(refusal, status, request_id))
-            response.headers.update(headers)
-            return response
-        code = refusal.code if isinstance(refusal, GatewayError) else f"{refusal.status}000"
-        return json_answer(refusal.status, {"error_code": code, "message": str(refusal)}, headers=refusal.headers)
+        if isinstance(refusal, GatewayError):
+            body = {"error_code": refusal.code, "message": str(refusal)}
+            return json_answer(refusal.status, body, headers=refusal.headers)
+        status = self._statuses.get(refusal.kind, refusal.status)
+        response = self._shape(status, problem(refusal, status, request_id))
+        if status != HTTPStatus.NOT_FOUND:  # what is not there allows no methods either (C-12)
+            response.headers.update(refusal.headers)
+        return response
 
 
 def problem(refusal: ProblemError, status: int, request_id: str) -> dict[str, Any]:

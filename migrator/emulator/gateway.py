@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from migrator.emulator.errors import ConnectionLostError, GatewayError, ProblemError, RefusalError, Refusals
+from migrator.emulator.errors import ConnectionLostError, GatewayError, ProblemError, Refusals
 from migrator.emulator.library import Caller
 from migrator.emulator.limits import Buckets, retry_after, take_all
 from migrator.emulator.observation import EXCHANGE, Exchange
@@ -177,8 +177,8 @@ class Gateway:
         try:
             return await answer()
         except web.HTTPException as failure:
-            refusal: RefusalError = _routing_problem(failure)
-        except RefusalError as raised:
+            refusal: GatewayError | ProblemError = _routing_problem(failure)
+        except (GatewayError, ProblemError) as raised:
             refusal = raised
         return self._refusals.answer(refusal, request[EXCHANGE].request_id)
 
@@ -204,14 +204,14 @@ class Gateway:
         if "x-api-key" in headers:
             self._counters.peaks.arrived(headers["x-api-key"], self._now_us())
         if "Authorization" not in headers:
-            raise GatewayError.known("403010")
+            raise GatewayError("403010")
         if "x-api-key" not in headers:
-            raise GatewayError.known("403000")
+            raise GatewayError("403000")
         token = self._ims.token_of(request)
         if token is None or not self._ims.is_valid(token):
-            raise GatewayError.known("401013")
+            raise GatewayError("401013")
         if "x-gw-ims-org-id" not in headers:
-            raise GatewayError.known("400003")
+            raise GatewayError("400003")
 
     def _limit(self, request: web.Request) -> None:
         scope = scope_of(request)
@@ -222,7 +222,7 @@ class Gateway:
         if wait_us:
             self._note_violation(limits, now_us)
             headers = retry_after(self._settings.retry_after, wait_us, now_us)
-            raise GatewayError.known("429050", headers)
+            raise GatewayError("429050", headers)
 
     def _note_violation(self, limits: tuple[tuple[Buckets, str], ...], now_us: int) -> None:
         violations = self._counters.key_violations, self._counters.container_violations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ def status(default: str) -> Parameter:
     """An HTTP status that says that something is wrong."""
 
     def read(text: str) -> int:
-        return int(_between(str(int(text)), 400, 599))
+        return HTTPStatus(_whole(text, 400))
 
-    return Parameter("status", "HTTP status", "an HTTP status from 400 to 599", read, default)
+    return Parameter("status", "HTTP status", "an HTTP status of 400 or more that has a name", read, default)
 
 
 def choice(name: str, meaning: str, options: tuple[str, ...], default: str | None = None) -> Parameter:

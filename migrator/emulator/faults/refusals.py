@@ -38,7 +38,7 @@ async def too_many(strike: Strike, proceed: Proceed) -> web.Response:  # noqa: A
     headers = _retry_after(strike)
     if strike["body"] == "problem":
         raise ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "too many requests", headers=headers)
-    raise GatewayError.known(strike["code"], headers)
+    raise GatewayError(strike["code"], headers)
 
 
 async def gateway(strike: Strike, proceed: Proceed) -> web.Response:  # noqa: ARG001 - it goes no further
@@ -46,7 +46,7 @@ async def gateway(strike: Strike, proceed: Proceed) -> web.Response:  # noqa: AR
     status, message = GATEWAY_CODES[strike["code"]]
     if not message:
         return web.Response(status=status)
-    raise GatewayError.known(strike["code"])
+    raise GatewayError(strike["code"])
 
 
 async def forbidden(strike: Strike, proceed: Proceed) -> NoReturn:  # noqa: ARG001 - it goes no further
