@@ -60,7 +60,8 @@ How the modules build on each other, from the ground up::
     gateway  ims  xcore…  dps…                        HTTP: one door each
     faults                                            misbehaviour by rule, a package of its own
     settings  config                                  what can be set; from a file
-    seeds  containers  app  admin                     the first objects; the server; what a rehearsal asks it
+    seeds  containers  openapi                        the first objects; their places; all calls described
+    app  admin                                        the server; what a rehearsal asks it
 """
 
 from __future__ import annotations

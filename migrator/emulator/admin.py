@@ -2,20 +2,21 @@
 
 Nothing of this exists at Adobe, and no fault strikes it.
 
-=======  ======================  ===================================================================================
-GET      /_emulator/state        counts of objects, requests, writes, tokens, warnings, violations, faults
-GET      /_emulator/requests     the requests that are over, one a line; ``last=N`` for the newest N
-GET      /_emulator/effects      the writes, one a line, in order
-GET      /_emulator/repeats      request ids that had more than one effect, and how many
-GET      /_emulator/objects      the objects, one a line; ``style``, ``type``, ``container`` narrow them down
-GET      /_emulator/faults       the rules of misbehaviour in force, with what they struck
-POST     /_emulator/faults       add rules: a text, a table (``{"kind": …}``) or a list of either
-DELETE   /_emulator/faults       remove all rules; ``/_emulator/faults/{id}`` removes one
-POST     /_emulator/edit         change an object as somebody else would: ``style``, ``container``, ``id``, ``patch``
-GET      /_emulator/snapshot     all objects, in the format of `migrator.emulator.snapshot`
-PUT      /_emulator/snapshot     begin a new story with the objects of a snapshot
-POST     /_emulator/reset        begin a new story with the seeds
-=======  ======================  ===================================================================================
+=======  ========================  ===================================================================================
+GET      /_emulator/state          counts of objects, requests, writes, tokens, warnings, violations, faults
+GET      /_emulator/requests       the requests that are over, one a line; ``last=N`` for the newest N
+GET      /_emulator/effects        the writes, one a line, in order
+GET      /_emulator/repeats        request ids that had more than one effect, and how many
+GET      /_emulator/objects        the objects, one a line; ``style``, ``type``, ``container`` narrow them down
+GET      /_emulator/faults         the rules of misbehaviour in force, with what they struck
+POST     /_emulator/faults         add rules: a text, a table (``{"kind": …}``) or a list of either
+DELETE   /_emulator/faults         remove all rules; ``/_emulator/faults/{id}`` removes one
+POST     /_emulator/edit           change an object as somebody else would: ``style``, ``container``, ``id``, ``patch``
+GET      /_emulator/snapshot       all objects, in the format of `migrator.emulator.snapshot`
+PUT      /_emulator/snapshot       begin a new story with the objects of a snapshot
+GET      /_emulator/openapi.json   what the server offers, as an OpenAPI 3.1 document
+POST     /_emulator/reset          begin a new story with the seeds
+=======  ========================  ===================================================================================
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ class Admin:
             web.post("/_emulator/edit", self.edit),
             get("/_emulator/snapshot", self.snapshot),
             web.put("/_emulator/snapshot", self.load),
+            get("/_emulator/openapi.json", self.openapi),
             web.post("/_emulator/reset", self.reset),
         ]
 
@@ -163,6 +165,10 @@ class Admin:
         if errors:
             return json_answer(HTTPStatus.UNPROCESSABLE_ENTITY, {"errors": [error._asdict() for error in errors]})
         return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    async def openapi(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
+        """What the server offers, as an OpenAPI 3.1 document."""
+        return json_answer(HTTPStatus.OK, self._server.openapi())
 
     async def reset(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
         """Forget all writes and counts, and put the seeds and the rules of the start back. Tokens stay valid."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
-from migrator.emulator import foreign, snapshot
+from migrator.emulator import foreign, openapi, snapshot
 from migrator.emulator.admin import Admin
 from migrator.emulator.containers import Containers
 from migrator.emulator.dps import Dps
@@ -185,6 +185,10 @@ class Emulator:
         if not errors:
             self._begin(records)
         return errors
+
+    def openapi(self) -> dict[str, Any]:
+        """What it offers, as an OpenAPI 3.1 document."""
+        return openapi.describe(self._runner.app, self.settings.choices)
 
     def state(self) -> dict[str, Any]:
         """Counts of everything, as a JSON object."""

@@ -11,7 +11,7 @@ that differ are spelt.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -106,10 +106,12 @@ class Scalar(Shape):
     Attributes:
         wanted: what it has to be, for messages.
         fits: whether it is.
+        schema: the same as a JSON Schema.
     """
 
     wanted: str
     fits: Callable[[Any], bool]
+    schema: Mapping[str, Any]
 
     def check(self, value: Any, at: str, walk: Walk) -> None:  # noqa: ARG002 - nothing to collect
         """Refuse what does not fit."""
@@ -119,13 +121,18 @@ class Scalar(Shape):
 
 def whole(least: int) -> Scalar:
     """A whole number; true and false are none."""
-    return Scalar(f"a whole number of at least {least}", lambda value: type(value) is int and value >= least)
+    schema = {"type": "integer", "minimum": least}
+    return Scalar(f"a whole number of at least {least}", lambda value: type(value) is int and value >= least, schema)
 
 
-TEXT = Scalar("text", lambda value: isinstance(value, str))
-NAME = Scalar("text that is not empty", lambda value: isinstance(value, str) and value != "")
-FLAG = Scalar("true or false", lambda value: isinstance(value, bool))
-DATE = Scalar("a date and time with an offset", lambda value: isinstance(value, str) and instants.is_instant(value))
+def _text(wanted: str, fits: Callable[[str], bool], **more: Any) -> Scalar:
+    return Scalar(wanted, lambda value: isinstance(value, str) and fits(value), {"type": "string", **more})
+
+
+TEXT = Scalar("text", lambda value: isinstance(value, str), {"type": "string"})
+NAME = _text("text that is not empty", bool, minLength=1)
+FLAG = Scalar("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
+DATE = _text("a date and time with an offset", instants.is_instant, format="date-time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +143,13 @@ class Word(Shape):
 
     def check(self, value: Any, at: str, walk: Walk) -> None:
         """Refuse other words."""
-        spellings = (*map(camel, self.words), *(self.words if walk.style == "dps" else ()))
+        spellings = self.spellings(walk.style)
         if value not in spellings:
-            raise wrong(at, f"one of {', '.join(dict.fromkeys(spellings))}")
+            raise wrong(at, f"one of {', '.join(spellings)}")
+
+    def spellings(self, style: Style) -> Sequence[str]:
+        """The words as a style may spell them."""
+        return list(dict.fromkeys((*map(camel, self.words), *(self.words if style == "dps" else ()))))
 
     def rewrite(self, value: Any, how: Rewriting) -> Any:
         """The word in the case of the target style."""

@@ -231,5 +231,5 @@ def test_the_commands_of_a_rehearsal_do_what_the_readme_says(shell: Shell) -> No
 def test_every_page_of_the_rehearsals_is_one_of_the_emulator() -> None:
     pages = set(re.findall(r"/_emulator/(\w+)", REHEARSING))
 
-    assert pages == {"effects", "requests", "repeats", "faults", "snapshot"}
+    assert pages == {"effects", "requests", "repeats", "faults", "snapshot", "openapi"}
     assert {f"/_emulator/{page}" for page in pages} <= set(re.findall(r"/_emulator/\w+", admin.__doc__ or ""))
