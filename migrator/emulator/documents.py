@@ -45,20 +45,23 @@ class Spelling:
         root: JSON Pointer from where patches start to the document: "" in dps, ``/_instance`` in xcore.
         name: member that holds the name.
         service_owned: members of the document's top level that only the service writes (C-19).
+        operations: patch operations that the style lists (C-07).
     """
 
     style: Style
     root: str
     name: str
     service_owned: frozenset[str]
+    operations: frozenset[str]
 
 
-XCORE = Spelling("xcore", "/_instance", "xdm:name", frozenset({"@id"}))
+XCORE = Spelling("xcore", "/_instance", "xdm:name", frozenset({"@id"}), frozenset({"add", "replace", "remove"}))
 DPS = Spelling(
     "dps",
     "",
     "name",
     frozenset({"id", "etag", "created", "modified", "createdBy", "lastModifiedBy", "schemas"}),
+    frozenset({"add", "replace", "remove", "copy", "test"}),
 )
 
 

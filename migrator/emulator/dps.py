@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from migrator.emulator.store import Record, Shelf
 
 _JSON_PATCH = "application/json-patch+json"
-_OPERATIONS = frozenset({"add", "replace", "remove", "copy", "test"})
 _DEFAULT_ORDER = "-modified"
 _ANSWERS = frozenset({JSON})
 
@@ -51,7 +50,7 @@ class Dps:
         self._choices = choices = settings.choices
         self._warnings = counters.warnings
         rules = documents.Rules(documents.DPS, library.store, choices, counters.warnings, guarded=settings.guardrails)
-        self._editor = Editor(library, rules, documents.DPS, choices, _OPERATIONS)
+        self._editor = Editor(library, rules, documents.DPS, choices)
         self._cursors = CURSORS[choices.dps_cursor]
         self._spell = spell_date(choices.date_spelling)
 

@@ -29,17 +29,14 @@ class Editor:
         rules: what a document has to keep to.
         spelling: how the style writes.
         choices: how the open questions are answered.
-        operations: the patch operations that the style lists.
     """
 
-    def __init__(
-        self, library: Library, rules: Rules, spelling: Spelling, choices: Choices, operations: frozenset[str]
-    ) -> None:
+    def __init__(self, library: Library, rules: Rules, spelling: Spelling, choices: Choices) -> None:
         self._library = library
         self._rules = rules
         self._spelling = spelling
         self._choices = choices
-        self._operations = patching.OPERATIONS if choices.other_operations == "rfc6902" else operations
+        self._operations = patching.OPERATIONS if choices.other_operations == "rfc6902" else spelling.operations
 
     def create(self, entity: Entity, scope: str, document: Any, caller: Caller) -> Record:
         """Keep a new object.

@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from migrator.emulator.containers import HOME
 from migrator.emulator.documents import SPELLINGS
+from migrator.emulator.dps_views import JSON
 from migrator.emulator.entities import ENTITIES, OFFER_TYPES, RESOURCES, Entity
 from migrator.emulator.errors import PROBLEM
 from migrator.emulator.schemas import SCHEMAS
 from migrator.emulator.shapes import By, Content, Many, Members, Named, Ref, Scalar, Word
+from migrator.emulator.xcore_views import HAL, INSTANCE, PATCH, RECEIPT
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -26,8 +29,6 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 
-_JSON = "application/json"
-_XCORE = "application/vnd.adobe.platform.xcore"
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
 _ETAG = {"type": "integer", "minimum": 1}
@@ -47,7 +48,6 @@ _AUDIT: dict[Style, Schema] = {
 """What a receipt says of a write."""
 
 _POINTER = {"type": "string", "pattern": "^(/([^~/]|~[01])*)*$"}
-_OPERATIONS = {"xcore": ("add", "replace", "remove"), "dps": ("add", "replace", "remove", "copy", "test")}
 
 
 def describe(application: web.Application, choices: Choices) -> Schema:
@@ -158,7 +158,7 @@ class _Called:
                 "type": "object",
                 "required": ["op", "path"],
                 "properties": {
-                    "op": {"enum": list(_OPERATIONS[self.style])},
+                    "op": {"enum": sorted(SPELLINGS[self.style].operations)},
                     "path": _POINTER,
                     "from": _POINTER,
                     "value": {},
@@ -186,20 +186,17 @@ class _Called:
 
 def _create(called: _Called) -> Schema:
     answer = {called.created: _answer("created", _receipt_type(called), called.receipt())}
-    media_type = "application/schema-instance+json" if called.style == "xcore" else _JSON
+    media_type = INSTANCE if called.style == "xcore" else JSON
     return {"requestBody": called.written(media_type, called.document), "responses": answer}
 
 
 def _replace(called: _Called) -> Schema:
-    if called.style == "xcore":
-        body = called.written(f"{_XCORE}.hal+json", called.wrapped)
-    else:
-        body = called.written(_JSON, called.document)
+    body = called.written(HAL, called.wrapped) if called.style == "xcore" else called.written(JSON, called.document)
     return {"requestBody": body, "responses": {"200": _answer("replaced", _receipt_type(called), called.receipt())}}
 
 
 def _patch(called: _Called) -> Schema:
-    media_type = f"{_XCORE}.patch.hal+json" if called.style == "xcore" else _JSON
+    media_type = PATCH if called.style == "xcore" else JSON
     return {
         "requestBody": called.written(media_type, called.patch),
         "responses": {"200": _answer("patched", _receipt_type(called), called.receipt())},
@@ -207,7 +204,7 @@ def _patch(called: _Called) -> Schema:
 
 
 def _read(called: _Called) -> Schema:
-    media_type = f"{_XCORE}.hal+json" if called.style == "xcore" else _JSON
+    media_type = HAL if called.style == "xcore" else JSON
     return {"responses": {"200": _answer("the object", media_type, called.shown())}}
 
 
@@ -218,7 +215,7 @@ def _delete(called: _Called) -> Schema:
 def _search_dps(called: _Called) -> Schema:
     links = {"type": "object", "required": ["self"]}
     body = _object({"results": _array(called.shown()), "count": _COUNT, "total": _COUNT, "_links": links})
-    return {"parameters": _LIST, "responses": {"200": _answer("a page", _JSON, body)}}
+    return {"parameters": _LIST, "responses": {"200": _answer("a page", JSON, body)}}
 
 
 def _search_xcore(called: _Called) -> Schema:
@@ -229,20 +226,20 @@ def _search_xcore(called: _Called) -> Schema:
     parameters = [_in_query("schema", named, required=True), *_LIST]
     parameters += [_in_query(name, _TEXT) for name in ("id", "name", "q", "field")]
     parameters.append(_in_query("qop", {"enum": ["AND", "OR"]}))
-    return {"parameters": parameters, "responses": {"200": _answer("a page", f"{_XCORE}.hal+json", _object(members))}}
+    return {"parameters": parameters, "responses": {"200": _answer("a page", HAL, _object(members))}}
 
 
 def _home(_: _Called) -> Schema:
     body = _object({"_embedded": {"type": "object"}, "_links": {"type": "object"}})
     return {
         "parameters": [_in_query("product", _TEXT), _in_query("property", _TEXT)],
-        "responses": {"200": _answer("the containers", f"{_XCORE}.home.hal+json", body)},
+        "responses": {"200": _answer("the containers", HOME, body)},
     }
 
 
 def _deletion(_: _Called) -> Schema:
     body = _object({"instanceId": _TEXT, "status": {"enum": ["confirmed", "rejected"]}})
-    return {"responses": {"200": _answer("the outcome", _JSON, body), "202": {"description": "it waits"}}}
+    return {"responses": {"200": _answer("the outcome", JSON, body), "202": {"description": "it waits"}}}
 
 
 _CALLS: dict[tuple[Style, str], Callable[[_Called], Schema]] = {
@@ -277,7 +274,7 @@ def _answer(description: str, media_type: str, schema: Schema) -> Schema:
 
 
 def _receipt_type(called: _Called) -> str:
-    return f"{_XCORE}.xdm.receipt+json" if called.style == "xcore" else _JSON
+    return RECEIPT if called.style == "xcore" else JSON
 
 
 def _in_query(name: str, schema: Schema, *, required: bool = False) -> Schema:
@@ -339,7 +336,7 @@ _REFUSED = {
     "description": "refused: by the service as a problem, by the gateway with a code",
     "content": {
         PROBLEM: {"schema": {"$ref": "#/components/schemas/problem"}},
-        _JSON: {"schema": {"$ref": "#/components/schemas/refusal"}},
+        JSON: {"schema": {"$ref": "#/components/schemas/refusal"}},
     },
 }
 _OTHERS: dict[str, Schema] = {
@@ -354,10 +351,10 @@ _OTHERS: dict[str, Schema] = {
         "responses": {
             "200": _answer(
                 "a token",
-                _JSON,
+                JSON,
                 _object({"access_token": _TEXT, "token_type": {"const": "bearer"}, "expires_in": _COUNT}),
             ),
-            "default": _answer("refused", _JSON, _object({"error": _TEXT, "error_description": _TEXT})),
+            "default": _answer("refused", JSON, _object({"error": _TEXT, "error_description": _TEXT})),
         },
     },
 }

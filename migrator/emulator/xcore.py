@@ -19,7 +19,7 @@ from migrator.emulator.editing import Editor
 from migrator.emulator.entities import ENTITIES, Entity, schema_word
 from migrator.emulator.errors import ProblemError, bad_query
 from migrator.emulator.gateway import caller_of, lag_of
-from migrator.emulator.xcore_views import envelope, link, member, reader, receipt
+from migrator.emulator.xcore_views import HAL, INSTANCE, PATCH, RECEIPT, envelope, link, member, reader, receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,15 +36,12 @@ if TYPE_CHECKING:
 BASE = "/data/core/xcore"
 """What the links of a list are relative to (contract 3.9)."""
 
-_HAL = "application/vnd.adobe.platform.xcore.hal+json"
-_RECEIPT = "application/vnd.adobe.platform.xcore.xdm.receipt+json"
 _JSON = "application/json"
-_READS = frozenset({_HAL, _JSON})
-_WRITES = frozenset({_RECEIPT})
-_CREATE_TYPES = frozenset({"application/schema-instance+json", _HAL})
-_REPLACE_TYPES = frozenset({_HAL})
-_PATCH_TYPES = frozenset({"application/vnd.adobe.platform.xcore.patch.hal+json"})
-_OPERATIONS = frozenset({"add", "replace", "remove"})
+_READS = frozenset({HAL, _JSON})
+_WRITES = frozenset({RECEIPT})
+_CREATE_TYPES = frozenset({INSTANCE, HAL})
+_REPLACE_TYPES = frozenset({HAL})
+_PATCH_TYPES = frozenset({PATCH})
 _BY_NAME = "_instance.xdm:name"
 
 
@@ -66,7 +63,7 @@ class Xcore:
         self._choices = choices = settings.choices
         self._warnings = counters.warnings
         rules = documents.Rules(documents.XCORE, library.store, choices, counters.warnings, guarded=settings.guardrails)
-        self._editor = Editor(library, rules, documents.XCORE, choices, _OPERATIONS)
+        self._editor = Editor(library, rules, documents.XCORE, choices)
         self._delete_async = settings.delete_async
         self._deletions = Deletions(library, self._editor)
 
@@ -107,7 +104,7 @@ class Xcore:
             "Location": f"{container}/instances/{record.key}",
             "Content-Base": f"{request.url.origin()}{BASE}/",
         }
-        return json_answer(int(self._choices.create_status), receipt(record), _RECEIPT, location)
+        return json_answer(int(self._choices.create_status), receipt(record), RECEIPT, location)
 
     async def read(self, request: web.Request) -> web.Response:
         """``GET /{container}/instances/{instanceId}`` (contract 3.7)."""
@@ -116,7 +113,7 @@ class Xcore:
         tag = {"ETag": f'"{record.etag}"'}
         if etags.is_known(request, record):
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=tag)
-        return json_answer(HTTPStatus.OK, envelope(record), _HAL, tag)
+        return json_answer(HTTPStatus.OK, envelope(record), HAL, tag)
 
     async def replace(self, request: web.Request) -> web.Response:
         """``PUT /{container}/instances/{instanceId}`` (contract 3.5): the whole object, wrapped."""
@@ -126,7 +123,7 @@ class Xcore:
         document = _unwrapped(await read_json(request))
         record = self._of_entity(request, entity)
         etags.check_match(request, record)
-        return json_answer(HTTPStatus.OK, receipt(self._editor.replace(record, document, caller_of(request))), _RECEIPT)
+        return json_answer(HTTPStatus.OK, receipt(self._editor.replace(record, document, caller_of(request))), RECEIPT)
 
     async def patch(self, request: web.Request) -> web.Response:
         """``PATCH /{container}/instances/{instanceId}`` (contract 3.4)."""
@@ -136,7 +133,7 @@ class Xcore:
         reach = self._editor.check(await read_patch(request))
         record = self._of_entity(request, entity)
         etags.check_match(request, record)
-        return json_answer(HTTPStatus.OK, receipt(self._editor.patch(record, reach, caller_of(request))), _RECEIPT)
+        return json_answer(HTTPStatus.OK, receipt(self._editor.patch(record, reach, caller_of(request))), RECEIPT)
 
     async def delete(self, request: web.Request) -> web.Response:
         """``DELETE /{container}/instances/{instanceId}`` (contract 3.10)."""
@@ -174,7 +171,7 @@ class Xcore:
         keys = shelf.ordered(order) if matches is None else sorted(map(order.key, matches))
         limit = paging.parse_limit(query, self._choices.largest_page)
         page = paging.cut(shelf, keys, limit, after=_after(query.get("start"), terms))
-        return json_answer(HTTPStatus.OK, self._results(request, entity, page, terms), _HAL)
+        return json_answer(HTTPStatus.OK, self._results(request, entity, page, terms), HAL)
 
     def _check_accept(self, request: web.Request, offered: frozenset[str]) -> None:
         if self._choices.odd_accept == "strict":

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
     from migrator.emulator.store import Record
 
+HAL = "application/vnd.adobe.platform.xcore.hal+json"
+"""Content type of objects and lists, and of an object in its envelope."""
+RECEIPT = "application/vnd.adobe.platform.xcore.xdm.receipt+json"
+"""Content type of the answer to a write."""
+INSTANCE = "application/schema-instance+json"
+"""Content type of an object without its envelope."""
+PATCH = "application/vnd.adobe.platform.xcore.patch.hal+json"
+"""Content type of a patch."""
+
 _RESULTS_TYPE = "https://ns.adobe.com/experience/xcore/hal/results"
 
 _MEMBERS: dict[str, Callable[[Record], Any]] = {

@@ -12,6 +12,7 @@ from aiohttp import ClientSession
 
 import migrator.emulator
 from migrator.emulator import (
+    Choices,
     Emulator,
     EmulatorSettings,
     instants,
@@ -184,9 +185,12 @@ async def test_a_foreign_edit_that_cannot_be_made_changes_nothing(
 
 
 async def test_a_foreign_edit_from_a_test() -> None:
-    async with Emulator(EmulatorSettings(seed_offers=1)) as server:
-        effect = server.edit("dps", "dev", seeded_offer_id(0), [{"op": "replace", "path": "/name", "value": "B"}])
+    nothing_twice = Choices(same_values="nothing")
+    async with Emulator(EmulatorSettings(seed_offers=1, choices=nothing_twice)) as server:
+        rename = [{"op": "replace", "path": "/name", "value": "B"}]
+        effect = server.edit("dps", "dev", seeded_offer_id(0), rename)
         assert (effect.etag_before, effect.etag, effect.request_id, effect.request) == (1, 2, "", 0)
+        assert server.edit("dps", "dev", seeded_offer_id(0), rename).etag == 3  # somebody else always writes
 
 
 async def test_nothing_strikes_the_admin_pages(start: Start) -> None:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from migrator.emulator import Emulator, EmulatorSettings, seeded_container, seeded_instance_id, seeded_reference
+from migrator.emulator import (
+    Choices,
+    Emulator,
+    EmulatorSettings,
+    seeded_container,
+    seeded_instance_id,
+    seeded_reference,
+)
 
 if TYPE_CHECKING:
     from tests.shell.emulator.conftest import Client, Start
@@ -140,3 +147,25 @@ async def test_a_snapshot_from_a_test() -> None:
         assert server.load([b"{}"])[0].line == 1
         assert server.load([json.dumps(LINE).encode()]) == []
         assert [(line.id, line.etag) for line in server.snapshot()] == [("dps:tag:1", 7)]
+
+
+async def test_a_mirrored_library_comes_back_with_both_sides(start: Start) -> None:
+    mirrored = Choices.from_texts({"C-14": "mirrored"})
+    client = await start(seed_offers=1, containers=2, choices=mirrored)
+    tag = (await client.xcore("POST", "/instances", {"xdm:name": "T"}, word="tag")).body
+    saved = (await client.send("GET", SNAPSHOT)).body
+    other = await start(choices=mirrored)
+    assert (await other.send("PUT", SNAPSHOT, saved)).status == 204
+    assert sorted((await other.send("GET", SNAPSHOT)).body.splitlines()) == sorted(saved.splitlines())
+    # the second container is there because the snapshot has it, and so is its sandbox's side
+    patched = await other.send(
+        "PATCH",
+        f"/data/core/dps/tags/{tag['@id']}",
+        [{"op": "replace", "path": "/name", "value": "U"}],
+        {"Content-Type": "application/json"},
+    )
+    assert patched.status == 200
+    read = await other.xcore("GET", f"/instances/{tag['instanceId']}")
+    assert (read.body["_instance"]["xdm:name"], read.body["repo:etag"]) == ("U", 2)
+    await other.send("POST", "/_emulator/reset")
+    assert (await other.send("GET", SNAPSHOT)).body == ""
