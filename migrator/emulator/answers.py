@@ -1,7 +1,8 @@
-"""Answers that carry JSON."""
+"""Answers: JSON, and the one page of HTML."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +18,13 @@ def json_answer(
     """An answer with a JSON body."""
     encoded = msgspec.json.encode(body)
     return web.Response(status=status, body=encoded, content_type=content_type, headers=headers)
+
+
+def html_page(status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    """The page of a proxy that does not know what JSON is."""
+    title = f"{status} {HTTPStatus(status).phrase}"
+    page = f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>"
+    return web.Response(status=status, text=page, content_type="text/html", headers=headers)
 
 
 def extended(document: bytes, members: dict[str, Any]) -> msgspec.Raw:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
+from migrator.emulator import foreign, openapi, snapshot
 from migrator.emulator.admin import Admin
+from migrator.emulator.containers import Containers
 from migrator.emulator.dps import Dps
+from migrator.emulator.entities import RESOURCES
+from migrator.emulator.faults import ActiveFault, FaultRule, Faults, LateWrites, World
 from migrator.emulator.gateway import Gateway
 from migrator.emulator.ims import Ims
 from migrator.emulator.library import Library
-from migrator.emulator.observation import Counters
-from migrator.emulator.seeds import seeded_container, seeds
+from migrator.emulator.mirror import Mirror
+from migrator.emulator.observation import Counters, Requests
+from migrator.emulator.seeds import seeds
 from migrator.emulator.settings import EmulatorSettings
 from migrator.emulator.xcore import Xcore
 
@@ -22,8 +27,10 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Middleware
 
-    from migrator.emulator.observation import Effect
-    from migrator.emulator.store import Store
+    from migrator.emulator.entities import Style
+    from migrator.emulator.observation import Effect, Exchange
+    from migrator.emulator.snapshot import LineError
+    from migrator.emulator.store import Record, Store
 
 _LARGEST_BODY = 4 * 1024 * 1024
 """Bytes of a request body above which it is not read at all (413)."""
@@ -41,14 +48,16 @@ class Emulator:
 
     Args:
         settings: how it behaves; None for the defaults.
-        middlewares: aiohttp middlewares put around everything, first outermost, for tests that misbehave: what they
-            do to an answer happens after the effect.
+        middlewares: aiohttp middlewares put around everything, first outermost, for tests that misbehave in a way that
+            no fault does: what they do to an answer happens after the effect.
         clock: nanoseconds since 1970; drives dates, ids, token expiry and rate limits.
 
     Attributes:
         settings: how it behaves.
         counters: what was asked of it.
         ims: the tokens.
+        faults: the rules of misbehaviour in force.
+        late: effects whose time is still to come.
     """
 
     def __init__(
@@ -63,8 +72,16 @@ class Emulator:
         self.settings = settings or EmulatorSettings()
         self.counters = Counters()
         self.ims = Ims(self.settings, self.counters, now_us)
-        self._library = Library(now_us)
-        self._gateway = Gateway(self.settings, self.ims, self.counters, now_us)
+        self.late = LateWrites()
+        self._library = Library(now_us, self.settings.choices)
+        self.faults = Faults(World(self._library, self.ims, self.late), self.settings.fault_seed)
+        self.faults.restart(self.settings.rules)
+        self._containers = Containers(self.settings)
+        if self.settings.choices.stores == "mirrored":
+            self._library.mirror = Mirror(self.store, self._containers)
+        self._xcore = Xcore(self._library, self._containers, self.settings, self.counters)
+        self._requests = Requests(self.settings.request_log)
+        self._gateway = Gateway(self.settings, self.ims, self.counters, self._requests, self.faults, now_us)
         self._runner = web.AppRunner(self._application(middlewares), access_log=None, shutdown_timeout=_SHUTDOWN_S)
 
     @property
@@ -76,6 +93,11 @@ class Emulator:
     def effects(self) -> list[Effect]:
         """The writes so far, in order."""
         return self._library.effects
+
+    @property
+    def requests(self) -> list[Exchange]:
+        """The requests that are over, in the order in which they ended; the newest `EmulatorSettings.request_log`."""
+        return list(self._requests.finished)
 
     @property
     def port(self) -> int:
@@ -99,7 +121,7 @@ class Emulator:
         Raises:
             OSError: the port is taken.
         """
-        self._seed()
+        self._put(seeds(self.settings))
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self.settings.host, self.settings.port).start()
@@ -108,15 +130,77 @@ class Emulator:
             raise
 
     async def stop(self) -> None:
-        """Close the port and all connections."""
+        """Close the port and all connections, and forget effects whose time has not come."""
         await self._runner.cleanup()
+        await self.late.stop()
 
     def reset(self) -> None:
-        """Go back to the seeds: forget writes, counts and used-up rate limits. Tokens stay valid."""
-        self._library.clear()
-        self.counters.clear()
-        self._gateway.clear()
-        self._seed()
+        """Go back to the start: its objects, its rules of misbehaviour, and no story. Issued tokens stay valid."""
+        self._begin(seeds(self.settings))
+
+    def add_fault(self, rule: FaultRule | str) -> ActiveFault:
+        """Misbehave by one more rule from now on.
+
+        Returns:
+            The rule in force, which counts what it strikes. `remove_fault` takes its number.
+
+        Raises:
+            ValueError: the text is not a rule.
+        """
+        return self.faults.add(FaultRule.parse(rule) if isinstance(rule, str) else rule)
+
+    def remove_fault(self, number: int) -> bool:
+        """Take a rule out of force. False when there is none of that number."""
+        return self.faults.remove(number)
+
+    def edit(self, style: Style, container: str, key: str, patch: list[dict[str, Any]]) -> Effect:
+        """Change an object the way somebody else would, past the doors.
+
+        Args:
+            style: the endpoint style.
+            container: container id (xcore) or sandbox name (dps).
+            key: instance id (xcore) or id (dps).
+            patch: JSON Patch in the pointers of the style.
+
+        Raises:
+            RefusalError: there is no such object, or the patch does not apply.
+        """
+        record = foreign.find(self._library, style, container, key)
+        foreign.edit(self._library, record, patch)
+        return self.effects[-1]
+
+    def snapshot(self) -> list[snapshot.Line]:
+        """All objects, as lines of the format that `migrator.emulator.snapshot` describes."""
+        return [snapshot.line(record) for record in self.store]
+
+    def load(self, lines: Iterable[bytes]) -> list[LineError]:
+        """Begin a new story, as `reset` does, with the objects of a snapshot instead of the seeds.
+
+        Containers and sandboxes of the snapshot exist from then on until the next reset.
+
+        Returns:
+            What is wrong with the lines. If anything is, nothing has changed.
+        """
+        records, errors = snapshot.read(lines)
+        if not errors:
+            self._begin(records)
+        return errors
+
+    def openapi(self) -> dict[str, Any]:
+        """What it offers, as an OpenAPI 3.1 document."""
+        return openapi.describe(self._runner.app, self.settings.choices)
+
+    def state(self) -> dict[str, Any]:
+        """Counts of everything, as a JSON object."""
+        return {
+            "objects": self.store.counts(),
+            "writes": len(self.effects),
+            **self.counters.state(),
+            "in_flight": self._requests.in_flight,
+            "most_in_flight": self._requests.most_in_flight,
+            "late": {"waiting": len(self.late), **self.late.ended},
+            "faults": {str(fault.number): fault.hits for fault in self.faults},
+        }
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -125,16 +209,30 @@ class Emulator:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def _seed(self) -> None:
-        for record in seeds(self.settings):
-            self.store.put(record)
+    def _begin(self, records: Iterable[Record]) -> None:
+        """Forget everything but the tokens, and start with these objects and the rules of the settings."""
+        self.late.clear()
+        self._library.clear()
+        self._xcore.clear()
+        self._containers.restart()
+        self.counters.clear()
+        self._requests.clear()
+        self.ims.clear()
+        self._gateway.clear()
+        self.faults.restart(self.settings.rules)
+        self._put(records)
+
+    def _put(self, records: Iterable[Record]) -> None:
+        for record in records:
+            (self._containers if record.style == "xcore" else self._gateway.sandboxes).add(record.scope)
+            self._library.seed(record)
 
     def _application(self, middlewares: Iterable[Middleware]) -> web.Application:
-        containers = frozenset(map(seeded_container, range(self.settings.containers)))
-        xcore = Xcore(self._library, containers, self.counters, strict=self.settings.strict)
         styles = web.Application(middlewares=[self._gateway.middleware], client_max_size=_LARGEST_BODY)
-        styles.add_routes([*xcore.routes(), *Dps(self._library, self.counters).routes()])
+        styles.add_routes(self._xcore.routes())
+        for resource in ("offers", *RESOURCES):
+            styles.add_routes(Dps(resource, self._library, self.settings, self.counters).routes())
         whole = web.Application(middlewares=tuple(middlewares))
-        whole.add_routes([*self.ims.routes(), *Admin(self._library, self.counters, self.reset).routes()])
+        whole.add_routes([web.post("/ims/token/v3", self._gateway.token), *Admin(self).routes()])
         whole.add_subapp("/data/core", styles)
         return whole

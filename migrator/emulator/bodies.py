@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
     from migrator.emulator.media_types import MediaType
 
+_OPERATION_MEMBERS = (b'"op"', b'"path"', b'"from"', b'"value"')
+
+
+class _Doubled(dict[str, Any]):
+    """A JSON object in which a member was written twice."""
+
 
 async def read_json(request: web.Request) -> Any:
     """The body as a JSON value.
@@ -22,11 +29,46 @@ async def read_json(request: web.Request) -> Any:
     Raises:
         ProblemError: 400, the body is not JSON.
     """
-    body = await request.read()
+    return decode(await request.read())
+
+
+async def read_patch(request: web.Request) -> Any:
+    """The body of a PATCH as a JSON value, its form not yet checked.
+
+    Raises:
+        ProblemError: 400, the body is not JSON, or an operation has a member twice.
+    """
+    return decode_patch(await request.read())
+
+
+def decode(body: bytes) -> Any:
+    """A JSON text as a value.
+
+    Raises:
+        ProblemError: 400.
+    """
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as failure:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed-json", str(failure)) from failure
+
+
+def decode_patch(body: bytes) -> Any:
+    """A JSON text as a patch, in which no operation may have a member twice (RFC 6902, appendix A.13).
+
+    Only a body that names a member more often than it has operations is looked at a second time, so the usual patch
+    is not decoded twice.
+
+    Raises:
+        ProblemError: 400; the pointer leads to the operation in the patch.
+    """
+    patch = decode(body)
+    if isinstance(patch, list) and any(body.count(member) > len(patch) for member in _OPERATION_MEMBERS):
+        for number, operation in enumerate(json.loads(body, object_pairs_hook=_noting_doubles)):
+            if isinstance(operation, _Doubled):
+                detail = "an operation has a member twice"
+                raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed-patch", detail, f"/{number}")
+    return patch
 
 
 def media_type_of(content_type: str, accepted: frozenset[str]) -> MediaType:
@@ -44,3 +86,32 @@ def media_type_of(content_type: str, accepted: frozenset[str]) -> MediaType:
 def unsupported(detail: str) -> ProblemError:
     """The refusal of a body by its media type."""
     return ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
+
+
+def check_accept(request: web.Request, offered: frozenset[str]) -> None:
+    """Refuse an ``Accept`` that covers none of what this call can answer with (C-03).
+
+    What is not a legal media range, such as a bare ``*``, is passed over.
+
+    Raises:
+        ProblemError: 406.
+    """
+    text = request.headers.get("Accept")
+    if text is not None and not any(_covers(media_range, offered) for media_range in media_types.split(text)):
+        detail = f"this call answers with {' or '.join(sorted(offered))}, not with {text!r}"
+        raise ProblemError(HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", detail)
+
+
+def _covers(media_range: str, offered: frozenset[str]) -> bool:
+    media_type = media_types.parse(media_range)
+    if media_type is None:
+        return False
+    wanted = media_type.essence
+    if wanted.endswith("/*"):
+        return wanted == "*/*" or any(essence.startswith(wanted[:-1]) for essence in offered)
+    return wanted in offered
+
+
+def _noting_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    return members if len(members) == len(pairs) else _Doubled(members)

@@ -1,22 +1,36 @@
 """What an object must look like before it is kept.
 
 A document is the business part of an object: what the client wrote, without the members that the service adds on
-reading. It is checked in the same way whether it comes from a create or out of a patch, and kept as encoded JSON: bytes
-cannot be changed behind the store's back, need no copying, and go into an answer as they are.
+reading. It is checked in the same way whether it comes from a create, a replace or out of a patch, and kept as encoded
+JSON: bytes cannot be changed behind the store's back, need no copying, and go into an answer as they are.
+
+A patch can only break the members that it touches, so only those are looked at again.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from migrator.emulator import guardrails, softrules
+from migrator.emulator.entities import ENTITIES, TAG, Entity, Style
 from migrator.emulator.errors import ProblemError
+from migrator.emulator.patching import pointers, tokens
+from migrator.emulator.schemas import SCHEMAS
+from migrator.emulator.shapes import Reference, Rewriting, Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections import Counter
+
+    from migrator.emulator.choices import Choices
+    from migrator.emulator.patching import Operation
+    from migrator.emulator.store import Record, Store
 
 SIZE_LIMIT = 300 * 1024
 """Bytes that an object with its representations may take (errors-and-limits 4)."""
@@ -27,78 +41,221 @@ class Spelling:
     """How one style writes the members that the rules speak of.
 
     Attributes:
+        style: the style.
         root: JSON Pointer from where patches start to the document: "" in dps, ``/_instance`` in xcore.
         name: member that holds the name.
-        status: member that holds the status.
         service_owned: members of the document's top level that only the service writes (C-19).
+        operations: patch operations that the style lists (C-07).
     """
 
+    style: Style
     root: str
     name: str
-    status: str
     service_owned: frozenset[str]
+    operations: frozenset[str]
 
 
-XCORE = Spelling(root="/_instance", name="xdm:name", status="xdm:status", service_owned=frozenset({"@id"}))
+XCORE = Spelling("xcore", "/_instance", "xdm:name", frozenset({"@id"}), frozenset({"add", "replace", "remove"}))
 DPS = Spelling(
-    root="",
-    name="name",
-    status="status",
-    service_owned=frozenset({"id", "etag", "created", "modified", "createdBy", "lastModifiedBy", "schemas"}),
+    "dps",
+    "",
+    "name",
+    frozenset({"id", "etag", "created", "modified", "createdBy", "lastModifiedBy", "schemas"}),
+    frozenset({"add", "replace", "remove", "copy", "test"}),
 )
 
 
-def accept(document: Any, spelling: Spelling) -> tuple[str, bytes]:
-    """Check a document and encode it.
+SPELLINGS: dict[Style, Spelling] = {one.style: one for one in (XCORE, DPS)}
+"""The two by style."""
 
-    Returns:
-        Its name and its JSON.
 
-    Raises:
-        ProblemError: 422; the pointer names the member, seen from where a patch of this style starts.
+class Accepted(NamedTuple):
+    """A document that may be kept.
+
+    Attributes:
+        name: the object's name.
+        document: its JSON.
     """
-    if not isinstance(document, dict):
-        raise _invalid("not-an-object", "an offer is a JSON object", spelling.root)
-    for member in spelling.service_owned & document.keys():
-        raise service_owned(f"{spelling.root}/{member}")
-    for member in (spelling.name, spelling.status):
-        _require_text(document, member, spelling.root)
-    return document[spelling.name], _encode(document, spelling)
+
+    name: str
+    document: bytes
 
 
-def check_pointers(pointers: Iterator[str], spelling: Spelling) -> None:
-    """Refuse a patch that reaches outside the document or at a member of the service (C-19).
+class Target(NamedTuple):
+    """What a document is to become.
 
-    Reading such a member (``test``, ``copy``) is refused too: whether a patch can see it is not documented.
-
-    Raises:
-        ProblemError: 422 with the pointer.
+    Attributes:
+        entity: its kind.
+        scope: its container or sandbox.
+        old: the object as it was; None when it is new.
     """
-    inside = f"{spelling.root}/"
-    for pointer in pointers:
-        if pointer != spelling.root and not pointer.startswith(inside):
-            raise _invalid("pointer-outside", f"pointers start with {spelling.root}", pointer)
-        if pointer.removeprefix(inside).partition("/")[0] in spelling.service_owned:
-            raise service_owned(pointer)
+
+    entity: Entity
+    scope: str
+    old: Record | None = None
 
 
-def service_owned(pointer: str) -> ProblemError:
+class Reach(NamedTuple):
+    """How far a patch reaches.
+
+    Attributes:
+        patch: the operations to carry out.
+        touched: members of the document's top level that they lead to; None when they lead to the whole of it.
+    """
+
+    patch: list[Operation]
+    touched: Collection[str | None] | None
+
+
+class Rules:
+    """The rules of one style.
+
+    Args:
+        spelling: how the style writes.
+        store: where references lead to.
+        choices: how the open questions are answered.
+        warnings: where tolerated oddities are counted.
+        guarded: whether the guardrails are enforced.
+    """
+
+    def __init__(
+        self, spelling: Spelling, store: Store, choices: Choices, warnings: Counter[str], *, guarded: bool
+    ) -> None:
+        self._spelling = spelling
+        self._inside = f"{spelling.root}/"
+        self._store = store
+        self._choices = choices
+        self._warnings = warnings
+        self._guarded = guarded
+        in_dps = spelling.style == "dps"
+        self._checked = not (in_dps and choices.dps_validation == "off")
+        self._invalid = int(choices.dps_validation) if in_dps and self._checked else HTTPStatus.UNPROCESSABLE_ENTITY
+        drop = choices.unknown_members == "drop"
+        to_kebab = in_dps and choices.enum_spelling == "kebab"
+        self._rewriting = Rewriting(spelling.style, spelling.style, drop, to_kebab) if drop or to_kebab else None
+
+    def reach(self, patch: list[Operation]) -> Reach:
+        """Refuse a patch that reaches outside the document or at a member of the service (C-19).
+
+        Reading such a member (``test``, ``copy``) is refused too: whether a patch can see it is not documented.
+
+        Raises:
+            ProblemError: 422 with the pointer.
+        """
+        kept: list[Operation] = []
+        reached: set[str | None] = set()
+        for operation in patch:
+            found = pointers(operation)
+            members = [self._top_member(pointer) for pointer in found]
+            if self._spelling.service_owned.isdisjoint(members):
+                kept.append(operation)
+                reached.update(members)
+            elif self._choices.service_members == "422":
+                owned = map(self._spelling.service_owned.__contains__, members)
+                raise _service_owned(next(itertools.compress(found, owned)))
+        return Reach(kept, None if None in reached else reached)
+
+    def accept(self, document: Any, target: Target, touched: Collection[str | None] | None = None) -> Accepted:
+        """Check a document and encode it.
+
+        Args:
+            document: a JSON value; it is used up.
+            target: what it is to become.
+            touched: members of its top level that may have changed; None for all.
+
+        Raises:
+            ProblemError: 422 mostly; the pointer names the member, seen from where a patch of this style starts.
+        """
+        if not isinstance(document, dict):
+            raise _invalid("not-an-object", f"a {target.entity.noun} is a JSON object", self._spelling.root)
+        self._strip_service_owned(document)
+        names = document.keys() if touched is None else touched
+        if self._checked:
+            self._check(document, target, names)
+        self._check_soft_rules(document, target, names)
+        if self._rewriting is not None:
+            document = SCHEMAS[target.entity.word].rewrite(document, self._rewriting)
+        if self._guarded:
+            guardrails.check(document, target, self._spelling, self._store)
+        return Accepted(self._name(document, target), self._encode(document))
+
+    def _top_member(self, pointer: str) -> str | None:
+        """The member of the document that a pointer leads to; None when it leads to the document itself."""
+        root = self._spelling.root
+        if pointer == root:
+            return None
+        if not pointer.startswith(self._inside):
+            raise _invalid("pointer-outside", f"pointers start with {root}", pointer)
+        return tokens(pointer[len(root) :])[0]
+
+    def _strip_service_owned(self, document: dict[str, Any]) -> None:
+        for name in self._spelling.service_owned & document.keys():
+            if self._choices.service_members == "422":
+                raise _service_owned(f"{self._spelling.root}/{name}")
+            del document[name]
+
+    def _check(self, document: dict[str, Any], target: Target, names: Collection[str | None]) -> None:
+        """Hold a document against the table of its entity, and its references against the store."""
+        walk = Walk(self._spelling.style, reject_unknown=self._choices.unknown_members == "reject")
+        schema = SCHEMAS[target.entity.word]
+        try:
+            # Only an offer's members are independent of each other.
+            schema.check_some(document, self._spelling.root, walk, names if target.entity.offer_type else document)
+            for reference in walk.references:
+                self._check_reference(reference, target.scope)
+        except ProblemError as problem:
+            problem.status = self._invalid
+            raise
+
+    def _check_reference(self, reference: Reference, scope: str) -> None:
+        shelves = (self._store.shelf(self._spelling.style, scope, word) for word in reference.words)
+        if not any(shelf.referenced(reference.identifier) for shelf in shelves):
+            kinds = " or ".join(ENTITIES[word].noun for word in reference.words)
+            detail = f"there is no {kinds} {reference.identifier}"
+            raise _invalid("unresolved-reference", detail, reference.pointer)
+
+    def _check_soft_rules(self, document: dict[str, Any], target: Target, names: Collection[str | None]) -> None:
+        """Count what is tolerated, or refuse it (C-23)."""
+        for complaint in softrules.complaints(document, target, self._spelling, self._store, names):
+            if self._choices.soft_rules == "enforce":
+                raise _invalid(complaint.kind, complaint.detail, f"{self._spelling.root}{complaint.pointer}")
+            self._warnings[complaint.kind.replace("-", " ")] += 1
+
+    def _name(self, document: dict[str, Any], target: Target) -> str:
+        """The name in a document, which others may not have at the same time (C-24)."""
+        value = document.get(self._spelling.name)
+        name = value if isinstance(value, str) else ""
+        choice = self._choices.duplicate_names
+        is_new = target.old is None or target.old.name != name
+        if is_new and (choice == "all" or (choice == "tags" and target.entity is TAG)):
+            self._check_unique(name, target)
+        return name
+
+    def _check_unique(self, name: str, target: Target) -> None:
+        if self._store.shelf(self._spelling.style, target.scope, target.entity.word).named(name):
+            detail = f"there is a {target.entity.noun} named {name} already"
+            pointer = f"{self._spelling.root}/{self._spelling.name}"
+            raise ProblemError(HTTPStatus.CONFLICT, "duplicate-name", detail, pointer)
+
+    def _encode(self, document: dict[str, Any]) -> bytes:
+        encoded = msgspec.json.encode(document)
+        if len(encoded) > SIZE_LIMIT:
+            detail = f"the object takes {len(encoded)} bytes, more than {SIZE_LIMIT}"
+            raise _invalid("too-large", detail, self._spelling.root)
+        return encoded
+
+
+def references(record: Record) -> list[Reference]:
+    """What a kept object refers to, as far as its table knows."""
+    walk = Walk(record.style)
+    with suppress(ProblemError):  # kept while nothing was checked (C-21): what is found until then has to do
+        SCHEMAS[record.word].check(msgspec.json.decode(record.document), "", walk)
+    return walk.references
+
+
+def _service_owned(pointer: str) -> ProblemError:
     """The refusal of a write to a member that belongs to the service."""
     return _invalid("service-owned", "this member is written by the service only", pointer)
-
-
-def _require_text(document: dict[str, Any], member: str, root: str) -> None:
-    value = document.get(member)
-    if not isinstance(value, str) or not value:
-        raise _invalid("required-member", f"{member} is required and is text", f"{root}/{member}")
-
-
-def _encode(document: dict[str, Any], spelling: Spelling) -> bytes:
-    encoded = msgspec.json.encode(document)
-    if len(encoded) > SIZE_LIMIT:
-        detail = f"the object takes {len(encoded)} bytes, more than {SIZE_LIMIT}"
-        raise _invalid("too-large", detail, spelling.root)
-    return encoded
 
 
 def _invalid(kind: str, detail: str, pointer: str) -> ProblemError:

@@ -2,236 +2,186 @@
 
 from __future__ import annotations
 
-import uuid
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
-import msgspec
 from aiohttp import web
 
-from migrator.emulator import documents, instants, paging, patching
-from migrator.emulator.answers import extended, json_answer
-from migrator.emulator.bodies import media_type_of, read_json
-from migrator.emulator.entities import EMULATED, FALLBACK_OFFER, PERSONALIZED_OFFER, Entity
-from migrator.emulator.errors import ProblemError, not_emulated
-from migrator.emulator.gateway import caller_of, sandbox_of
-from migrator.emulator.store import BY_NAME
+from migrator.emulator import documents, etags, filters, paging
+from migrator.emulator.answers import json_answer
+from migrator.emulator.bodies import check_accept, media_type_of, read_json, read_patch
+from migrator.emulator.dps_cursors import CURSORS
+from migrator.emulator.dps_views import JSON, link, member, reader, receipt, shown, spell_date
+from migrator.emulator.editing import Editor
+from migrator.emulator.entities import OFFER_TYPES, PERSONALIZED_OFFER, RESOURCES, RULE, Entity
+from migrator.emulator.errors import ProblemError
+from migrator.emulator.gateway import caller_of, lag_of, sandbox_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from multidict import MultiMapping
 
     from migrator.emulator.library import Library
     from migrator.emulator.observation import Counters
-    from migrator.emulator.paging import Page, Rank, Term
+    from migrator.emulator.paging import Page, Term
+    from migrator.emulator.settings import EmulatorSettings
     from migrator.emulator.store import Record, Shelf
 
-_OFFER_TYPES = {"personalized": PERSONALIZED_OFFER, "fallback": FALLBACK_OFFER}
-_OTHER_RESOURCES = ("placements", "offer-rules", "tags", "offer-collections", "offer-decisions")
-_JSON = "application/json"
 _JSON_PATCH = "application/json-patch+json"
-_PATCH_OPERATIONS = frozenset({"add", "replace", "remove", "copy", "test"})
 _DEFAULT_ORDER = "-modified"
-
-_MEMBERS: dict[str, Callable[[Record], Any]] = {
-    "id": lambda record: record.key,
-    "etag": lambda record: record.etag,
-    "name": lambda record: record.name,
-    "created": lambda record: record.created_us // 1000,
-    "modified": lambda record: record.modified_us // 1000,
-}
-"""What can be read of a record without decoding its document. Dates are in milliseconds, as exact as dps shows them."""
-
-_DATES = frozenset({"created", "modified"})
+_ANSWERS = frozenset({JSON})
 
 
 class Dps:
-    """The handlers of the dps style.
+    """The handlers of one resource of the dps style.
 
     Args:
+        resource: its path, such as ``placements``.
         library: the objects.
+        settings: how it behaves.
         counters: where tolerated oddities are counted.
     """
 
-    def __init__(self, library: Library, counters: Counters) -> None:
+    def __init__(self, resource: str, library: Library, settings: EmulatorSettings, counters: Counters) -> None:
+        self._resource = resource
         self._library = library
+        self._choices = choices = settings.choices
         self._warnings = counters.warnings
+        rules = documents.Rules(documents.DPS, library.store, choices, counters.warnings, guarded=settings.guardrails)
+        self._editor = Editor(library, rules, documents.DPS, choices)
+        self._cursors = CURSORS[choices.dps_cursor]
+        self._spell = spell_date(choices.date_spelling)
 
     def routes(self) -> list[web.RouteDef]:
         """All routes, below ``/data/core``."""
         get = partial(web.get, allow_head=False)
-        others = (f"/dps/{resource}{{rest:(/.*)?}}" for resource in _OTHER_RESOURCES)
-        return [
-            web.post("/dps/offers", self.create),
-            get("/dps/offers", self.search),
-            get("/dps/offers/{key}", self.read),
-            web.patch("/dps/offers/{key}", self.patch),
-            web.delete("/dps/offers/{key}", self.delete),
-            *(web.route("*", path, self.refuse) for path in others),
+        path = f"/dps/{self._resource}"
+        routes = [
+            web.post(path, self.create),
+            get(path, self.search),
+            get(f"{path}/{{key}}", self.read),
+            web.patch(f"{path}/{{key}}", self.patch),
+            web.delete(f"{path}/{{key}}", self.delete),
         ]
+        return [*routes, web.put(f"{path}/{{key}}", self.replace)] if self._resource == RULE.resource else routes
 
     async def create(self, request: web.Request) -> web.Response:
-        """``POST /offers?offer-type=`` (contract 4.3): the object itself."""
-        entity = _entity(request)
-        media_type_of(request.headers.get("Content-Type", ""), frozenset({_JSON}))
-        name, encoded = documents.accept(await read_json(request), documents.DPS)
-        sandbox = sandbox_of(request)
-        record = self._library.create("dps", sandbox, entity, name, encoded, caller_of(request))
-        return json_answer(HTTPStatus.CREATED, _receipt(record))
+        """``POST /{resource}`` (contract 4.3): the object itself."""
+        entity = self._entity(request)
+        media_type_of(request.headers.get("Content-Type", ""), frozenset({JSON}))
+        record = self._editor.create(entity, sandbox_of(request), await read_json(request), caller_of(request))
+        return json_answer(int(self._choices.create_status), receipt(record))
 
     async def read(self, request: web.Request) -> web.Response:
-        """``GET /offers/{id}?offer-type=`` (contract 4.5)."""
-        return json_answer(HTTPStatus.OK, _object(self._record(request)))
+        """``GET /{resource}/{id}`` (contract 4.5)."""
+        return json_answer(HTTPStatus.OK, shown(self._record(request, self._entity(request)), self._spell))
+
+    async def replace(self, request: web.Request) -> web.Response:
+        """``PUT /offer-rules/{id}`` with a whole object, which one page speaks of (contract 4.1)."""
+        entity = self._entity(request)
+        media_type_of(request.headers.get("Content-Type", ""), frozenset({JSON}))
+        document = await read_json(request)
+        record = self._guarded(request, entity)
+        return json_answer(HTTPStatus.OK, receipt(self._editor.replace(record, document, caller_of(request))))
 
     async def patch(self, request: web.Request) -> web.Response:
-        """``PATCH /offers/{id}?offer-type=`` (contract 4.4)."""
-        _entity(request)
+        """``PATCH /{resource}/{id}`` (contract 4.4)."""
+        entity = self._entity(request)
         self._check_patch_type(request)
-        patch = patching.check(await read_json(request), _PATCH_OPERATIONS)
-        documents.check_pointers(patching.pointers(patch), documents.DPS)
-        record = self._record(request)
-        if patch:
-            result = patching.apply(msgspec.json.decode(record.document), patch)
-            name, encoded = documents.accept(result, documents.DPS)
-            record = self._library.update(record, name, encoded, caller_of(request))
-        return json_answer(HTTPStatus.OK, _receipt(record))
+        reach = self._editor.check(await read_patch(request))
+        record = self._guarded(request, entity)
+        return json_answer(HTTPStatus.OK, receipt(self._editor.patch(record, reach, caller_of(request))))
 
     async def delete(self, request: web.Request) -> web.Response:
-        """``DELETE /offers/{id}?offer-type=`` (contract 4.7)."""
-        self._library.delete(self._record(request), caller_of(request))
+        """``DELETE /{resource}/{id}`` (contract 4.7)."""
+        self._editor.delete(self._guarded(request, self._entity(request)), caller_of(request))
         return web.Response(status=HTTPStatus.OK)
 
     async def search(self, request: web.Request) -> web.Response:
-        """``GET /offers?offer-type=`` (contract 4.6)."""
-        shelf = self._shelf(request)
+        """``GET /{resource}`` (contract 4.6)."""
+        entity = self._entity(request)
         query = request.query
+        shelf = self._library.searched(lag_of(request)).shelf("dps", sandbox_of(request), entity.word)
         terms = paging.parse_terms(query.get("orderBy") or query.get("orderby") or _DEFAULT_ORDER)
-        order = paging.order_by(terms, _member)
-        matches = _matches(shelf, query.getall("property", []))
+        order = paging.order_by(terms, member)
+        matches = _matches(shelf, query)
         keys = shelf.ordered(order) if matches is None else sorted(map(order.key, matches))
-        limit = paging.parse_limit(query)
-        page = paging.cut(shelf, keys, limit, since=_since(query.get("start"), terms))
+        limit = paging.parse_limit(query, self._choices.largest_page)
+        page = paging.cut(shelf, keys, limit, **self._cursors.begin(query.get("start"), terms))
         body = {
-            "results": [_object(record) for record in page.records],
+            "results": [shown(record, self._spell) for record in page.records],
             "count": len(page.records),
             "total": page.total,
-            "_links": _links(request, page, terms, limit),
+            "_links": self._links(entity, query, page, terms, limit),
         }
         return json_answer(HTTPStatus.OK, body)
 
-    async def refuse(self, request: web.Request) -> web.Response:
-        """Everything about the entities that are not emulated."""
-        raise not_emulated(request.path)
+    def _entity(self, request: web.Request) -> Entity:
+        """The entity that the resource and ``offer-type``, in whatever case, name (contract 4.1, C-13)."""
+        if self._choices.odd_accept == "strict":
+            check_accept(request, _ANSWERS)
+        entity = RESOURCES.get(self._resource)
+        if entity is None:
+            entity = OFFER_TYPES.get(request.query.get("offer-type", "").lower())
+        if entity is None and self._choices.offer_type == "default-personalized":
+            return PERSONALIZED_OFFER
+        if entity is None:
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "bad-offer-type", "offer-type is personalized or fallback")
+        return entity
 
-    def _shelf(self, request: web.Request) -> Shelf:
-        return self._library.store.shelf("dps", sandbox_of(request), _entity(request).word)
-
-    def _record(self, request: web.Request) -> Record:
+    def _record(self, request: web.Request, entity: Entity) -> Record:
         key = request.match_info["key"]
-        record = self._shelf(request).get(key)
+        record = self._library.store.shelf("dps", sandbox_of(request), entity.word).get(key)
         if record is None:
-            raise ProblemError(HTTPStatus.NOT_FOUND, "unknown-offer", f"there is no such offer as {key}")
+            detail = f"there is no such {entity.noun} as {key}"
+            raise ProblemError(HTTPStatus.NOT_FOUND, "unknown-object", detail)
+        return record
+
+    def _guarded(self, request: web.Request, entity: Entity) -> Record:
+        """The record of a write, held against ``If-Match`` where dps looks at it (C-08)."""
+        record = self._record(request, entity)
+        if self._choices.if_match.startswith("dps"):
+            etags.check_match(request, record, int(self._choices.if_match.removeprefix("dps-")))
         return record
 
     def _check_patch_type(self, request: web.Request) -> None:
-        accepted = frozenset({_JSON, _JSON_PATCH})
+        tolerant = self._choices.json_patch_type == "accept"
+        accepted = frozenset({JSON, _JSON_PATCH} if tolerant else {JSON})
         media_type = media_type_of(request.headers.get("Content-Type", ""), accepted)
         if media_type.essence == _JSON_PATCH:
             self._warnings["dps PATCH as application/json-patch+json"] += 1
 
-
-def _entity(request: web.Request) -> Entity:
-    """The entity that ``offer-type`` names, in whatever case (contract 4.1, C-13)."""
-    entity = _OFFER_TYPES.get(request.query.get("offer-type", "").lower())
-    if entity is None:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "bad-offer-type", "offer-type is personalized or fallback")
-    return entity
-
-
-def _receipt(record: Record) -> dict[str, Any]:
-    return {
-        "etag": record.etag,
-        "id": record.key,
-        "sandboxId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:offer-emulator:sandbox:{record.scope}")),
-        "createdBy": record.created_by,
-        "lastModifiedBy": record.modified_by,
-        "createdDate": instants.millis_z(record.created_us),
-        "lastModifiedDate": instants.millis_z(record.modified_us),
-        "createdByClientId": record.created_by,
-        "lastModifiedByClientId": record.modified_by,
-    }
+    def _links(
+        self, entity: Entity, query: MultiMapping[str], page: Page, terms: list[Term], limit: int
+    ) -> dict[str, dict[str, str]]:
+        """Links with their parameters in the order of Adobe's samples (contract 4.6)."""
+        starts = {"self": query.get("start")} | self._cursors.around(page, terms)
+        head = [("orderby", ",".join(map(str, terms))), ("limit", str(limit))]
+        tail = [("property", text) for text in query.getall("property", [])]
+        tail += [("offer-type", entity.offer_type.upper())] if entity.offer_type else []
+        return {
+            rel: link(entity.resource, [*head, *([] if start is None else [("start", start)]), *tail])
+            for rel, start in starts.items()
+        }
 
 
-def _object(record: Record) -> msgspec.Raw:
-    """An object as it is read (contract 4.5): its own members and those of the service, side by side."""
-    members = {
-        "created": instants.millis_offset(record.created_us),
-        "modified": instants.millis_offset(record.modified_us),
-        "etag": record.etag,
-        "schemas": [EMULATED[record.word].dps_schema],
-        "createdBy": record.created_by,
-        "lastModifiedBy": record.modified_by,
-        "id": record.key,
-    }
-    return extended(record.document, members)
-
-
-def _member(record: Record, path: str) -> Any:
-    """The value at a dotted path of an object, such as ``rank.priority``."""
-    known = _MEMBERS.get(path)
-    return known(record) if known else paging.dotted(msgspec.json.decode(record.document), path)
-
-
-def _matches(shelf: Shelf, properties: list[str]) -> list[Record] | None:
+def _matches(shelf: Shelf, query: MultiMapping[str]) -> list[Record] | None:
     """The records that meet all conditions; None when there are none to meet."""
-    conditions = paging.parse_conditions([text for joined in properties for text in joined.split(",")])
+    conditions = list(_conditions(query))
     if not conditions:
         return None
-    names = [value for path, value in conditions if path == "name"]
-    candidates = shelf.matching(BY_NAME, names[0]) if names else list(shelf)
-    return [record for record in candidates if all(paging.holds(record, one, _member) for one in conditions)]
+    names = (one.exact for one in conditions if one.path == "name")
+    candidates = next((shelf.named(name) for name in names if name is not None), shelf)
+    return [record for record in candidates if all(map(partial(_meets, record), conditions))]
 
 
-def _since(cursor: str | None, terms: list[Term]) -> tuple[Rank] | None:
-    """Where a page begins: the first sort value of its first entry, without a tie breaker (C-20)."""
-    if cursor is None:
-        return None
-    try:
-        return (terms[0].rank(_parse_cursor(cursor, terms[0].path)),)
-    except ValueError as failure:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "bad-cursor", "start does not fit orderby") from failure
+def _conditions(query: MultiMapping[str]) -> Iterator[filters.Condition]:
+    for joined in query.getall("property", []):
+        for text in joined.split(","):
+            yield filters.parse_condition(text, may_negate=True)
 
 
-def _parse_cursor(cursor: str, path: str) -> Any:
-    if path in _DATES:
-        return instants.parse(cursor) // 1000
-    return cursor if path == "id" else msgspec.json.decode(cursor)
-
-
-def _cursor(record: Record, path: str) -> str:
-    value = _member(record, path)
-    if path in _DATES:
-        return instants.millis_z(value * 1000)
-    return record.key if path == "id" else msgspec.json.encode(value).decode()
-
-
-def _links(request: web.Request, page: Page, terms: list[Term], limit: int) -> dict[str, dict[str, str]]:
-    orderby = ",".join(map(str, terms))
-    around = {"next": page.after, "prev": page.before}
-    starts = {"self": request.query.get("start")} | {
-        rel: _cursor(record, terms[0].path) for rel, record in around.items() if record is not None
-    }
-    return {rel: _link(request.query, orderby, limit, start) for rel, start in starts.items()}
-
-
-def _link(query: MultiMapping[str], orderby: str, limit: int, start: str | None) -> dict[str, str]:
-    """A link relative to the base of dps, with the parameters in the order of Adobe's samples (contract 4.6)."""
-    parameters = [("orderby", orderby), ("limit", str(limit))]
-    parameters += [("start", start)] if start is not None else []
-    parameters += [("property", text) for text in query.getall("property", [])]
-    parameters += [("offer-type", query["offer-type"].upper())]
-    encoded = "&".join(f"{name}={quote(value, safe=':,')}" for name, value in parameters)
-    return {"href": f"/offers?{encoded}", "type": _JSON}
+def _meets(record: Record, condition: filters.Condition) -> bool:
+    return condition.holds(reader(record))

@@ -1,4 +1,4 @@
-"""The kinds of object of the Offer Library, by the word their schema ends with (contract 3.2)."""
+"""The kinds of object of the Offer Library (contract 3.2, 4.1)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,17 @@ class Entity:
 
     Attributes:
         word: last part of its schema and middle part of its ids, such as ``personalized-offer``.
+        noun: what a message calls one.
+        resource: its path in dps.
+        offer_type: what ``offer-type`` calls it in dps; None for what is no offer.
         xcore_version: schema version shown on objects read through xcore.
         dps_version: schema version shown on objects read through dps.
     """
 
     word: str
+    noun: str
+    resource: str
+    offer_type: str | None
     xcore_version: str
     dps_version: str
 
@@ -37,14 +43,24 @@ class Entity:
         return f"{NAMESPACE}{self.word};version={self.dps_version}"
 
 
-PERSONALIZED_OFFER = Entity("personalized-offer", xcore_version="0.5", dps_version="0.15")
-FALLBACK_OFFER = Entity("fallback-offer", xcore_version="0.5", dps_version="0.7")
+PERSONALIZED_OFFER = Entity("personalized-offer", "offer", "offers", "personalized", "0.5", "0.15")
+FALLBACK_OFFER = Entity("fallback-offer", "offer", "offers", "fallback", "0.5", "0.7")
+PLACEMENT = Entity("offer-placement", "placement", "placements", None, "0.4", "0.5")
+RULE = Entity("eligibility-rule", "rule", "offer-rules", None, "0.3", "0.3")
+TAG = Entity("tag", "tag", "tags", None, "0.1", "0.1")
+COLLECTION = Entity("offer-filter", "collection", "offer-collections", None, "0.3", "0.4")
+DECISION = Entity("offer-activity", "decision", "offer-decisions", None, "0.5", "0.8")
 
-EMULATED = {entity.word: entity for entity in (PERSONALIZED_OFFER, FALLBACK_OFFER)}
-"""The entities that have a life here, by word."""
+ENTITIES = {
+    entity.word: entity for entity in (PLACEMENT, RULE, TAG, PERSONALIZED_OFFER, FALLBACK_OFFER, COLLECTION, DECISION)
+}
+"""All entities by word, in an order in which each refers only to earlier ones (contract 8)."""
 
-NOT_EMULATED = frozenset({"offer-placement", "eligibility-rule", "tag", "offer-filter", "offer-activity"})
-"""Words of the entities that exist at Adobe and are answered with 501 here."""
+OFFER_TYPES = {entity.offer_type: entity for entity in ENTITIES.values() if entity.offer_type}
+"""The offers by what ``offer-type`` calls them."""
+
+RESOURCES = {entity.resource: entity for entity in ENTITIES.values() if not entity.offer_type}
+"""The entities that are no offers, by their path in dps."""
 
 
 def schema_word(schema: str) -> str | None:

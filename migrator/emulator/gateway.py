@@ -1,40 +1,51 @@
 """The gateway: every request of both styles passes it before the service sees it, and every answer after.
 
 It checks the headers that both styles share (contract 2), holds the rate limit, turns refusals into answers, counts,
-and holds answers back when the settings say so.
+keeps the log of requests, and holds answers back when the settings say so. Where rules of misbehaviour are in force,
+this is where they get hold of a request::
+
+    arrival faults ( credentials, rate limit, sandbox, gateway to after faults ( latency ( world faults ( service ))))
 """
 
 from __future__ import annotations
 
-import re
 import secrets
 from asyncio import sleep
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from migrator.emulator.errors import GatewayError, ProblemError, RefusalError
+from migrator.emulator.errors import ConnectionLostError, GatewayError, ProblemError, Refusals
 from migrator.emulator.library import Caller
-from migrator.emulator.limits import Buckets, take_all
+from migrator.emulator.limits import Buckets, retry_after, take_all
+from migrator.emulator.observation import EXCHANGE, Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiohttp.typedefs import Handler
 
+    from migrator.emulator.faults import Faults
+    from migrator.emulator.faults.strikes import Proceed
     from migrator.emulator.ims import Ims
-    from migrator.emulator.observation import Counters
+    from migrator.emulator.observation import Counters, Requests
     from migrator.emulator.settings import EmulatorSettings
 
-_SECOND_US = 1_000_000
-_BEARER = re.compile(r"Bearer\s+(\S+)", re.IGNORECASE)
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_STYLES = ("/data/core/dps", "dps"), ("/data/core/xcore", "xcore"), ("/ims/", "ims")
+_SERVED = ("gateway", "before", "late", "after", "world")
+"""Phases of the faults that strike a request with valid credentials and within the rate limit."""
 
 
 def caller_of(request: web.Request) -> Caller:
     """Who sends a request that the gateway has let through."""
-    return Caller(request.headers["x-api-key"], request.headers.get("x-request-id", ""))
+    exchange = request[EXCHANGE]
+    headers = request.headers
+    return Caller(
+        headers["x-api-key"], headers.get("x-request-id", ""), exchange.number, exchange.amend, exchange.breaks
+    )
 
 
 def sandbox_of(request: web.Request) -> str:
@@ -42,83 +53,188 @@ def sandbox_of(request: web.Request) -> str:
     return request.headers.get("x-sandbox-name", "prod")
 
 
+def lag_of(request: web.Request) -> int:
+    """How far a list is made to lag behind, in microseconds, beyond what C-28 says."""
+    return request[EXCHANGE].behind_us
+
+
+def scope_of(request: web.Request) -> str:
+    """The container or, where the path names none, the sandbox that a request is for."""
+    return request.match_info.get("container") or sandbox_of(request)
+
+
+def style_of(path: str) -> str:
+    """The endpoint style that a path belongs to, ``ims`` for the token endpoint, "" for none."""
+    for prefix, style in _STYLES:
+        if path.startswith(prefix):
+            return style
+    return ""
+
+
 class Gateway:
     """What stands before both styles.
 
     Args:
-        settings: limits, sandboxes and latency.
+        settings: limits and latency.
         ims: knows the tokens.
         counters: where requests are counted.
+        requests: where requests are kept.
+        faults: the rules of misbehaviour.
         now_us: the clock, microseconds since 1970.
+
+    Attributes:
+        sandboxes: names that a request may name.
     """
 
-    def __init__(self, settings: EmulatorSettings, ims: Ims, counters: Counters, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        settings: EmulatorSettings,
+        ims: Ims,
+        counters: Counters,
+        requests: Requests,
+        faults: Faults,
+        now_us: Callable[[], int],
+    ) -> None:
+        self.sandboxes = set(settings.sandboxes)
         self._settings = settings
         self._ims = ims
         self._counters = counters
+        self._requests = requests
+        self._faults = faults
         self._now_us = now_us
+        self._refusals = Refusals(settings.choices, settings.too_large_status)
         self._keys = Buckets(settings.rate, settings.burst)
         self._scopes = Buckets(settings.container_rate, settings.burst)
 
     def clear(self) -> None:
-        """Fill all buckets of the rate limits."""
+        """Go back to the start: full buckets, the sandboxes of the settings."""
+        self.sandboxes = set(self._settings.sandboxes)
         self._keys.clear()
         self._scopes.clear()
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer a request, or refuse it."""
-        request_id = request.headers.get("x-request-id") or secrets.token_hex(16)
-        try:
-            response = await self._admitted(request, handler)
-        except RefusalError as refusal:
-            response = refusal.response(request_id)
-        self._counters.requests[request.method, response.status] += 1
-        response.headers["X-Request-Id"] = request_id
+        """Answer a request of either style, or refuse it."""
+        exchange = self._begin(request)
+        response = await self._watched(request, partial(self._arrived, request, handler))
+        self._counters.answered(request.method, exchange.status)
         return response
 
-    async def _admitted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._authenticate(request)
-        self._limit(request)
-        self._check_sandbox(request)
+    async def token(self, request: web.Request) -> web.StreamResponse:
+        """``POST /ims/token/v3``. It does not stand behind the gateway, but is watched and can misbehave as well."""
+        self._begin(request)
+        issue: Proceed = partial(self._ims.issue, request)
+        if self._faults:
+            issue = self._faults.around(self._faults.draw(request, *_SERVED), request, issue)
+        return await self._watched(request, issue)
+
+    def _begin(self, request: web.Request) -> Exchange:
+        exchange = Exchange(
+            number=self._requests.begin(),
+            arrived_us=self._now_us(),
+            method=request.method,
+            path=request.raw_path,
+            style=style_of(request.path),
+            api_key=request.headers.get("x-api-key", ""),
+            request_id=request.headers.get("x-request-id") or secrets.token_hex(16),
+        )
+        request[EXCHANGE] = exchange
+        return exchange
+
+    async def _watched(self, request: web.Request, answer: Proceed) -> web.StreamResponse:
+        """Get an answer, whatever happens to it on the way, and keep what happened."""
+        exchange = request[EXCHANGE]
         try:
-            return await handler(request)
-        except web.HTTPException as refusal:
-            raise _routing_problem(refusal) from refusal
+            response = await self._settled(request, answer)
+            exchange.status = response.status
+        except ConnectionLostError:
+            response = web.Response()  # goes nowhere
+        finally:
+            exchange.answered_us = self._now_us()
+            self._requests.end(exchange)
+        response.headers["X-Request-Id"] = exchange.request_id
+        return response
+
+    async def _arrived(self, request: web.Request, handler: Handler) -> web.Response:
+        if not self._faults:
+            self._admit(request)
+            return await self._held(partial(self._handled, request, handler))
+        admitted = partial(self._admitted, request, handler)
+        return await self._faults.around(self._faults.draw(request, "arrival"), request, admitted)()
+
+    async def _admitted(self, request: web.Request, handler: Handler) -> web.Response:
+        """Go on with a request that faults may strike; from here on a refusal is an answer like any other."""
+        self._admit(request)
+        due = self._faults.draw(request, *_SERVED)
+        within = [fault for fault in due if fault.rule.kind.phase == "world"]
+        without = [fault for fault in due if fault.rule.kind.phase != "world"]
+        served = self._faults.around(within, request, partial(self._handled, request, handler))
+        settled = partial(self._settled, request, partial(self._held, served))
+        return await self._faults.around(without, request, settled)()
+
+    async def _settled(self, request: web.Request, answer: Proceed) -> web.Response:
+        """Get an answer, also where the answer is a refusal."""
+        try:
+            return await answer()
+        except web.HTTPException as failure:
+            refusal: GatewayError | ProblemError = _routing_problem(failure)
+        except (GatewayError, ProblemError) as raised:
+            refusal = raised
+        return self._refusals.answer(refusal, request[EXCHANGE].request_id)
+
+    async def _held(self, answer: Proceed) -> web.Response:
+        try:
+            return await answer()
         finally:
             if self._settings.latency_s:
                 await sleep(self._settings.latency_s)
+
+    async def _handled(self, request: web.Request, handler: Handler) -> web.Response:
+        response = await handler(request)
+        assert isinstance(response, web.Response)
+        return response
+
+    def _admit(self, request: web.Request) -> None:
+        self._authenticate(request)
+        self._limit(request)
+        self._check_sandbox(request)
 
     def _authenticate(self, request: web.Request) -> None:
         headers = request.headers
         if "x-api-key" in headers:
             self._counters.peaks.arrived(headers["x-api-key"], self._now_us())
         if "Authorization" not in headers:
-            raise GatewayError(HTTPStatus.FORBIDDEN, "403010", "Oauth token is missing.")
+            raise GatewayError("403010")
         if "x-api-key" not in headers:
-            raise GatewayError(HTTPStatus.FORBIDDEN, "403000", "Api Key is required")
-        bearer = _BEARER.fullmatch(headers["Authorization"].strip())
-        if bearer is None or not self._ims.is_valid(bearer[1]):
-            raise GatewayError(HTTPStatus.UNAUTHORIZED, "401013", "Oauth token is not valid")
+            raise GatewayError("403000")
+        token = self._ims.token_of(request)
+        if token is None or not self._ims.is_valid(token):
+            raise GatewayError("401013")
         if "x-gw-ims-org-id" not in headers:
-            raise GatewayError(HTTPStatus.BAD_REQUEST, "400003", "Missing header")
+            raise GatewayError("400003")
 
     def _limit(self, request: web.Request) -> None:
-        scope = request.match_info.get("container") or sandbox_of(request)
-        wanted = (self._keys, request.headers["x-api-key"]), (self._scopes, scope)
-        wait_us = take_all(wanted, self._now_us())
+        scope = scope_of(request)
+        now_us = self._now_us()
+        self._counters.container_peaks.arrived(scope, now_us)
+        limits = (self._keys, request.headers["x-api-key"]), (self._scopes, scope)
+        wait_us = take_all(limits, now_us)
         if wait_us:
-            raise GatewayError(
-                HTTPStatus.TOO_MANY_REQUESTS, "429050", "Too many requests", headers=self._retry_after(wait_us)
-            )
+            self._note_violation(limits, now_us)
+            headers = retry_after(self._settings.retry_after, wait_us, now_us)
+            raise GatewayError("429050", headers)
 
-    def _retry_after(self, wait_us: int) -> dict[str, str]:
-        whole_s = -(-wait_us // _SECOND_US)
-        return {"Retry-After": str(whole_s)} if self._settings.retry_after == "seconds" else {}
+    def _note_violation(self, limits: tuple[tuple[Buckets, str], ...], now_us: int) -> None:
+        violations = self._counters.key_violations, self._counters.container_violations
+        for (buckets, whom), violated in zip(limits, violations, strict=True):
+            if buckets.wait_us(whom, now_us):
+                violated.add(whom, now_us)
 
     def _check_sandbox(self, request: web.Request) -> None:
+        if self._settings.choices.no_sandbox == "require" and "x-sandbox-name" not in request.headers:
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "missing-sandbox", "x-sandbox-name is required")
         sandbox = sandbox_of(request)
-        if sandbox not in self._settings.sandboxes:
+        if sandbox not in self.sandboxes:
             raise ProblemError(HTTPStatus.FORBIDDEN, "unknown-sandbox", f"no access to sandbox {sandbox}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from migrator.emulator.settings import EmulatorSettings
 
 _SECOND_US = 1_000_000
+_BEARERS = {
+    "any": re.compile(r"Bearer\s+(\S+)", re.IGNORECASE),
+    "one": re.compile(r"Bearer (\S+)", re.IGNORECASE),
+}
+"""How a token is given, by the value of C-01."""
 
 
 class Ims:
@@ -33,19 +39,32 @@ class Ims:
         self._counters = counters
         self._now_us = now_us
         self._valid_until_us: dict[str, int] = {}
+        self._revoked: set[str] = set()
+        self._bearer = _BEARERS[settings.choices.bearer_blanks]
 
-    def routes(self) -> list[web.RouteDef]:
-        """The token endpoint."""
-        return [web.post("/ims/token/v3", self.issue)]
+    def token_of(self, request: web.Request) -> str | None:
+        """The bearer token that a request carries (C-01)."""
+        bearer = self._bearer.fullmatch(request.headers.get("Authorization", "").strip())
+        return bearer[1] if bearer else None
 
     def is_valid(self, token: str) -> bool:
-        """Whether a token was issued here, or configured, and has not expired."""
+        """Whether a token was issued here, or configured, and has neither expired nor been revoked."""
+        if self._revoked and token in self._revoked:
+            return False
         if token == self._settings.access_token:
             return True
         return self._now_us() < self._valid_until_us.get(token, 0)
 
+    def revoke(self, token: str) -> None:
+        """Make a token invalid before its time."""
+        self._revoked.add(token)
+
+    def clear(self) -> None:
+        """Take all revocations back; tokens stay valid for their time."""
+        self._revoked.clear()
+
     async def issue(self, request: web.Request) -> web.Response:
-        """Answer a client-credentials request, form-encoded."""
+        """``POST /ims/token/v3``: answer a client-credentials request, form-encoded."""
         form = {name: str(value) for name, value in (await request.post()).items()}
         refusal = self._refusal(form)
         if refusal is not None:

@@ -7,24 +7,26 @@ xcore writes microseconds and ``Z``, dps receipts milliseconds and ``Z``, dps re
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND_US = 1_000_000
 _MICROSECOND = timedelta(microseconds=1)
 
 
 def micros_z(instant_us: int) -> str:
     """An instant as ``2020-10-21T20:50:32.018624Z``."""
-    return _text(instant_us, "microseconds").removesuffix("+00:00") + "Z"
+    return f"{_second(instant_us // _SECOND_US)}.{instant_us % _SECOND_US:06}Z"
 
 
 def millis_z(instant_us: int) -> str:
     """An instant as ``2023-05-31T15:09:11.771Z``; what is below a millisecond is cut off."""
-    return millis_offset(instant_us).removesuffix("+00:00") + "Z"
+    return f"{_millis(instant_us)}Z"
 
 
 def millis_offset(instant_us: int) -> str:
     """An instant as ``2023-05-31T15:09:11.771+00:00``; what is below a millisecond is cut off."""
-    return _text(instant_us, "milliseconds")
+    return f"{_millis(instant_us)}+00:00"
 
 
 def parse(text: str) -> int:
@@ -39,5 +41,20 @@ def parse(text: str) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def _text(instant_us: int, precision: str) -> str:
-    return (_EPOCH + timedelta(microseconds=instant_us)).isoformat(timespec=precision)
+def is_instant(text: str) -> bool:
+    """Whether `parse` can read a text."""
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _millis(instant_us: int) -> str:
+    return f"{_second(instant_us // _SECOND_US)}.{instant_us % _SECOND_US // 1000:03}"
+
+
+@lru_cache(maxsize=1024)
+def _second(instant_s: int) -> str:
+    """A whole second; most writes of a rehearsal fall into a few of them."""
+    return (_EPOCH + timedelta(seconds=instant_s)).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,4 +1,4 @@
-"""How many requests are let through.
+"""How many requests are let through, and what those are told that are not.
 
 A token bucket, kept as one number per key: the time at which the bucket will be full again (the generic cell rate
 algorithm, which admits exactly what a bucket with counted tokens admits). Nothing drifts, no bucket needs refilling.
@@ -6,12 +6,16 @@ algorithm, which admits exactly what a bucket with counted tokens admits). Nothi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 _SECOND_US = 1_000_000
+
+RetryAfter = Literal["seconds", "date", "empty", "none"]
+"""What a 429 carries: whole seconds, an HTTP date, the header without a value, or no such header."""
 
 
 class Buckets:
@@ -41,15 +45,37 @@ class Buckets:
         self._full_at_us.clear()
 
 
-def take_all(wanted: Iterable[tuple[Buckets, str]], now_us: int) -> int:
+def take_all(wanted: Sequence[tuple[Buckets, str]], now_us: int) -> int:
     """Take one token from each of several buckets, or none from any.
 
     Returns:
         0 when all were taken, else the microseconds until all of them hold a token.
     """
-    wanted = tuple(wanted)
     wait_us = max(buckets.wait_us(key, now_us) for buckets, key in wanted)
     if not wait_us:
         for buckets, key in wanted:
             buckets.take(key, now_us)
     return wait_us
+
+
+def retry_after(form: RetryAfter, wait_us: int, now_us: int) -> dict[str, str]:
+    """The header that says when to come back, never too early (errors-and-limits 3, RFC 9110 10.2.3).
+
+    Args:
+        form: how to say it.
+        wait_us: microseconds until it is worth while.
+        now_us: the clock, microseconds since 1970.
+    """
+    match form:
+        case "seconds":
+            return {"Retry-After": str(_seconds_up(wait_us))}
+        case "date":
+            return {"Retry-After": formatdate(_seconds_up(now_us + wait_us), usegmt=True)}
+        case "empty":
+            return {"Retry-After": ""}
+        case "none":
+            return {}
+
+
+def _seconds_up(duration_us: int) -> int:
+    return -(-duration_us // _SECOND_US)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _ESSENCE = re.compile(rf"\s*({_WORD}/{_WORD})\s*")
 _PARAMETER = re.compile(rf';\s*(?:({_WORD})=(?:({_WORD})|"((?:[^"\\]|\\.)*)"))?\s*')
+_COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
 _DOUBLING = re.compile(r"\s*content-type:\s*", re.IGNORECASE)
 
 
@@ -28,13 +30,19 @@ class MediaType:
     parameters: dict[str, str]
 
 
+@lru_cache(maxsize=256)
 def parse(text: str) -> MediaType | None:
-    """Read a media type; None when the text is not one."""
+    """Read a media type; None when the text is not one. Clients send the same few over and over."""
     essence = _ESSENCE.match(text)
     if essence is None:
         return None
     parameters = _parse_parameters(text, essence.end())
     return None if parameters is None else MediaType(essence[1].lower(), parameters)
+
+
+def split(text: str) -> list[str]:
+    """The parts of a list of media ranges; a comma inside quotes parts nothing."""
+    return [part.strip() for part in _COMMA.split(text)]
 
 
 def undouble(text: str) -> str:

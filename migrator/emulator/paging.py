@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from migrator.emulator.errors import ProblemError, not_emulated
+from migrator.emulator.errors import bad_query
 from migrator.emulator.store import Order
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 DEFAULT_LIMIT = 50
 """Objects on a page when the client asks for no number (C-10)."""
-LARGEST_LIMIT = 100
-"""Objects on a page at most, whatever the client asks for (C-10)."""
 
 Rank = tuple[int, Any]
 
@@ -67,12 +64,14 @@ class Page:
         records: what is on it.
         total: number of all that match.
         before: the first record of the page before; None on the first page.
+        before_that: the record in front of that one; None when there is none.
         after: the first record of the page after; None on the last page.
     """
 
     records: list[Record]
     total: int
     before: Record | None
+    before_that: Record | None
     after: Record | None
 
 
@@ -91,36 +90,20 @@ def order_by(terms: Sequence[Term], read: ReadMember) -> Order:
     return Order(f"orderby={','.join(map(str, terms))}", key)
 
 
-def parse_limit(query: Mapping[str, str]) -> int:
+def parse_limit(query: Mapping[str, str], largest: int | None) -> int:
     """The page size to use.
 
+    Args:
+        query: where the client says how many it wants.
+        largest: more than this are cut to it without a word; None when what the client wants does not count (C-10).
+
     Raises:
-        ProblemError: 400, not a positive number.
+        ProblemError: it is not a positive number.
     """
     text = query.get("limit", str(DEFAULT_LIMIT))
-    if not text.isdecimal() or not int(text):
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "bad-limit", "limit is a positive number")
-    return min(int(text), LARGEST_LIMIT)
-
-
-def parse_conditions(texts: Sequence[str]) -> list[tuple[str, str]]:
-    """Read conditions such as ``name==Spring loan`` into paths and values.
-
-    Raises:
-        ProblemError: 501 for the other operators.
-    """
-    conditions = [text.partition("==") for text in texts]
-    for path, equals, _ in conditions:
-        if not equals or not path or path[-1] in "!<>~":
-            raise not_emulated("a property condition other than ==")
-    return [(path, value) for path, _, value in conditions]
-
-
-def holds(record: Record, condition: tuple[str, str], read: ReadMember) -> bool:
-    """Whether a record meets a condition; numbers and other values are compared in their JSON form."""
-    path, wanted = condition
-    value = read(record, path)
-    return value == wanted if isinstance(value, str) else msgspec.json.encode(value) == wanted.encode()
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
+        raise bad_query("limit is a positive number")
+    return DEFAULT_LIMIT if largest is None else min(int(text), largest)
 
 
 def cut(
@@ -141,12 +124,17 @@ def cut(
         since: begin with the first key that is not below this one, as dps does (C-20).
     """
     first = bisect_right(keys, after) if after is not None else bisect_left(keys, since or ())
-    beyond = first + limit
+    beyond, before = first + limit, max(0, first - limit)
+
+    def at(index: int) -> Record | None:
+        return next(iter(shelf.at(keys[index : index + 1])), None)
+
     return Page(
         records=shelf.at(keys[first:beyond]),
         total=len(keys),
-        before=_only(shelf.at(keys[max(0, first - limit) : first][:1])),
-        after=_only(shelf.at(keys[beyond : beyond + 1])),
+        before=at(before) if first else None,
+        before_that=at(before - 1) if before else None,
+        after=at(beyond),
     )
 
 
@@ -169,7 +157,3 @@ def _rank(value: Any) -> Rank:
             return 3, value
         case _:
             return 4, msgspec.json.encode(value).decode()
-
-
-def _only(records: list[Record]) -> Record | None:
-    return records[0] if records else None

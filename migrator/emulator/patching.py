@@ -1,42 +1,58 @@
-"""JSON Patch (RFC 6902): the one border to the ``jsonpatch`` library.
+"""JSON Patch (RFC 6902), carried out to the letter.
 
-A patch is checked for its form first, because the library notices a missing ``value`` only on the way, after earlier
-operations, and lets a pointer that is not text surface as whatever it trips over. It is applied to a document of the
-caller's own, fresh from its encoded form, so nothing that is kept can be changed by a patch that fails half-way.
+It is written here and not borrowed from the library that the client uses: the two should be able to disagree, and each
+choice about patches (C-16 to C-18) is one line of it. `check` holds each operation to its form without a document,
+`apply` carries the operations out on a document of the caller's own.
+
+An operation looks before it writes: one that fails has changed nothing, so what a failed patch leaves behind are the
+whole effects of the operations before it.
 """
 
 from __future__ import annotations
 
+import copy
+import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
-
-import jsonpatch
-from jsonpointer import JsonPointer, JsonPointerException
+from typing import Any
 
 from migrator.emulator.errors import ProblemError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_MEMBERS = {
-    "add": ("path", "value"),
-    "replace": ("path", "value"),
-    "test": ("path", "value"),
+_POINTERS = {
+    "add": ("path",),
+    "replace": ("path",),
+    "test": ("path",),
     "remove": ("path",),
     "copy": ("path", "from"),
     "move": ("path", "from"),
 }
-"""Members that each operation needs beside ``op``."""
+"""Members of each operation that are pointers."""
 
-_POINTERS = ("path", "from")
+_NEEDED = {
+    name: frozenset({*members, "value"} if name in ("add", "replace", "test") else members)
+    for name, members in _POINTERS.items()
+}
+"""Members that each operation needs beside ``op``. What else it has is ignored (RFC 6902, section 4)."""
+
+OPERATIONS = frozenset(_POINTERS)
+"""All operations of RFC 6902."""
+
+Operation = dict[str, Any]
+Tokens = list[str]
+
+_POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)*")
+_INDEX = re.compile(r"0|[1-9][0-9]{0,9}", re.ASCII)
 
 
-def check(patch: Any, allowed: frozenset[str]) -> list[dict[str, Any]]:
+class _NowhereError(Exception):
+    """A pointer leads to nothing."""
+
+
+def check(patch: Any, allowed: frozenset[str]) -> list[Operation]:
     """Check the form of a patch, without a document.
 
     Args:
         patch: any JSON value.
-        allowed: operations that the style documents (C-07).
+        allowed: operations that may occur (C-07).
 
     Returns:
         The same patch, known to be a list of well-formed operations.
@@ -53,59 +69,168 @@ def check(patch: Any, allowed: frozenset[str]) -> list[dict[str, Any]]:
     return patch
 
 
-def pointers(patch: list[dict[str, Any]]) -> Iterator[str]:
-    """All pointers of a checked patch, ``from`` included."""
-    for operation in patch:
-        for member in _MEMBERS[operation["op"]]:
-            if member in _POINTERS:
-                yield operation[member]
+def pointers(operation: Operation) -> list[Any]:
+    """The pointers of a checked operation: ``path``, and ``from`` where it counts."""
+    return [operation[member] for member in _POINTERS[operation["op"]]]
 
 
-def apply(document: Any, patch: list[dict[str, Any]]) -> Any:
-    """Apply a checked patch to a document, which is used up.
+def tokens(pointer: str) -> Tokens:
+    """The reference tokens of a well-formed pointer, unescaped; none for the root."""
+    found = pointer.split("/")[1:]
+    if "~" in pointer:
+        return [token.replace("~1", "/").replace("~0", "~") for token in found]
+    return found
+
+
+def apply(document: Any, patch: list[Operation], *, upsert: bool = False) -> tuple[Any, ProblemError | None]:
+    """Apply the operations of a checked patch up to the first that fails (C-17).
 
     Returns:
-        The result. The document given must not be used any more, whether this succeeds or not.
-
-    Raises:
-        ProblemError: 409 for a failed ``test`` (C-16), 422 when a pointer leads nowhere (C-18).
+        What came of those before it, and its failure: kind ``test-failed``, or 422 when a pointer leads nowhere. The
+        failure is None when none fails.
     """
+    for operation in patch:
+        try:
+            document = _carry_out(document, operation, upsert=upsert)
+        except ProblemError as failure:
+            return document, failure
+        except _NowhereError as nowhere:
+            return document, ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "patch-unresolvable", str(nowhere))
+        except RecursionError:
+            detail = "a value is nested too deeply to be copied or compared"
+            return document, ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "too-deep", detail)
+    return document, None
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal (RFC 6902, section 4.6): 1 equals 1.0, and true is no number."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(equal(value, other[member]) for member, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return bool(one == other)
+
+
+def _carry_out(document: Any, operation: Operation, *, upsert: bool) -> Any:
+    name, path = operation["op"], operation["path"]
+    if name == "replace":
+        return _replace(document, path, operation["value"], upsert=upsert)
+    if name == "add":
+        return _add(document, path, operation["value"])
+    if name == "remove":
+        return _remove(document, path)
+    if name == "test":
+        return _test(document, path, operation["value"])
+    source = operation["from"]
+    if name == "copy":
+        return _add(document, path, copy.deepcopy(_find(document, tokens(source))))
+    return _move(document, source, path)
+
+
+def _add(document: Any, pointer: str, value: Any) -> Any:
+    if not pointer:
+        return value
+    *above, last = tokens(pointer)
+    parent = _find(document, above)
+    if isinstance(parent, dict):
+        parent[last] = value
+    elif isinstance(parent, list):
+        parent.insert(_place(parent, last), value)
+    else:
+        raise _NowhereError(f"can't add '{last}' to what has no members")
+    return document
+
+
+def _remove(document: Any, pointer: str) -> Any:
+    if not pointer:
+        raise _NowhereError("can't remove the whole document")
+    *above, last = tokens(pointer)
+    parent = _find(document, above)
+    del parent[_existing(parent, last, "remove")]
+    return document
+
+
+def _replace(document: Any, pointer: str, value: Any, *, upsert: bool) -> Any:
+    if not pointer:
+        return value
+    *above, last = tokens(pointer)
+    parent = _find(document, above)
+    if upsert and isinstance(parent, dict):
+        parent[last] = value
+    else:
+        parent[_existing(parent, last, "replace")] = value
+    return document
+
+
+def _move(document: Any, source: str, pointer: str) -> Any:
+    """Remove, then add. If the second fails, the first is undone."""
+    if pointer.startswith(f"{source}/"):
+        raise _NowhereError("can't move a value into itself")
+    if source == pointer:
+        _find(document, tokens(source))
+        return document
+    *above, last = tokens(source)
+    parent = _find(document, above)
+    place = _existing(parent, last, "move")
+    value = parent.pop(place)
     try:
-        return jsonpatch.apply_patch(document, patch, in_place=True)
-    except jsonpatch.JsonPatchTestFailed as failure:
-        raise ProblemError(HTTPStatus.CONFLICT, "test-failed", str(failure)) from failure
-    except (jsonpatch.JsonPatchException, JsonPointerException, TypeError) as failure:
-        # TypeError: some releases index a list with the "-" of a pointer that cannot stand for an element.
-        raise ProblemError(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "patch-unresolvable", _without_document(failure)
-        ) from failure
+        return _add(document, pointer, value)
+    except _NowhereError:
+        _add(document, source, value)
+        raise
 
 
-def _without_document(failure: Exception) -> str:
-    """Say what was not found, without the whole document in which it was not found."""
-    return str(failure).partition(" in {")[0]
+def _test(document: Any, pointer: str, wanted: Any) -> Any:
+    try:
+        found = _find(document, tokens(pointer))
+    except _NowhereError as nowhere:
+        raise _test_failed(f"there is no {pointer}: {nowhere}") from nowhere
+    if not equal(found, wanted):
+        raise _test_failed(f"{pointer} is not what it is tested for")
+    return document
+
+
+def _test_failed(detail: str) -> ProblemError:
+    return ProblemError(HTTPStatus.CONFLICT, "test-failed", detail)
+
+
+def _find(document: Any, path: Tokens) -> Any:
+    for token in path:
+        document = document[_existing(document, token, "find")]
+    return document
+
+
+def _existing(parent: Any, token: str, verb: str) -> Any:
+    """The member or index that a token stands for, if there is one."""
+    if isinstance(parent, dict) and token in parent:
+        return token
+    if isinstance(parent, list) and _INDEX.fullmatch(token) and int(token) < len(parent):
+        return int(token)
+    raise _NowhereError(f"can't {verb} a non-existent object '{token}'")
+
+
+def _place(parent: list[Any], last: str) -> int:
+    """Where in an array a value is to be inserted."""
+    if last == "-":
+        return len(parent)
+    if _INDEX.fullmatch(last) and int(last) <= len(parent):
+        return int(last)
+    raise _NowhereError(f"can't insert at '{last}' in an array of {len(parent)}")
 
 
 def _complaint(operation: Any, allowed: frozenset[str]) -> str | None:
     if not isinstance(operation, dict) or not isinstance(operation.get("op"), str):
         return "an operation is an object with an op"
     name = operation["op"]
-    if name not in _MEMBERS or name not in allowed:
+    if name not in _NEEDED or name not in allowed:
         return f"operation {name} is not one of {', '.join(sorted(allowed))}"
-    missing = [member for member in _MEMBERS[name] if member not in operation]
-    if missing:
-        return f"operation {name} needs {' and '.join(missing)}"
-    return _pointer_complaint([operation[member] for member in _MEMBERS[name] if member in _POINTERS])
-
-
-def _pointer_complaint(texts: list[Any]) -> str | None:
-    for text in texts:
-        if not isinstance(text, str):
-            return "a pointer is text"
-        try:
-            JsonPointer(text)
-        except JsonPointerException as failure:
-            return f"{text} is not a JSON Pointer: {failure}"
+    if not _NEEDED[name] <= operation.keys():
+        return f"operation {name} needs {' and '.join(sorted(_NEEDED[name]))}"
+    for text in pointers(operation):
+        if not (isinstance(text, str) and _POINTER.fullmatch(text)):
+            return f"{text!r} is not a JSON Pointer"
     return None
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from migrator.emulator.choices import Choices
+from migrator.emulator.faults.rules import FaultRule
+from migrator.emulator.limits import RetryAfter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +17,8 @@ class EmulatorSettings:
     Attributes:
         host: address to listen on.
         port: port to listen on; 0 takes any free one.
-        seed_offers: number of personalized offers present at the start, in each style.
+        seed_offers: number of personalized offers present at the start, in each style; with at least one, all that
+            they refer to is there too, and a few fallback offers and decisions (`seeds`).
         containers: number of xcore containers that exist (`seeded_container`); the seeds are dealt out to them in turn.
         sandboxes: names that ``x-sandbox-name`` may have. The dps seeds lie in the first.
         client_id: the only client id that the token endpoint accepts; None accepts any.
@@ -23,10 +28,16 @@ class EmulatorSettings:
         rate: requests per second that one api key may send; 0 means no limit.
         container_rate: requests per second that may go to one container (dps: sandbox); 0 means no limit.
         burst: requests that may arrive at once under either limit before it bites, at least 1.
-        retry_after: what a 429 carries: whole ``seconds``, or no header at all.
+        retry_after: how a 429 of the rate limit says when to come back: whole ``seconds``, a ``date``, an ``empty``
+            header, or ``none`` at all.
         latency_s: seconds that each admitted request is held back, after its effect and before its answer.
-        strict: answer 415 to the doubled ``Content-Type: Content-Type: …`` of the old pages (C-05); otherwise
-            read past the doubling and count a warning.
+        choices: how it answers the questions that the documents leave open.
+        guardrails: refuse what exceeds the documented numbers of objects (errors-and-limits 4).
+        too_large_status: status of the refusal of an object of more than 300 KB.
+        delete_async: carry out xcore deletes a second later, and give an address to ask for their outcome.
+        faults: rules of misbehaviour, as `FaultRule` or as its text, such as ``drop-after:PATCH:p=0.05``.
+        fault_seed: what the chance in those rules is made from; the same seed and the same requests misbehave alike.
+        request_log: number of requests that the log of requests keeps, the newest.
     """
 
     host: str = "127.0.0.1"
@@ -41,17 +52,33 @@ class EmulatorSettings:
     rate: float = 0
     container_rate: float = 0
     burst: int = 20
-    retry_after: Literal["seconds", "none"] = "seconds"
+    retry_after: RetryAfter = "seconds"
     latency_s: float = 0.0
-    strict: bool = True
+    choices: Choices = field(default_factory=Choices)
+    guardrails: bool = False
+    too_large_status: Literal[413, 422] = 422
+    delete_async: bool = False
+    faults: tuple[FaultRule | str, ...] = ()
+    fault_seed: int = 0
+    request_log: int = 10_000
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be meant.
 
         Raises:
-            ValueError: a count or a limit is too small.
+            ValueError: a count or a limit is too small, or a rule is none.
         """
+        _ = self.rules
         if self.containers < 1 or self.burst < 1 or not self.sandboxes:
             raise ValueError("an emulator needs a container, a sandbox and a burst of at least 1")
-        if min(self.seed_offers, self.rate, self.container_rate, self.latency_s) < 0:
-            raise ValueError("seed_offers, rate, container_rate and latency_s cannot be negative")
+        if min(self.seed_offers, self.rate, self.container_rate, self.latency_s, self.request_log) < 0:
+            raise ValueError("seed_offers, rate, container_rate, latency_s and request_log cannot be negative")
+
+    @property
+    def rules(self) -> list[FaultRule]:
+        """The rules of misbehaviour, read.
+
+        Raises:
+            ValueError: one of them is none; the message says why.
+        """
+        return [FaultRule.parse(rule) if isinstance(rule, str) else rule for rule in self.faults]

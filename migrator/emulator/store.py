@@ -1,28 +1,31 @@
 """What the server remembers: records on shelves, found by key, reference or name, or walked in an order.
 
 Records are values; a write puts a new record in the place of the old one. There is one shelf for each style, scope and
-entity: the styles are separate stores (C-14), the scope is the container in xcore and the sandbox in dps.
+entity; the scope is the container in xcore and the sandbox in dps.
 
-Orders are kept as sorted lists of keys, built when a list is first asked for in that order and kept up to date after
-that, so a page costs a binary search and not a sort.
+Everything that is looked up has an index, and a write costs the same whether a shelf holds ten objects or a hundred
+thousand: dictionaries for keys, references and names; for each order that a list was asked for in, a sorted list that
+every write keeps up to date. A page then costs a binary search and not a sort.
 """
 
 from __future__ import annotations
 
-import itertools
-from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from sortedcontainers import SortedList
 
 from migrator.emulator.entities import Style
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 SortKey = tuple[Any, ...]
 """What a record is sorted by. Its last part is the record's key, so no two are equal."""
+
+_ORDERS_KEPT = 8
+"""Orders that a shelf keeps up to date; the one that was not asked for longest makes room for a ninth."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -69,19 +72,14 @@ class Order(NamedTuple):
     key: Callable[[Record], SortKey]
 
 
-BY_NAME = Order("name", lambda record: (record.name, record.key))
-"""Alphabetically."""
-
-BY_REFERENCE = Order("reference", lambda record: (record.reference, record.key))
-"""By what other objects refer to it by."""
-
-
 class Shelf:
     """The objects of one entity in one scope of one style."""
 
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
-        self._orders: dict[str, tuple[Order, list[SortKey]]] = {}
+        self._keys_by_name: dict[str, dict[str, None]] = {}
+        self._keys_by_reference: dict[str, str] = {}
+        self._orders: dict[str, tuple[Order, SortedList]] = {}
 
     def __len__(self) -> int:
         return len(self._records)
@@ -97,29 +95,50 @@ class Shelf:
         """The records of sort keys that this shelf gave out."""
         return [self._records[sort_key[-1]] for sort_key in sort_keys]
 
-    def ordered(self, order: Order) -> list[SortKey]:
+    def ordered(self, order: Order) -> Sequence[SortKey]:
         """The sort keys of all records, sorted. The list is the shelf's own: read it before the next write."""
-        known = self._orders.get(order.label)
+        known = self._orders.pop(order.label, None)
         if known is None:
-            known = order, sorted(map(order.key, self))
-            self._orders[order.label] = known
-        return known[1]
+            known = order, SortedList(map(order.key, self))
+        self._orders[order.label] = known
+        if len(self._orders) > _ORDERS_KEPT:
+            del self._orders[next(iter(self._orders))]
+        keys: Sequence[SortKey] = known[1]
+        return keys
 
-    def matching(self, order: Order, value: str) -> list[Record]:
-        """The records whose sort key begins with a value."""
-        keys = self.ordered(order)
-        first = bisect_left(keys, (value,))
-        return self.at(itertools.takewhile(lambda key: key[0] == value, itertools.islice(keys, first, None)))
+    def named(self, name: str) -> list[Record]:
+        """The records of a name."""
+        return [self._records[key] for key in self._keys_by_name.get(name, ())]
 
-    def put(self, record: Record) -> None:
-        """Add a record, or replace the one of the same key."""
+    def referenced(self, reference: str) -> Record | None:
+        """The record that a reference means."""
+        key = self._keys_by_reference.get(reference)
+        return None if key is None else self._records[key]
+
+    def put(self, record: Record) -> Record | None:
+        """Add a record, or replace the one of the same key. Returns the one that was replaced."""
         old = self._records.get(record.key)
         self._records[record.key] = record
+        self._keys_by_reference[record.reference] = record.key
+        if old is None or old.name != record.name:
+            self._forget_name(old)
+            self._keys_by_name.setdefault(record.name, {})[record.key] = None
         self._reorder(old, record)
+        return old
 
     def remove(self, key: str) -> None:
         """Forget a record."""
-        self._reorder(self._records.pop(key), None)
+        old = self._records.pop(key)
+        del self._keys_by_reference[old.reference]
+        self._forget_name(old)
+        self._reorder(old, None)
+
+    def _forget_name(self, old: Record | None) -> None:
+        if old is not None:
+            keys = self._keys_by_name[old.name]
+            del keys[old.key]
+            if not keys:
+                del self._keys_by_name[old.name]
 
     def _reorder(self, old: Record | None, new: Record | None) -> None:
         for order, keys in self._orders.values():
@@ -129,11 +148,11 @@ class Shelf:
                 _move(keys, before, after)
 
 
-def _move(keys: list[SortKey], before: SortKey | None, after: SortKey | None) -> None:
+def _move(keys: SortedList, before: SortKey | None, after: SortKey | None) -> None:
     if before is not None:
-        del keys[bisect_left(keys, before)]
+        keys.remove(before)
     if after is not None:
-        insort(keys, after)
+        keys.add(after)
 
 
 class Store:
@@ -158,9 +177,9 @@ class Store:
                 return record
         return None
 
-    def put(self, record: Record) -> None:
-        """Add a record, or replace the one of the same key."""
-        self.shelf(record.style, record.scope, record.word).put(record)
+    def put(self, record: Record) -> Record | None:
+        """Add a record, or replace the one of the same key. Returns the one that was replaced."""
+        return self.shelf(record.style, record.scope, record.word).put(record)
 
     def remove(self, record: Record) -> None:
         """Forget a record."""
@@ -174,6 +193,6 @@ class Store:
         """Number of objects by style and entity."""
         counts: dict[str, Counter[str]] = {}
         for (style, _), shelves in self._scopes.items():
-            sizes = {word: len(shelf) for word, shelf in shelves.items()}
+            sizes = {word: len(shelf) for word, shelf in shelves.items() if len(shelf)}
             counts.setdefault(style, Counter()).update(sizes)
         return counts

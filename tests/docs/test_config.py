@@ -10,11 +10,14 @@ import pytest
 
 from migrator import api
 from migrator.cli.options import read_job
+from migrator.emulator import EmulatorSettings, read_config
 from migrator.planning import Input
 from migrator.settings import SECRETS, Settings, load
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = (ROOT / "config" / "default.toml").read_text(encoding="utf-8")
+EMULATOR_CONFIGS = [ROOT / "config" / "rehearsal.toml"]
+PROFILES = sorted(set((ROOT / "config").glob("*.toml")) - set(EMULATOR_CONFIGS))
 SHOWN = [name for name in Settings.model_fields if name not in SECRETS]
 
 
@@ -34,7 +37,22 @@ def test_the_defaults_file_says_what_each_setting_means_in_the_words_of_the_code
     }
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.toml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EMULATOR_CONFIGS, ids=lambda path: path.name)
+def test_every_emulator_config_is_one_and_serves_where_the_emulator_profile_looks(path: Path) -> None:
+    settings = EmulatorSettings(**read_config(path))
+
+    assert (
+        load({}, profile=str(ROOT / "config" / "emulator.toml")).base_url == f"http://{settings.host}:{settings.port}"
+    )
+    assert settings.rules
+
+
+def test_an_emulator_config_and_a_profile_are_not_taken_for_each_other() -> None:
+    with pytest.raises(ValueError, match="is a profile of the client"):
+        read_config(ROOT / "config" / "emulator.toml")
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.name)
 def test_every_profile_can_be_loaded_and_holds_no_secret(path: Path) -> None:
     settings = load({}, profile=str(path))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -10,15 +11,18 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 from migrator.cli import NOT_BUILT, cli
 from migrator.core.errors import Interrupted, LedgerFailed, ServiceRefused, Stopped, UsageError
+from migrator.emulator import EmulatorSettings, admin, read_config
 from migrator.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -177,3 +181,55 @@ def test_every_environment_variable_of_the_readme_is_a_setting() -> None:
     names = {name.lower() for name in re.findall(r"MIGRATOR_([A-Z_]*[A-Z])", README)} - {"profile"}
 
     assert names <= set(Settings.model_fields), names - set(Settings.model_fields)
+
+
+REHEARSING = section("Rehearsing a run")
+BAD_DAYS = re.findall(r"^\| .* \| `(migrator emulator .*)` \|$", REHEARSING, re.MULTILINE)
+
+
+def get(shell: Shell, path: str) -> Any:
+    with urllib.request.urlopen(f"{shell.environment['MIGRATOR_BASE_URL']}{path}", timeout=30) as response:
+        return response.read().decode()
+
+
+@pytest.mark.parametrize("line", BAD_DAYS)
+def test_every_bad_day_begins_with_the_offers_the_rules_and_the_choices_that_its_command_names(
+    shell: Shell, line: str
+) -> None:
+    shell.serve(line)
+    faults = {fault["rule"] for fault in json.loads(get(shell, "/_emulator/faults"))}
+    assert faults == set(re.findall(r"--fault (\S+)", line))
+    assert json.loads(get(shell, "/_emulator/state"))["objects"]["dps"]["personalized-offer"] == 1000
+    assert shell.server is not None
+    assert shell.server.stdout is not None
+    shell.server.terminate()
+    said = re.findall(r"# chooses: (\S+)", shell.server.stdout.read())
+    assert said == re.findall(r"--choice (\S+)", line)
+
+
+def test_the_first_bad_day_is_the_one_of_the_file() -> None:
+    file = EmulatorSettings(**read_config(ROOT / "config" / "rehearsal.toml"))
+
+    assert len(BAD_DAYS) >= 10
+    assert [rule.text for rule in file.rules] == re.findall(r"--fault (\S+)", BAD_DAYS[0])
+
+
+def test_the_commands_of_a_rehearsal_do_what_the_readme_says(shell: Shell) -> None:
+    serve, apply, look = (
+        line.split("   ")[0] for line in re.findall(r"^(?:migrator|curl) .*", REHEARSING, re.MULTILINE)
+    )
+    shell.serve(serve)
+    shell.run(Command(apply, []))
+    requests = [json.loads(one) for one in get(shell, "/_emulator/requests").splitlines()]
+    effects = get(shell, look.partition(":8399")[2]).splitlines()
+
+    assert {name for one in requests for name in one["faults"]} >= {"drop-after", "429"}
+    assert len(effects) == 300, "each row had its effect once, whatever its answer"
+    assert json.loads(get(shell, "/_emulator/repeats")) == {}
+
+
+def test_every_page_of_the_rehearsals_is_one_of_the_emulator() -> None:
+    pages = set(re.findall(r"/_emulator/(\w+)", REHEARSING))
+
+    assert pages == {"effects", "requests", "repeats", "faults", "snapshot", "openapi"}
+    assert {f"/_emulator/{page}" for page in pages} <= set(re.findall(r"/_emulator/\w+", admin.__doc__ or ""))

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from migrator.emulator import Emulator, EmulatorSettings, seeded_container, seeded_instance_id, seeded_offer_id
+from migrator.emulator import (
+    Emulator,
+    EmulatorSettings,
+    seeded_container,
+    seeded_instance_id,
+    seeded_offer_id,
+    seeded_tag,
+)
 
 OPERATIONS = ("type", "id", "op", "path", "value")
 XCORE_OPERATIONS = ("container", *OPERATIONS)
@@ -32,7 +39,7 @@ def appends(count: int, containers: int = CONTAINERS) -> list[tuple[str, ...]]:
             seeded_instance_id(i),
             "add",
             "/_instance/xdm:tags/-",
-            f"xcore:tag:{i:016x}",
+            seeded_tag("xcore", 1),
         )
         for i in range(count)
     ]
@@ -40,6 +47,11 @@ def appends(count: int, containers: int = CONTAINERS) -> list[tuple[str, ...]]:
 
 def effects_by_object(server: Emulator) -> Counter[str]:
     return Counter(effect.id for effect in server.effects)
+
+
+def etags(server: Emulator, style: str) -> set[int]:
+    """The etags of all personalized offers."""
+    return {one.etag for one in server.store if (one.style, one.word) == (style, "personalized-offer")}
 
 
 @pytest.mark.slow
@@ -54,7 +66,7 @@ async def test_ten_thousand_dps_offers_are_each_changed_exactly_once(migrator: A
 
         assert (applied.code, results.code, resumed.code) == (0, 0, 0), applied.err
         assert effects_by_object(server) == {seeded_offer_id(i): 1 for i in range(ROWS)}
-        assert {record.etag for record in server.store if record.style == "dps"} == {2}
+        assert etags(server, "dps") == {2}
         assert sum(server.counters.requests.values()) == sent, "the second resume must not send anything"
         rows = migrator.results("applied")
         assert [row["id"] for row in rows] == [seeded_offer_id(i) for i in range(ROWS)]
@@ -74,7 +86,7 @@ async def test_ten_thousand_xcore_offers_in_twenty_containers_are_each_changed_e
 
         assert (applied.code, resumed.code) == (0, 0), applied.err
         assert effects_by_object(server) == {seeded_instance_id(i): 1 for i in range(ROWS)}
-        assert {record.etag for record in server.store if record.style == "xcore"} == {2}
+        assert etags(server, "xcore") == {2}
         assert sum(server.counters.requests.values()) == sent
         assert len(migrator.results("applied")) == ROWS
 

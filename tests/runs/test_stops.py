@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from migrator.emulator import Emulator, EmulatorSettings, seeded_container, seeded_instance_id, seeded_offer_id
+from migrator.emulator import (
+    Emulator,
+    EmulatorSettings,
+    seeded_container,
+    seeded_instance_id,
+    seeded_offer_id,
+    seeded_tag,
+)
 
 HEADER = ("id", "op", "path", "value")
 XCORE_HEADER = ("container", *HEADER)
@@ -22,7 +29,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def changes(count: int) -> list[tuple[str, ...]]:
-    return [(seeded_offer_id(i), "add", "/tags/-", f"dps:tag:{i:016x}") for i in range(count)]
+    return [(seeded_offer_id(i), "add", "/tags/-", seeded_tag("dps", 1)) for i in range(count)]
 
 
 def seen(server: Emulator) -> Counter[str]:
@@ -346,9 +353,8 @@ async def test_resume_refuses_another_input_and_another_target(migrator: Any) ->
 
 async def test_resume_needs_neither_the_input_nor_the_flags(migrator: Any, until: Any) -> None:
     async with Emulator(EmulatorSettings(seed_offers=30, latency_s=0.1)) as server:
-        rows = [
-            (seeded_container(0), seeded_instance_id(i), "add", "/_instance/xdm:tags/-", f"t{i}") for i in range(30)
-        ]
+        tag = seeded_tag("xcore", 1)
+        rows = [(seeded_container(0), seeded_instance_id(i), "add", "/_instance/xdm:tags/-", tag) for i in range(30)]
         path = migrator.point_at(server.url).write("c.csv", XCORE_HEADER, rows)
         running = await migrator.start("apply", "c.csv", "--yes", "--style", "xcore")
         await until(lambda: len(server.effects) >= 5)

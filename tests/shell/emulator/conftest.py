@@ -57,7 +57,7 @@ class Client:
         url = path if path.startswith("http") else f"{self.server.url}{path}"
         async with self.session.request(method, url, data=body, headers=merged, **more) as response:
             text = await response.text()
-            is_json = "json" in response.content_type and response.content_type != "application/x-ndjson"
+            is_json = "json" in response.content_type and response.content_type != "application/x-ndjson" and text
             return Answer(response.status, json.loads(text) if is_json else text, response.headers)
 
     async def xcore(

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from tests.shell.emulator.conftest import Client, Clock, Start
 
 
-OFFER = {"name": "A", "status": "draft"}
+OFFER = {
+    "name": "A",
+    "status": "draft",
+    "selectionConstraint": {"startDate": "2024-03-01T00:00:00Z", "endDate": "2024-06-01T00:00:00Z"},
+    "rank": {"priority": 3},
+}
 
 
 async def test_the_state_counts_objects_and_requests(client: Client) -> None:
@@ -24,9 +29,10 @@ async def test_the_state_counts_objects_and_requests(client: Client) -> None:
     await client.dps("POST", "/offers", {})
     await client.dps("GET", "/offers")
     state = await client.state()
+    companions = {"offer-placement": 4, "eligibility-rule": 1, "tag": 2, "offer-filter": 1, "offer-activity": 1}
     assert state["objects"] == {
-        "xcore": {"personalized-offer": 3},
-        "dps": {"personalized-offer": 3, "fallback-offer": 1},
+        "xcore": companions | {"personalized-offer": 3, "fallback-offer": 2},
+        "dps": companions | {"personalized-offer": 3, "fallback-offer": 3},
     }
     assert state["requests"] == {"GET": {"200": 1}, "POST": {"201": 1, "422": 1}}
     assert (state["writes"], state["rejected_by_rate_limit"], state["tokens_issued"]) == (1, 0, 0)
@@ -48,19 +54,25 @@ async def test_effects_are_numbered_lines(client: Client) -> None:
         "type": "personalized-offer",
         "id": created.body["id"],
         "etag": 1,
+        "etag_before": None,
+        "api_key": "the-client",
         "request_id": "r1",
+        "request": 1,
     }
-    assert (second["seq"], second["container"], second["etag"]) == (2, seeded_container(0), 2)
-    assert (third["seq"], third["id"], third["etag"]) == (3, seeded_instance_id(0), None)
+    assert (second["seq"], second["container"], second["etag_before"], second["etag"]) == (2, seeded_container(0), 1, 2)
+    assert (third["seq"], third["id"], third["etag_before"], third["etag"]) == (3, seeded_instance_id(0), 2, None)
+    assert [one["request"] for one in (second, third)] == [2, 3]
 
 
 async def test_objects_are_lines_that_can_be_narrowed_down(start: Start) -> None:
     client = await start(seed_offers=4, containers=3)
-    assert len(await client.lines("/_emulator/objects")) == 8
+    # 4 offers in each style; 11 companions in dps and in each of 3 containers
+    assert len(await client.lines("/_emulator/objects")) == 4 + 4 + 4 * 11
     assert len(await client.lines("/_emulator/objects?style=dps&container=dev&type=personalized-offer")) == 4
-    assert await client.lines("/_emulator/objects?type=fallback-offer") == []
+    assert await client.lines("/_emulator/objects?type=unheard-of") == []
     # offers 0 to 3 are dealt out to containers 0, 1, 2, 0
-    in_first = await client.lines(f"/_emulator/objects?style=xcore&container={seeded_container(0)}")
+    query = f"style=xcore&type=personalized-offer&container={seeded_container(0)}"
+    in_first = await client.lines(f"/_emulator/objects?{query}")
     assert [one["id"] for one in in_first] == [seeded_instance_id(0), seeded_instance_id(3)]
     assert in_first[1]["reference"] == seeded_reference(3)
     assert (in_first[1]["name"], in_first[1]["etag"]) == ("Seeded offer 3", 1)

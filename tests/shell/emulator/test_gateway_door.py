@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 OFFERS = "/data/core/dps/offers?offer-type=personalized"
-OFFER = {"name": "A", "status": "draft"}
+OFFER = {
+    "name": "A",
+    "status": "draft",
+    "selectionConstraint": {"startDate": "2024-03-01T00:00:00Z", "endDate": "2024-06-01T00:00:00Z"},
+    "rank": {"priority": 3},
+}
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 if TYPE_CHECKING:
-    from tests.shell.emulator.conftest import Client, Place, Start
+    from tests.shell.emulator.conftest import Client, Place
 
 
 XCORE = "/data/core/xcore/e0bd8463-0913-4ca1-bd84-6309134ca1f6/instances"
@@ -46,17 +44,14 @@ async def test_the_xcore_update_page_in_french_and_english(client: Client) -> No
     assert (len(representations), representations[-1]) == (3, SALE)
 
 
-@pytest.mark.parametrize(("strict", "status"), [(True, 415), (False, 200)])
-async def test_the_content_type_that_those_pages_print_twice(start: Start, strict: bool, status: int) -> None:
-    client = await start(seed_offers=1, strict=strict)
-    headers = {"Accept": RECEIPT, "Content-Type": f"Content-Type: {PATCH_TYPE}"}
-    answer = await client.send("PATCH", INSTANCE, APPEND_SALE, headers)
-    assert answer.status == status
-    assert (await client.state())["warnings"] == ({} if strict else {"doubled Content-Type": 1})
-
-
 async def test_the_dps_update_page_in_korean(client: Client, place: Place) -> None:
-    document = {"name": "Before", "status": "draft", "description": "Before"}
+    document = {
+        "name": "Before",
+        "status": "draft",
+        "description": "Before",
+        "selectionConstraint": {"startDate": "2024-03-01T00:00:00Z", "endDate": "2024-06-01T00:00:00Z"},
+        "rank": {"priority": 0},
+    }
     place(client.server, word="personalized-offer", key="personalizedOffer1234", document=document)
     patch = [
         {"op": "replace", "path": "/name", "value": "Updated personalized offer"},

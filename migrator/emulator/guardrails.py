@@ -1,0 +1,130 @@
+"""The documented maxima, as far as they are counts (errors-and-limits 4). Off unless a rehearsal wants a full sandbox.
+
+Not counted: what this server does not hold (AI models, ranking formulas) and what lies inside an expression (profile
+attributes, nesting). Sizes are guidance for performance there, not limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from migrator.emulator.entities import (
+    COLLECTION,
+    DECISION,
+    FALLBACK_OFFER,
+    PERSONALIZED_OFFER,
+    PLACEMENT,
+    RULE,
+    TAG,
+    Entity,
+)
+from migrator.emulator.errors import ProblemError
+
+if TYPE_CHECKING:
+    from migrator.emulator.documents import Spelling, Target
+    from migrator.emulator.store import Store
+
+_OFFERS = (PERSONALIZED_OFFER, FALLBACK_OFFER)
+
+LARGEST_NUMBERS: tuple[tuple[tuple[Entity, ...], int], ...] = (
+    (_OFFERS, 10_000),
+    ((PLACEMENT,), 1000),
+    ((TAG,), 1000),
+    ((COLLECTION,), 10_000),
+    ((DECISION,), 10_000),
+    ((RULE,), 10_000),
+)
+"""How many objects of these entities together a sandbox may hold."""
+
+MOST_LIVE_DECISIONS = 1000
+
+
+class Limit(NamedTuple):
+    """The most of something that one object may have.
+
+    Attributes:
+        entities: what it holds for.
+        path: names from the document to what is counted, in the spelling of dps.
+        most: the number.
+        what: what is counted, in the plural.
+        when: the value of ``filterType`` it holds for; None for all.
+    """
+
+    entities: tuple[Entity, ...]
+    path: tuple[str, ...]
+    most: int
+    what: str
+    when: str | None = None
+
+
+LIMITS = (
+    Limit(_OFFERS, ("tags",), 20, "collection qualifiers of an offer"),
+    Limit(_OFFERS, ("characteristics",), 30, "attributes of an offer"),
+    Limit(_OFFERS, ("frequencyCappingConstraints",), 10, "capping rules of an offer"),
+    Limit((COLLECTION,), ("ids",), 500, "offers of a collection", when="offers"),
+    Limit((COLLECTION,), ("ids",), 20, "collection qualifiers of a collection", when="tags"),
+    Limit((DECISION,), ("criteria", "placements"), 30, "placements of a decision"),
+    Limit((DECISION,), ("criteria", "optionSelection", "filter"), 30, "collections of a decision"),
+)
+"""The limits of one object."""
+
+
+def check(document: dict[str, Any], target: Target, spelling: Spelling, store: Store) -> None:
+    """Refuse an object that is one too many, or has too much of something.
+
+    Raises:
+        ProblemError: 422 with a detail.
+    """
+    prefix = "xdm:" if spelling.style == "xcore" else ""
+    if target.old is None:
+        _check_number(target, spelling, store)
+    if target.entity is DECISION and document.get(f"{prefix}status") == "live":
+        _check_live(target, spelling, store, f"{prefix}status")
+    for limit in LIMITS:
+        if target.entity in limit.entities and limit.when in (None, _filter_type(document, prefix)):
+            count = sum(map(_count, _found(document, [f"{prefix}{name}" for name in limit.path])))
+            _refuse_over(limit.most, count, limit.what)
+
+
+def _check_number(target: Target, spelling: Spelling, store: Store) -> None:
+    for entities, most in LARGEST_NUMBERS:
+        if target.entity in entities:
+            there = sum(len(store.shelf(spelling.style, target.scope, entity.word)) for entity in entities)
+            _refuse_over(most, there + 1, f"{target.entity.noun}s")
+
+
+def _check_live(target: Target, spelling: Spelling, store: Store, status: str) -> None:
+    own = None if target.old is None else target.old.key
+    others = (one for one in store.shelf(spelling.style, target.scope, DECISION.word) if one.key != own)
+    live = sum(msgspec.json.decode(one.document).get(status) == "live" for one in others)
+    _refuse_over(MOST_LIVE_DECISIONS, live + 1, "live decisions")
+
+
+def _refuse_over(most: int, count: int, what: str) -> None:
+    if count > most:
+        detail = f"{count} {what} are more than {most}"
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "guardrail", detail)
+
+
+def _filter_type(document: dict[str, Any], prefix: str) -> str:
+    word = str(document.get(f"{prefix}filterType", ""))
+    return "tags" if word.lower().endswith("tags") else word
+
+
+def _found(value: Any, path: list[str]) -> Iterator[Any]:
+    """What lies at a path, in every element of the arrays on the way."""
+    if not path:
+        yield value
+    elif isinstance(value, list):
+        for element in value:
+            yield from _found(element, path)
+    elif isinstance(value, dict) and path[0] in value:
+        yield from _found(value[path[0]], path[1:])
+
+
+def _count(value: Any) -> int:
+    return len(value) if isinstance(value, (list, dict)) else 1

@@ -1,0 +1,411 @@
+"""What a member of an object may look like: the vocabulary that the tables of `schemas` are written in.
+
+A shape does two things with a value. It *checks* it: the first thing wrong raises a refusal that points at it, and the
+references that are met on the way are noted. And it *rewrites* it: into the spelling of the other style, or of the
+other case (contract 5, 5.9), without looking whether it is right.
+
+A table is written once for both styles. The style only decides which of a field's names counts, and how the few words
+that differ are spelt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from migrator.emulator import instants
+from migrator.emulator.entities import NAMESPACE, Style
+from migrator.emulator.errors import ProblemError
+
+_CONTENT = f"{NAMESPACE}content-component-"
+_HUMP = re.compile(r"(?<=[a-z])([A-Z])")
+
+
+class Reference(NamedTuple):
+    """A value that has to be the id of an object.
+
+    Attributes:
+        identifier: the value.
+        words: entities that it may be of.
+        pointer: where it stands.
+    """
+
+    identifier: str
+    words: tuple[str, ...]
+    pointer: str
+
+
+class Walk:
+    """One check of one document.
+
+    Attributes:
+        style: which names and spellings count.
+        reject_unknown: refuse members that no table knows (C-22).
+        references: what was met that has to exist.
+    """
+
+    __slots__ = ("references", "reject_unknown", "style")
+
+    def __init__(self, style: Style, *, reject_unknown: bool = False) -> None:
+        self.style = style
+        self.reject_unknown = reject_unknown
+        self.references: list[Reference] = []
+
+
+class Rewriting(NamedTuple):
+    """How a document is rewritten.
+
+    Attributes:
+        source: style that it is in.
+        target: style that it is wanted in.
+        drop_unknown: leave out members that no table knows; else they keep their names (C-22).
+        respell: give the words of enumerations the case of the target style (C-25).
+    """
+
+    source: Style
+    target: Style
+    drop_unknown: bool
+    respell: bool
+
+
+class Shape:
+    """Anything at all."""
+
+    def check(self, value: Any, at: str, walk: Walk) -> None:
+        """Refuse a value that does not have this shape.
+
+        Args:
+            value: a JSON value.
+            at: pointer to it.
+            walk: collects references.
+
+        Raises:
+            ProblemError: 422 with a pointer.
+        """
+
+    def among(self, members: Mapping[str, Any]) -> Shape:  # noqa: ARG002 - most shapes do not care
+        """The shape that counts for a member of an object."""
+        return self
+
+    def rewrite(self, value: Any, how: Rewriting) -> Any:  # noqa: ARG002 - most values are spelt alike
+        """The value in another spelling; a value of the wrong shape comes back as it is."""
+        return value
+
+    def refers_to(self) -> frozenset[str]:
+        """The entities that a value of this shape may refer to."""
+        return frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar(Shape):
+    """A single value.
+
+    Attributes:
+        wanted: what it has to be, for messages.
+        fits: whether it is.
+        schema: the same as a JSON Schema.
+    """
+
+    wanted: str
+    fits: Callable[[Any], bool]
+    schema: Mapping[str, Any]
+
+    def check(self, value: Any, at: str, walk: Walk) -> None:  # noqa: ARG002 - nothing to collect
+        """Refuse what does not fit."""
+        if not self.fits(value):
+            raise wrong(at, self.wanted)
+
+
+def whole(least: int) -> Scalar:
+    """A whole number; true and false are none."""
+    schema = {"type": "integer", "minimum": least}
+    return Scalar(f"a whole number of at least {least}", lambda value: type(value) is int and value >= least, schema)
+
+
+def _text(wanted: str, fits: Callable[[str], bool], **more: Any) -> Scalar:
+    return Scalar(wanted, lambda value: isinstance(value, str) and fits(value), {"type": "string", **more})
+
+
+TEXT = Scalar("text", lambda value: isinstance(value, str), {"type": "string"})
+NAME = _text("text that is not empty", bool, minLength=1)
+FLAG = Scalar("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
+DATE = _text("a date and time with an offset", instants.is_instant, format="date-time")
+
+
+@dataclass(frozen=True, slots=True)
+class Word(Shape):
+    """One of a few words, listed in kebab case; xcore spells them in camel case, dps in either (C-25)."""
+
+    words: tuple[str, ...]
+
+    def check(self, value: Any, at: str, walk: Walk) -> None:
+        """Refuse other words."""
+        spellings = self.spellings(walk.style)
+        if value not in spellings:
+            raise wrong(at, f"one of {', '.join(spellings)}")
+
+    def spellings(self, style: Style) -> Sequence[str]:
+        """The words as a style may spell them."""
+        return list(dict.fromkeys((*map(camel, self.words), *(self.words if style == "dps" else ()))))
+
+    def rewrite(self, value: Any, how: Rewriting) -> Any:
+        """The word in the case of the target style."""
+        if not how.respell or not isinstance(value, str):
+            return value
+        return kebab(value) if how.target == "dps" else camel(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Content(Shape):
+    """A type of content: a URI in xcore, a short word in dps. New ones may come, so any text is one.
+
+    Attributes:
+        plain: what dps calls plain text, which depends on the place.
+    """
+
+    plain: str
+
+    def check(self, value: Any, at: str, walk: Walk) -> None:
+        """Refuse what is no text."""
+        NAME.check(value, at, walk)
+
+    def rewrite(self, value: Any, how: Rewriting) -> Any:
+        """The URI for the word, or the word for the URI."""
+        if not isinstance(value, str) or how.source == how.target:
+            return value
+        if how.target == "xcore":
+            return value if ":" in value else f"{_CONTENT}{value.removeprefix('component-')}"
+        word = value.removeprefix(_CONTENT)
+        return self.plain if word == "text" else word
+
+
+@dataclass(frozen=True, slots=True)
+class Ref(Shape):
+    """The id of an object of one of a few entities."""
+
+    words: tuple[str, ...]
+
+    def check(self, value: Any, at: str, walk: Walk) -> None:
+        """Refuse what is no text, and note the rest: whether it exists is looked at elsewhere."""
+        if not isinstance(value, str):
+            raise wrong(at, "an id")
+        walk.references.append(Reference(value, self.words, at))
+
+    def refers_to(self) -> frozenset[str]:
+        """Those few."""
+        return frozenset(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class By(Shape):
+    """A shape that a word beside it decides.
+
+    Attributes:
+        names: what the member with that word may be called.
+        cases: shapes by its value in kebab case.
+        otherwise: the shape when there is no such member, or another word in it.
+    """
+
+    names: tuple[str, ...]
+    cases: Mapping[str, Shape]
+    otherwise: Shape
+
+    def among(self, members: Mapping[str, Any]) -> Shape:
+        """The shape in question."""
+        word = next((members[name] for name in self.names if isinstance(members.get(name), str)), "")
+        return self.cases.get(kebab(word), self.otherwise)
+
+    def rewrite(self, value: Any, how: Rewriting) -> Any:
+        """As all of them do: they differ in what they refer to, not in how they are spelt."""
+        return self.otherwise.rewrite(value, how)
+
+    def refers_to(self) -> frozenset[str]:
+        """What any of them refers to."""
+        return self.otherwise.refers_to()
+
+
+@dataclass(frozen=True, slots=True)
+class Many(Shape):
+    """An array.
+
+    Attributes:
+        of: the shape of its elements.
+        least: how many there have to be.
+        unique: names of a member in which no two elements may be equal, for each style the one that counts.
+    """
+
+    of: Shape
+    least: int = 0
+    unique: tuple[str, ...] = ()
+
+    def check(self, value: Any, at: str, walk: Walk) -> None:
+        """Refuse what is no array, is too short, or has a wrong element."""
+        if not isinstance(value, list) or len(value) < self.least:
+            raise wrong(at, f"an array of at least {self.least}" if self.least else "an array")
+        for index, element in enumerate(value):
+            self.of.check(element, f"{at}/{index}", walk)
+        for name in self.unique:
+            _check_unique(value, name, at)
+
+    def rewrite(self, value: Any, how: Rewriting) -> Any:
+        """Element by element."""
+        return [self.of.rewrite(element, how) for element in value] if isinstance(value, list) else value
+
+    def refers_to(self) -> frozenset[str]:
+        """What its elements refer to."""
+        return self.of.refers_to()
+
+
+@dataclass(frozen=True, slots=True)
+class Named(Shape):
+    """An object whose members have names of the client's own choice, and one shape."""
+
+    of: Shape
+
+    def check(self, value: Any, at: str, walk: Walk) -> None:
+        """Refuse what is no object or has a wrong member."""
+        if not isinstance(value, dict):
+            raise wrong(at, "an object")
+        for name, member in value.items():
+            self.of.check(member, f"{at}/{escaped(name)}", walk)
+
+    def rewrite(self, value: Any, how: Rewriting) -> Any:
+        """Member by member; the names stay."""
+        if not isinstance(value, dict):
+            return value
+        return {name: self.of.rewrite(member, how) for name, member in value.items()}
+
+    def refers_to(self) -> frozenset[str]:
+        """What its members refer to."""
+        return self.of.refers_to()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A member that the tables know.
+
+    Attributes:
+        dps: its name in dps.
+        xcore: its names in xcore, the one to write first; none when xcore does not know it.
+        shape: what it looks like.
+        required: whether an object without it is refused.
+    """
+
+    dps: str
+    xcore: tuple[str, ...]
+    shape: Shape
+    required: bool
+
+    def names(self, style: Style) -> tuple[str, ...]:
+        """Its names in a style."""
+        return (self.dps,) if style == "dps" else self.xcore
+
+
+@dataclass(frozen=True, slots=True)
+class Members(Shape):
+    """An object of known members. Others are let through, unless C-22 says otherwise."""
+
+    fields: tuple[Field, ...]
+    _known: dict[Style, dict[str, Field]] = field(init=False, repr=False, default_factory=dict)
+    _required: dict[Style, list[tuple[str, ...]]] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        styles: tuple[Style, ...] = ("xcore", "dps")
+        for style in styles:
+            self._known[style] = {name: one for one in self.fields for name in one.names(style)}
+            self._required[style] = [one.names(style) for one in self.fields if one.required]
+
+    def known(self, style: Style) -> Mapping[str, Field]:
+        """The fields by name; a field with two names is there twice."""
+        return self._known[style]
+
+    def check(self, value: Any, at: str, walk: Walk) -> None:
+        """Refuse what is no object, lacks a required member or has a wrong one."""
+        if not isinstance(value, dict):
+            raise wrong(at, "an object")
+        self.check_some(value, at, walk, value)
+
+    def check_some(self, value: dict[str, Any], at: str, walk: Walk, touched: Iterable[str | None]) -> None:
+        """Check that nothing required is absent, and those members that are named and there."""
+        for names in self._required[walk.style]:
+            if value.keys().isdisjoint(names):
+                raise ProblemError(
+                    HTTPStatus.UNPROCESSABLE_ENTITY, "required-member", f"{names[0]} is required", f"{at}/{names[0]}"
+                )
+        known = self._known[walk.style]
+        for name in touched:
+            if name is None or name not in value:
+                continue
+            if name in known:
+                known[name].shape.among(value).check(value[name], f"{at}/{name}", walk)
+            elif walk.reject_unknown:
+                raise _unknown(f"{at}/{escaped(name)}", name)
+
+    def rewrite(self, value: Any, how: Rewriting) -> Any:
+        """Member by member, under its name in the target style."""
+        if not isinstance(value, dict):
+            return value
+        rewritten = {}
+        for name, member in value.items():
+            known = self._known[how.source].get(name)
+            if known is not None:
+                rewritten[_renamed(known, name, how)] = known.shape.rewrite(member, how)
+            elif not how.drop_unknown:
+                rewritten[name] = member
+        return rewritten
+
+    def refers_to(self) -> frozenset[str]:
+        """What its members refer to."""
+        return frozenset().union(*(one.shape.refers_to() for one in self.fields))
+
+
+def member(dps: str, shape: Shape, *, required: bool = False, xcore: str | tuple[str, ...] | None = None) -> Field:
+    """A field; in xcore it has the same name with ``xdm:`` before it, unless it is said otherwise."""
+    names = f"xdm:{dps}" if xcore is None else xcore
+    return Field(dps, (names,) if isinstance(names, str) else names, shape, required)
+
+
+def wrong(pointer: str, wanted: str) -> ProblemError:
+    """The refusal of a value that does not have its shape."""
+    name = pointer.rpartition("/")[2]
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "wrong-value", f"{name} has to be {wanted}", pointer)
+
+
+def kebab(word: str) -> str:
+    """``anyTags`` as ``any-tags``."""
+    return _HUMP.sub(r"-\1", word).lower()
+
+
+def camel(word: str) -> str:
+    """``any-tags`` as ``anyTags``."""
+    first, *rest = word.split("-")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def escaped(token: str) -> str:
+    """A member's name as a token of a pointer (RFC 6901)."""
+    return token.replace("~", "~0").replace("/", "~1")
+
+
+def _renamed(known: Field, name: str, how: Rewriting) -> str:
+    names = known.names(how.target)
+    return name if how.source == how.target or not names else names[0]
+
+
+def _unknown(pointer: str, name: str) -> ProblemError:
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown-member", f"there is no member {name}", pointer)
+
+
+def _check_unique(elements: list[Any], name: str, at: str) -> None:
+    seen: set[str] = set()
+    for index, element in enumerate(elements):
+        value = element.get(name)
+        if not isinstance(value, str):
+            continue
+        if value in seen:
+            detail = f"{value} is there twice"
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "not-unique", detail, f"{at}/{index}/{name}")
+        seen.add(value)
