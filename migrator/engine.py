@@ -361,7 +361,7 @@ class Patience:
         self.renewed = False
         self._clock = clock
         self._tries = 0
-        self._began_at = clock.monotonic()
+        self._began_at = 0.0
         self._settled = 0
 
     def begin(self) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from migrator.core.model import Step
 from migrator.ports import Ledger
 
 WINDOW = 4096
 """Steps in memory at the most, shared by all containers: what bounds the memory of a run."""
+
+TOGETHER = 32
+"""Lanes that are read on in at the same time, at the most."""
 
 
 def _restless(container: str) -> float:
@@ -112,14 +116,19 @@ class Feed:
         while self._lanes and not self._stopped:
             if (step := self.next()) is not None:
                 return step
-            await (self._fill(self._turns[0]) if self._turns else self._wait())
+            await (self._fill() if self._turns else self._wait())
         return None
 
-    async def _fill(self, lane: Lane) -> None:
+    async def _fill(self) -> None:
+        """Read on in the lane in front, and in those behind it that will need it soon: one wait serves them all."""
+        empty = [lane for lane in islice(self._turns, TOGETHER) if lane.empty]
         # Lanes only become fewer, so that together they never hold more than the window.
-        await lane.fill(self._ledger, max(1, WINDOW // len(self._lanes)))
-        if lane.ended:
-            self._queue(self._turns.popleft())
+        page = max(1, WINDOW // len(self._lanes))
+        await asyncio.gather(*(lane.fill(self._ledger, page) for lane in empty))
+        for lane in empty:
+            if lane.ended:
+                self._turns.remove(lane)
+                self._queue(lane)
 
     async def _wait(self) -> None:
         self._changed.clear()
