@@ -39,6 +39,9 @@ from migrator.stock import Ready, Stock
 AHEAD = 4
 """Steps that lie ready for each worker, at the most."""
 
+STOPPED = "not sent: the run was stopped"
+PAUSED = "not sent: the run was paused"
+
 
 class Tally(Struct):
     """What a run has done so far; kept current by the engine and read by whoever shows progress.
@@ -111,7 +114,7 @@ class Engine:
         """Stop cleanly: hand out nothing more, let what is in flight be answered and recorded."""
         self._stopping.set()
         self._throttle.close()
-        self._stock.close()
+        self._stock.stop()
         if self._feed is not None:
             self._feed.stop()
 
@@ -192,24 +195,20 @@ class Engine:
             while await self._stock.has_room() and (step := feed.next() or await feed.take()) is not None:
                 if not (self._throttle.free or await self._throttle.permit(step.container)):
                     break
-                ready = self._intend(step, 1)
+                ready = self._intend(step, step.attempts + 1)
                 if self._stock.put(ready):
                     ready.commit.hurry()
         finally:
             self._stock.close()
+        await self._stock.over()
         if self.stopping:
             await self._take_back_stock()
 
-    def _intend(self, step: Step, attempt: int) -> Ready:
-        """Give the intent to send `step`, for which there is a permit, to the ledger.
-
-        Args:
-            step: what to send.
-            attempt: number of the attempt in this process, from 1.
-        """
+    def _intend(self, step: Step, number: int) -> Ready:
+        """Give the intent to send `step`, for which there is a permit, to the ledger as attempt `number`."""
         request = self._style.render(step, sandbox=self._sandbox, request_id=self._clock.request_id())
-        intent = Intent(step.seq, step.attempts + attempt, request.request_id, self._clock.now())
-        return Ready(step, request, self._ledger.intend(intent))
+        intent = Intent(step.seq, number, request.request_id, self._clock.now())
+        return Ready(step, number, self._throttle.pauses, request, self._ledger.intend(intent))
 
     async def _work(self, feed: Feed) -> None:
         while not self.stopping and (ready := await self._stock.take()) is not None:
@@ -222,11 +221,11 @@ class Engine:
         """Try a step until it is settled, the run stops, or the run cannot go on."""
         step = ready.step
         patience = Patience(self._clock)
-        while await self._cleared(ready):
+        while (cleared := await self._cleared(ready)) is not None:
             patience.begin()
-            answer = await self._send(step.container, ready.request)
+            answer = await self._send(step.container, cleared.request)
             if answer is None:
-                self._take_back(step)
+                self._take_back(step, STOPPED)
                 return
             self.tally.retries += patience.attempts > 1
             verdict = judge(
@@ -247,24 +246,29 @@ class Engine:
             await self._wait(verdict, patience)
             if not await self._throttle.permit(step.container):
                 return
-            ready = self._intend(step, patience.attempts + 1)
+            ready = self._intend(step, cleared.number + 1)
 
-    async def _cleared(self, ready: Ready) -> bool:
-        """Wait until the intent is on the disk, which is the whole point. `False`: the run stops in between."""
+    async def _cleared(self, ready: Ready) -> Ready | None:
+        """Wait until the intent is on the disk, which is the whole point. `None`: the run stops in between.
+
+        Permit and intent may be from before a pause. Then both are taken back, and had anew after it: the ledger says
+        when a request left, give or take a moment, and after a pause permits leave evenly.
+        """
         await ready.commit.durable()
-        if not self._throttle.paused:
-            return True
-        # The permit was given before the pause. After it, permits leave evenly, and not all that lay in stock.
-        self._throttle.returned(ready.step.container)
-        if await self._throttle.permit(ready.step.container):
-            return True
-        self._take_back(ready.step)
-        return False
+        while ready.pauses != self._throttle.pauses:
+            step = ready.step
+            self._throttle.returned(step.container)
+            self._take_back(step, PAUSED)
+            if not await self._throttle.permit(step.container):
+                return None
+            ready = self._intend(step, ready.number + 1)
+            await ready.commit.durable()
+        return ready
 
-    def _take_back(self, step: Step) -> None:
+    def _take_back(self, step: Step, why: str) -> None:
         """Record that the step's intent came to nothing: not one byte of its request left."""
         state = after(State.INTENT, Move.NOT_EXECUTED)
-        self._ledger.record(Outcome(step.seq, state, self._clock.now(), message="not sent: the run was stopped"))
+        self._ledger.record(Outcome(step.seq, state, self._clock.now(), message=why))
 
     async def _take_back_stock(self) -> None:
         """Leave no intent open that nobody will send. Where the ledger failed, they stay open."""
@@ -272,7 +276,7 @@ class Engine:
             for ready in self._stock.rest():
                 await ready.commit.durable()
                 self._throttle.returned(ready.step.container)
-                self._take_back(ready.step)
+                self._take_back(ready.step, STOPPED)
 
     async def _send(self, container: str, request: Request) -> Answer | None:
         """Send, once everything is at hand: the throttle is told of the moment at which the request really leaves.

@@ -101,10 +101,10 @@ class Feed:
         """Return the next step if it can be had at once."""
         while self._turns and not self._stopped:
             lane = self._turns[0]
+            if lane.empty:
+                return None
             if (rest_s := self._rest_s(lane.container)) > 0:
                 asyncio.get_running_loop().call_later(rest_s, self._line_up, self._turns.popleft())
-            elif lane.empty:
-                return None
             else:
                 step = lane.take()
                 self._queue(self._turns.popleft())

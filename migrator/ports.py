@@ -140,8 +140,8 @@ class Throttle(Protocol):
         """Whether everybody may send at once, without asking for a permit."""
 
     @property
-    def paused(self) -> bool:
-        """Whether everybody is to stand still now."""
+    def pauses(self) -> int:
+        """How many pauses there have been, the present one included."""
 
     def rest_s(self, container: str) -> float:
         """Return for how many seconds `container` has no permit of its own to give; 0 or less if it has."""

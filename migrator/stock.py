@@ -23,11 +23,15 @@ class Ready(Struct, frozen=True, gc=False):
 
     Attributes:
         step: what is sent.
+        number: of the attempt, counted over all processes, from 1.
+        pauses: how many pauses there had been when it got its permit.
         request: how.
         commit: the intent on its way to the disk; the request may leave when it is there.
     """
 
     step: Step
+    number: int
+    pauses: int
     request: Request
     commit: Commit
 
@@ -56,6 +60,7 @@ class Stock:
         self._idle: deque[asyncio.Event] = deque()
         self._room = asyncio.Event()
         self._closed = False
+        self._over = asyncio.Event()
         self._monotonic = monotonic
         self._measured_at = monotonic()
         self._taken = 0
@@ -66,7 +71,7 @@ class Stock:
         return not self._closed
 
     def put(self, ready: Ready) -> bool:
-        """Add a step. It goes to whoever has waited longest for one. Return whether the stock is full now."""
+        """Add a step, and wake whoever has waited longest for one. Return whether the stock is full now."""
         self._ready.append(ready)
         if self._idle:
             self._idle.popleft().set()
@@ -86,7 +91,9 @@ class Stock:
             await woken.wait()
         self._taken += 1
         ready = self._ready.popleft()
-        if self._size and len(self._ready) <= self._size // 2:
+        if self._closed and not self._ready:
+            self._over.set()
+        elif self._size and len(self._ready) <= self._size // 2:
             self._call()
         return ready
 
@@ -109,9 +116,20 @@ class Stock:
     def close(self) -> None:
         """Put nothing in any more. What is there may still be taken."""
         self._closed = True
+        if not self._ready:
+            self._over.set()
         self._room.set()
         while self._idle:
             self._idle.popleft().set()
+
+    def stop(self) -> None:
+        """Close it, and let nobody wait for the end: the run stops."""
+        self.close()
+        self._over.set()
+
+    async def over(self) -> None:
+        """Wait until it is closed and everything is taken, or the run stops."""
+        await self._over.wait()
 
     def rest(self) -> Iterator[Ready]:
         """Take out what nobody took."""

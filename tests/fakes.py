@@ -229,22 +229,22 @@ class OpenThrottle:
 
     Attributes:
         open: whether permits are granted now.
-        pauses: the pauses that were asked for: seconds and reasons.
+        asked: the pauses that were asked for: seconds and reasons.
         waiting: who waits for a permit.
     """
 
     def __init__(self, trace: list[Line] | None = None) -> None:
         self.open = asyncio.Event()
         self.open.set()
-        self.pauses: list[tuple[float, str]] = []
+        self.asked: list[tuple[float, str]] = []
         self.waiting = 0
         self.free = False
         self._closed = False
         self._trace: list[Line] = [] if trace is None else trace
 
     @property
-    def paused(self) -> bool:
-        return not self.open.is_set()
+    def pauses(self) -> int:
+        return len(self.asked)
 
     def rest_s(self, container: str) -> float:
         return 0.0
@@ -265,7 +265,7 @@ class OpenThrottle:
         self._trace.append(("returned", container))
 
     def pause(self, seconds: float, reason: str) -> None:
-        self.pauses.append((seconds, reason))
+        self.asked.append((seconds, reason))
         self.open.clear()
 
     def close(self) -> None:

@@ -130,7 +130,7 @@ class Batch:
             LedgerFailed: it is not, and will not be.
         """
         if not self._written.is_set():
-            self._call()
+            self.hurry()
             await self._written.wait()
         if self.failure is not None:
             raise self.failure

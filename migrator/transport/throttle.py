@@ -164,7 +164,8 @@ class Window:
 
     def wait_s(self) -> float:
         """Return in how many seconds the next who comes could have a permit; 0 or less for at once."""
-        return SHORTEST_SLEEP_S if self._waiting else self._window.wait_s()
+        wait_s = max(self._window.wait_s(), self._gate.shut_s)
+        return max(wait_s, SHORTEST_SLEEP_S) if self._waiting else wait_s
 
     def sent(self) -> None:
         """Log that a permit is used now."""
@@ -205,6 +206,7 @@ class Throttle:
             container_rate: requests a second for each container; 0 for no limit.
         """
         self.gate = Gate()
+        self.pauses = 0
         self._overall = [Window(rate, self.gate)] if rate else []
         self._own = defaultdict[str, Window](lambda: Window(container_rate, self.gate)) if container_rate else None
 
@@ -216,11 +218,6 @@ class Throttle:
     def free(self) -> bool:
         """Whether everybody may send at once, without asking for a permit."""
         return not (self._overall or self._own is not None or self.gate.is_shut or self.gate.closed)
-
-    @property
-    def paused(self) -> bool:
-        """Whether everybody is to stand still now."""
-        return self.gate.is_shut
 
     def rest_s(self, container: str) -> float:
         """Return for how many seconds `container` has no permit of its own to give; 0 or less if it has."""
@@ -257,6 +254,7 @@ class Throttle:
 
     def pause(self, seconds: float, reason: str) -> None:
         """Stop everybody for `seconds`. A permit that is already given may still be used."""
+        self.pauses += 1
         self.gate.shut(seconds, reason)
 
     def close(self) -> None:

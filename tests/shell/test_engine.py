@@ -244,12 +244,12 @@ class TestVerdicts:
         world = World(["dev"] * 6)
         world.answer(2, TOO_MANY)
         running = asyncio.create_task(world.run(concurrency=3))
-        await until(lambda: bool(world.throttle.pauses))
+        await until(lambda: bool(world.throttle.asked))
         await until(lambda: world.throttle.waiting == 3)
         sent = len(world.service.sent)
         await some_turns()
 
-        assert [seconds for seconds, _ in world.throttle.pauses] == [7.0]
+        assert [seconds for seconds, _ in world.throttle.asked] == [7.0]
         assert len(world.service.sent) == sent < 6
 
         world.throttle.open.set()
@@ -263,7 +263,7 @@ class TestVerdicts:
         running = asyncio.create_task(soon(engine.run()))
         await until(lambda: world.states()[State.APPLIED] == 5)
 
-        assert world.throttle.pauses == []
+        assert world.throttle.asked == []
         assert world.ledger.state(2) is State.PENDING
         assert not running.done()
 
@@ -278,7 +278,7 @@ class TestVerdicts:
         await world.run()
 
         assert world.states() == {State.APPLIED: 3}
-        assert world.throttle.pauses == []
+        assert world.throttle.asked == []
 
     async def test_a_token_that_is_refused_twice_ends_the_run(self) -> None:
         world = World(["dev"] * 3)
@@ -423,6 +423,22 @@ class TestStop:
         assert world.sent() == []
         assert world.ledger.states == {}
 
+    async def test_what_lies_ready_at_the_end_of_the_plan_is_taken_back_at_once(self) -> None:
+        world = World(["dev"] * 6)
+        late = world.hold(2), world.hold(3)
+        engine = world.engine(concurrency=2)
+        engine._stock._size = AHEAD * 2
+        running = asyncio.create_task(soon(engine.run()))
+        await until(lambda: len(world.service.in_flight) == 2)
+        await some_turns()
+        engine.stop()
+        await until(lambda: world.states() == {State.INTENT: 2, State.PENDING: 4})
+
+        for answered in late:
+            answered.set()
+        await running
+        assert world.states() == {State.APPLIED: 2, State.PENDING: 4}
+
     async def test_what_lies_ready_when_a_pause_begins_waits_for_a_new_permit(self) -> None:
         world = World(["dev"] * 9)
         late = world.hold(2)
@@ -431,17 +447,20 @@ class TestStop:
         running = asyncio.create_task(soon(engine.run()))
         await until(lambda: len(world.service.in_flight) == 1)
         await some_turns()
-        world.throttle.open.clear()
-        permits = world.trace.count(("permit", "dev"))
+        world.throttle.pause(7.0, "told to")
+        ready = world.trace.count(("permit", "dev")) - 2  # without the probe and the one in flight
         late.set()
         await until(lambda: world.trace.count(("returned", "dev")) == 1)
         await some_turns()
 
         assert world.sent() == [2]
+        assert world.ledger.state(3) is State.PENDING, "no intent lies open while its worker waits"
         world.throttle.open.set()
         await running
         assert world.sent() == list(range(2, 11))
-        assert permits < world.trace.count(("permit", "dev")) == 1 + 9 + 1, "a probe, nine steps, one of them twice"
+        assert ready > 0
+        assert world.trace.count(("permit", "dev")) == 1 + 9 + ready, "a probe, nine steps, those that lay ready twice"
+        assert Counter(intent.seq for intent in world.ledger.history).most_common(1) == [(3, 2)]
 
     async def test_an_intent_that_became_durable_too_late_is_taken_back(self) -> None:
         world = World(["dev"])

@@ -32,7 +32,7 @@ class Shop:
     def put(self) -> bool:
         step = next(self._supply)
         request = Request("PATCH", "/", {}, b"", "r")
-        return self.stock.put(Ready(step, request, MemoryCommit(MemoryLedger([]), None)))  # type: ignore[arg-type]
+        return self.stock.put(Ready(step, 1, 0, request, MemoryCommit(MemoryLedger([]), None)))  # type: ignore[arg-type]
 
     async def sell(self, number: int, seconds: float) -> None:
         """Let one customer take so many steps, evenly over the time, each as soon as it is asked for."""
