@@ -21,7 +21,12 @@ COUNT_ROWS = """
 SELECT coalesce(p.state, 'PENDING'), count(*) FROM input_row r LEFT JOIN progress p ON p.step = r.step GROUP BY 1
 """
 
-SPAN = "SELECT coalesce(sum(attempt), 0), count(*), min(sent_at), max(ended_at) FROM progress"
+# An attempt that ended without an error class was taken back before it was sent.
+SPAN = """
+SELECT coalesce(sum(attempt - coalesce(unsent, 0)), 0), coalesce(sum(attempt > coalesce(unsent, 0)), 0),
+       min(sent_at), max(ended_at)
+FROM progress LEFT JOIN (SELECT step, count(*) AS unsent FROM attempt WHERE error_class = '' GROUP BY step) USING (step)
+"""
 
 LAST_ERROR = """
 SELECT message FROM progress WHERE state <> 'APPLIED' AND error_class <> '' ORDER BY ended_at DESC LIMIT 1

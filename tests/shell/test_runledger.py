@@ -185,7 +185,8 @@ class TestAttempts:
                 (step,) = await ledger.pending("dev", 0, 1)
                 assert step.attempts == number - 1
                 await written(ledger, intent(2, step.attempts + 1))
-                ledger.record(outcome(2, State.PENDING if number < 3 else State.APPLIED, f"try {number}"))
+                state, error = (State.PENDING, "locked") if number < 3 else (State.APPLIED, "")
+                ledger.record(Outcome(2, state, 1_800_000_001.5, 200, error, f"try {number}"))
 
         assert read(path, "SELECT number, request_id, sent_at, ended_at, http_status, message FROM attempt") == [
             (1, "request-2-1", 1_800_000_000.5, 1_800_000_001.5, 200, "try 1"),
@@ -201,6 +202,17 @@ class TestAttempts:
             ledger.record(Outcome(3, State.PENDING, 2.0, message="not sent: the run was stopped"))
 
         assert summarize(path).last_error == "HTTP 429"
+
+    async def test_what_was_taken_back_before_it_was_sent_is_no_request(self, path: Path) -> None:
+        async with RunLedger(path) as ledger:
+            for seq, number in ((2, 1), (3, 1), (3, 2)):
+                await written(ledger, intent(seq, number))
+                ledger.record(Outcome(seq, State.PENDING, 1.0, message="not sent: the run was stopped"))
+            await written(ledger, intent(3, 3))
+            ledger.record(outcome(3))
+
+        summary = summarize(path)
+        assert (summary.attempts, summary.tried) == (1, 1)
 
     async def test_intents_that_a_dead_process_left_are_in_doubt(self, path: Path) -> None:
         async with RunLedger(path) as ledger:
