@@ -55,9 +55,9 @@ class Dps:
         self._spell = spell_date(choices.date_spelling)
 
     def routes(self) -> list[web.RouteDef]:
-        """All routes, below ``/data/core``."""
+        """All routes."""
         get = partial(web.get, allow_head=False)
-        path = f"/dps/{self._resource}"
+        path = f"/data/core/dps/{self._resource}"
         routes = [
             web.post(path, self.create),
             get(path, self.search),

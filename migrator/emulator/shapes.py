@@ -331,7 +331,7 @@ class Members(Shape):
     def check_some(self, value: dict[str, Any], at: str, walk: Walk, touched: Iterable[str | None]) -> None:
         """Check that nothing required is absent, and those members that are named and there."""
         for names in self._required[walk.style]:
-            if value.keys().isdisjoint(names):
+            if names[0] not in value and value.keys().isdisjoint(names):
                 raise ProblemError(
                     HTTPStatus.UNPROCESSABLE_ENTITY, "required-member", f"{names[0]} is required", f"{at}/{names[0]}"
                 )
@@ -339,8 +339,9 @@ class Members(Shape):
         for name in touched:
             if name is None or name not in value:
                 continue
-            if name in known:
-                known[name].shape.among(value).check(value[name], f"{at}/{name}", walk)
+            found = known.get(name)
+            if found is not None:
+                found.shape.among(value).check(value[name], f"{at}/{name}", walk)
             elif walk.reject_unknown:
                 raise _unknown(f"{at}/{escaped(name)}", name)
 

@@ -7,6 +7,7 @@ samples break the first, its pages contradict each other on the second, and none
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -47,6 +48,16 @@ class Complaint(NamedTuple):
     pointer: str
 
 
+class _Status(msgspec.Struct):
+    """The status of an object, in either style."""
+
+    status: Any = None
+    xdm_status: Any = msgspec.field(name="xdm:status", default=None)
+
+
+_STATUS = msgspec.json.Decoder(_Status)
+
+
 class _Reader(NamedTuple):
     """Reads members by their dps names in either style."""
 
@@ -72,7 +83,7 @@ def complaints(
 def _step(document: dict[str, Any], target: Target, reader: _Reader) -> Iterator[Complaint]:
     if target.old is None or target.entity not in _STEPS:
         return
-    before = reader.get(msgspec.json.decode(target.old.document), "status")
+    before = _status(target.old.document, reader)
     after = reader.get(document, "status")
     if before not in (None, after) and (before, after) not in _STEPS[target.entity]:
         yield Complaint("status-step", f"a status goes not from {before} to {after}", f"/{reader.prefix}status")
@@ -88,11 +99,23 @@ def _is_date(value: Any) -> bool:
     return isinstance(value, str) and instants.is_instant(value)
 
 
+def _status(document: bytes, reader: _Reader) -> Any:
+    """The status in a kept document. Only that is decoded."""
+    found = _STATUS.decode(document)
+    return found.xdm_status if reader.prefix else found.status
+
+
+@lru_cache(maxsize=256)
+def _channel(document: bytes, reader: _Reader) -> Any:
+    """The channel in the kept document of a placement. There are few placements, and most offers are for them."""
+    return reader.get(msgspec.json.decode(document), "channel")
+
+
 def _channels(document: dict[str, Any], placements: Shelf, reader: _Reader) -> Iterator[Complaint]:
     representations = reader.get(document, "representations")
     for index, one in enumerate(representations if isinstance(representations, list) else ()):
         placement = placements.referenced(str(reader.get(one, "placement")))
-        wanted = reader.get(msgspec.json.decode(placement.document), "channel") if placement else None
+        wanted = _channel(placement.document, reader) if placement else None
         channel = reader.get(one, "channel")
         if channel and wanted and channel != wanted:
             pointer = f"/{reader.prefix}representations/{index}/{reader.prefix}channel"

@@ -68,18 +68,18 @@ class Xcore:
         self._deletions = Deletions(library, self._editor)
 
     def routes(self) -> list[web.RouteDef]:
-        """All routes, below ``/data/core``."""
+        """All routes. They are tried in turns, so the most wanted come first."""
         get = partial(web.get, allow_head=False)
         return [
-            get("/xcore/", self.home),
-            web.post("/xcore/{container}/instances", self.create),
-            get("/xcore/{container}/instances", self.search),
-            get("/xcore/{container}/queries/core/search", self.search),
-            get("/xcore/{container}/instances/{key}", self.read),
-            web.put("/xcore/{container}/instances/{key}", self.replace),
-            web.patch("/xcore/{container}/instances/{key}", self.patch),
-            web.delete("/xcore/{container}/instances/{key}", self.delete),
-            get("/xcore/{container}/deletions/{token}", self.deletion),
+            get(f"{BASE}/", self.home),
+            get(f"{BASE}/{{container}}/instances/{{key}}", self.read),
+            web.put(f"{BASE}/{{container}}/instances/{{key}}", self.replace),
+            web.patch(f"{BASE}/{{container}}/instances/{{key}}", self.patch),
+            web.delete(f"{BASE}/{{container}}/instances/{{key}}", self.delete),
+            web.post(f"{BASE}/{{container}}/instances", self.create),
+            get(f"{BASE}/{{container}}/instances", self.search),
+            get(f"{BASE}/{{container}}/queries/core/search", self.search),
+            get(f"{BASE}/{{container}}/deletions/{{token}}", self.deletion),
         ]
 
     def clear(self) -> None:
