@@ -163,8 +163,9 @@ class Gateway:
     async def _arrived(self, request: web.Request, handler: Handler) -> web.Response:
         if not self._faults:
             self._admit(request)
-            handled = partial(self._handled, request, handler)
-            return await (self._held(handled) if self._settings.latency_s else handled())
+            if not self._settings.latency_s:
+                return await self._handled(request, handler)
+            return await self._held(partial(self._handled, request, handler))
         admitted = partial(self._admitted, request, handler)
         return await self._faults.around(self._faults.draw(request, "arrival"), request, admitted)()
 

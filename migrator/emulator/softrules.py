@@ -67,13 +67,16 @@ class _Reader(NamedTuple):
         return value.get(f"{self.prefix}{name}") if isinstance(value, dict) else None
 
 
+_READERS = {"dps": _Reader(""), "xcore": _Reader("xdm:")}
+
+
 def complaints(
     document: dict[str, Any], target: Target, spelling: Spelling, store: Store, touched: Collection[str | None]
 ) -> Iterator[Complaint]:
     """Find what is wrong with those members that a write touches."""
     if _JUDGED[spelling.style].isdisjoint(touched):
         return
-    reader = _Reader("xdm:" if spelling.style == "xcore" else "")
+    reader = _READERS[spelling.style]
     yield from _step(document, target, reader)
     yield from _dates(document, "", reader)
     yield from _dates(reader.get(document, "selectionConstraint"), f"/{reader.prefix}selectionConstraint", reader)
@@ -91,6 +94,8 @@ def _step(document: dict[str, Any], target: Target, reader: _Reader) -> Iterator
 
 def _dates(value: Any, at: str, reader: _Reader) -> Iterator[Complaint]:
     start, end = reader.get(value, "startDate"), reader.get(value, "endDate")
+    if start is None or end is None:
+        return
     if _is_date(start) and _is_date(end) and instants.parse(start) > instants.parse(end):
         yield Complaint("dates-out-of-order", f"{start} is after {end}", f"{at}/{reader.prefix}endDate")
 

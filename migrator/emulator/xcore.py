@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -199,13 +199,7 @@ class Xcore:
         return record
 
     def _entity_of_body(self, request: web.Request, accepted: frozenset[str]) -> Entity:
-        schema = media_type_of(self._content_type(request), accepted).parameters.get("schema")
-        if schema is None:
-            raise unsupported("the Content-Type has no schema parameter")
-        entity = ENTITIES.get(schema_word(schema) or "")
-        if entity is None:
-            raise unsupported(f"schema {schema} is not one of the Offer Library's")
-        return entity
+        return _entity_of_type(self._content_type(request), accepted)
 
     def _content_type(self, request: web.Request) -> str:
         text = request.headers.get("Content-Type", "")
@@ -243,6 +237,18 @@ def _entity(schema: str) -> Entity:
     entity = ENTITIES.get(schema_word(schema) or "")
     if entity is None:
         raise bad_query(f"there is no schema {schema}")
+    return entity
+
+
+@lru_cache(maxsize=256)
+def _entity_of_type(content_type: str, accepted: frozenset[str]) -> Entity:
+    """The entity that a content type names by its schema. Clients send the same few over and over."""
+    schema = media_type_of(content_type, accepted).parameters.get("schema")
+    if schema is None:
+        raise unsupported("the Content-Type has no schema parameter")
+    entity = ENTITIES.get(schema_word(schema) or "")
+    if entity is None:
+        raise unsupported(f"schema {schema} is not one of the Offer Library's")
     return entity
 
 
