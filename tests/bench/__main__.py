@@ -30,15 +30,6 @@ from tests.bench.workload import Workload, write_input
 
 ROOT = Path(__file__).parents[2]
 
-MOST_STEAL = 0.05
-"""A round during which the hypervisor took more than this share of the CPU is not calm."""
-
-LEAST_BUSY = 0.85
-"""Nor is one in which a bare loop, which never waits, got less than this share of its core."""
-
-PATIENCE = 2
-"""Rounds that are tried at the most, for each calm one asked for."""
-
 
 class Size(Struct, frozen=True):
     """How much to measure.
@@ -145,7 +136,7 @@ class Bench:
     def rounds(self, scenarios: Sequence[Scenario], wanted: int) -> list[list[Run]]:
         """Measure `scenarios` in turns, until there are `wanted` calm rounds or patience is at an end."""
         found: list[list[Run]] = []
-        for number in range(wanted * PATIENCE):
+        for number in range(wanted * machine.PATIENCE):
             found.append([self.run(_announced(scenario, number)) for scenario in scenarios])
             calm = [runs for runs in found if all(map(is_calm, scenarios, runs))]
             if len(calm) == wanted:
@@ -156,7 +147,7 @@ class Bench:
 
 def is_calm(scenario: Scenario, run: Run) -> bool:
     """Whether the machine was ours while `run` was measured."""
-    return run.steal <= MOST_STEAL and (scenario.kind != "bare" or run.busy >= LEAST_BUSY)
+    return run.steal <= machine.MOST_STEAL and (scenario.kind != "bare" or run.busy >= machine.LEAST_BUSY)
 
 
 def _announced(scenario: Scenario, number: int) -> Scenario:
