@@ -93,11 +93,12 @@ class Served(Struct, frozen=True, tag="served"):
 class Server:
     """A server that runs."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, name: str, offers: int, process: subprocess.Popen[bytes]) -> None:
         """Wait until it listens."""
         assert process.stdin is not None
         assert process.stdout is not None
         self.name = name
+        self.offers = offers
         self._stdin = process.stdin
         self._stdout = process.stdout
         self.port = int(self._stdout.readline())
@@ -205,7 +206,7 @@ async def send(port: int, requests: Sequence[bytes], connections: int) -> float:
 
 
 def patches(style: str, number: int, offers: int) -> list[bytes]:
-    """Return `number` PATCHes of two operations, spread over `offers` offers, as the program would send them."""
+    """Return `number` PATCHes of two operations, spread evenly over `offers` offers, as the program would send them."""
     root, content = CONTENTS[style]
     found = []
     for index in range(number):
@@ -218,7 +219,7 @@ def patches(style: str, number: int, offers: int) -> list[bytes]:
             key="",
             container=seeded_container(0) if style == "xcore" else SANDBOX,
             type=EntityType.PERSONALIZED_OFFER,
-            object=(seeded_instance_id if style == "xcore" else seeded_offer_id)(index % offers),
+            object=(seeded_instance_id if style == "xcore" else seeded_offer_id)(index * offers // number),
             kind=Kind.PATCH,
             body=msgspec.json.encode(patch),
         )
@@ -251,7 +252,7 @@ def page_s(server: Server, style: str) -> float:
 
 def measure_once(server: Server, style: str, extent: Extent) -> Once:
     """Measure the PATCHes of one style."""
-    requests = patches(style, extent.requests, min(extent.offers))
+    requests = patches(style, extent.requests, server.offers or min(extent.offers))
     before_s = server.cpu_s()
     wall_s = asyncio.run(send(server.port, requests, CONNECTIONS))
     used_s = server.cpu_s() - before_s
@@ -315,7 +316,7 @@ def _running(kind: str, offers: int, cpu: int | None) -> Iterator[Server]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdin is not None
         try:
-            yield Server(name, process)
+            yield Server(name, offers, process)
         finally:
             process.stdin.close()
             process.wait(timeout=30)
