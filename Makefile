@@ -29,7 +29,7 @@ format: $(INSTALLED) ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## speed and memory, as ratios in one run
+bench: $(INSTALLED) ## speed and memory, of the emulator too, as ratios in one run
 	$(BIN)/python -m tests.bench
 
 constraints: $(INSTALLED) ## pin the newest versions that pyproject.toml allows

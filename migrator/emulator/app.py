@@ -228,11 +228,10 @@ class Emulator:
             self._library.seed(record)
 
     def _application(self, middlewares: Iterable[Middleware]) -> web.Application:
-        styles = web.Application(middlewares=[self._gateway.middleware], client_max_size=_LARGEST_BODY)
-        styles.add_routes(self._xcore.routes())
+        """All routes in one application: one inside another would resolve every path twice."""
+        whole = web.Application(middlewares=[*middlewares, self._gateway.middleware], client_max_size=_LARGEST_BODY)
+        whole.add_routes(self._xcore.routes())
         for resource in ("offers", *RESOURCES):
-            styles.add_routes(Dps(resource, self._library, self.settings, self.counters).routes())
-        whole = web.Application(middlewares=tuple(middlewares))
+            whole.add_routes(Dps(resource, self._library, self.settings, self.counters).routes())
         whole.add_routes([web.post("/ims/token/v3", self._gateway.token), *Admin(self).routes()])
-        whole.add_subapp("/data/core", styles)
         return whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -97,9 +98,15 @@ def check_accept(request: web.Request, offered: frozenset[str]) -> None:
         ProblemError: 406.
     """
     text = request.headers.get("Accept")
-    if text is not None and not any(_covers(media_range, offered) for media_range in media_types.split(text)):
+    if text is not None and not _accepts(text, offered):
         detail = f"this call answers with {' or '.join(sorted(offered))}, not with {text!r}"
         raise ProblemError(HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", detail)
+
+
+@lru_cache(maxsize=256)
+def _accepts(text: str, offered: frozenset[str]) -> bool:
+    """Whether a list of media ranges covers one of a few types. Clients send the same few lists over and over."""
+    return any(_covers(media_range, offered) for media_range in media_types.split(text))
 
 
 def _covers(media_range: str, offered: frozenset[str]) -> bool:

@@ -51,13 +51,14 @@ class Dps:
         self._warnings = counters.warnings
         rules = documents.Rules(documents.DPS, library.store, choices, counters.warnings, guarded=settings.guardrails)
         self._editor = Editor(library, rules, documents.DPS, choices)
+        self._patch_types = frozenset({JSON, _JSON_PATCH} if choices.json_patch_type == "accept" else {JSON})
         self._cursors = CURSORS[choices.dps_cursor]
         self._spell = spell_date(choices.date_spelling)
 
     def routes(self) -> list[web.RouteDef]:
-        """All routes, below ``/data/core``."""
+        """All routes."""
         get = partial(web.get, allow_head=False)
-        path = f"/dps/{self._resource}"
+        path = f"/data/core/dps/{self._resource}"
         routes = [
             web.post(path, self.create),
             get(path, self.search),
@@ -147,9 +148,7 @@ class Dps:
         return record
 
     def _check_patch_type(self, request: web.Request) -> None:
-        tolerant = self._choices.json_patch_type == "accept"
-        accepted = frozenset({JSON, _JSON_PATCH} if tolerant else {JSON})
-        media_type = media_type_of(request.headers.get("Content-Type", ""), accepted)
+        media_type = media_type_of(request.headers.get("Content-Type", ""), self._patch_types)
         if media_type.essence == _JSON_PATCH:
             self._warnings["dps PATCH as application/json-patch+json"] += 1
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from migrator.emulator.settings import EmulatorSettings
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_BASE = "/data/core"
+"""What lies below this stands behind the gateway, whether it exists or not."""
 _STYLES = ("/data/core/dps", "dps"), ("/data/core/xcore", "xcore"), ("/ims/", "ims")
 _SERVED = ("gateway", "before", "late", "after", "world")
 """Phases of the faults that strike a request with valid credentials and within the rate limit."""
@@ -114,7 +116,10 @@ class Gateway:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer a request of either style, or refuse it."""
+        """Answer a request of either style, or refuse it. Other requests pass unseen."""
+        path = request.path
+        if not path.startswith(_BASE) or path[len(_BASE) :][:1] not in ("", "/"):
+            return await handler(request)
         exchange = self._begin(request)
         response = await self._watched(request, partial(self._arrived, request, handler))
         self._counters.answered(request.method, exchange.status)
@@ -158,6 +163,8 @@ class Gateway:
     async def _arrived(self, request: web.Request, handler: Handler) -> web.Response:
         if not self._faults:
             self._admit(request)
+            if not self._settings.latency_s:
+                return await self._handled(request, handler)
             return await self._held(partial(self._handled, request, handler))
         admitted = partial(self._admitted, request, handler)
         return await self._faults.around(self._faults.draw(request, "arrival"), request, admitted)()
@@ -217,6 +224,8 @@ class Gateway:
         scope = scope_of(request)
         now_us = self._now_us()
         self._counters.container_peaks.arrived(scope, now_us)
+        if not (self._settings.rate or self._settings.container_rate):
+            return
         limits = (self._keys, request.headers["x-api-key"]), (self._scopes, scope)
         wait_us = take_all(limits, now_us)
         if wait_us:

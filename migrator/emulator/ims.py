@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -44,8 +45,7 @@ class Ims:
 
     def token_of(self, request: web.Request) -> str | None:
         """The bearer token that a request carries (C-01)."""
-        bearer = self._bearer.fullmatch(request.headers.get("Authorization", "").strip())
-        return bearer[1] if bearer else None
+        return _token(self._bearer, request.headers.get("Authorization", ""))
 
     def is_valid(self, token: str) -> bool:
         """Whether a token was issued here, or configured, and has neither expired nor been revoked."""
@@ -87,6 +87,13 @@ class Ims:
 
     def _credentials(self) -> tuple[tuple[str, str | None], ...]:
         return ("client_id", self._settings.client_id), ("client_secret", self._settings.client_secret)
+
+
+@lru_cache(maxsize=256)
+def _token(bearer: re.Pattern[str], header: str) -> str | None:
+    """The token in a header. Tokens are long, and clients send the same over and over."""
+    found = bearer.fullmatch(header.strip())
+    return found[1] if found else None
 
 
 def _oauth_error(status: HTTPStatus, error: str, description: str) -> tuple[HTTPStatus, dict[str, object]]:

@@ -29,8 +29,9 @@ def millis_offset(instant_us: int) -> str:
     return f"{_millis(instant_us)}+00:00"
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> int:
-    """Read any of the three forms.
+    """Read any of the three forms. The same few dates are in most objects.
 
     Raises:
         ValueError: the text is not a date and time with an offset.
@@ -57,4 +58,4 @@ def _millis(instant_us: int) -> str:
 @lru_cache(maxsize=1024)
 def _second(instant_s: int) -> str:
     """A whole second; most writes of a rehearsal fall into a few of them."""
-    return (_EPOCH + timedelta(seconds=instant_s)).strftime("%Y-%m-%dT%H:%M:%S")
+    return (_EPOCH + timedelta(seconds=instant_s)).isoformat().removesuffix("+00:00")

@@ -39,7 +39,7 @@ OPERATIONS = frozenset(_POINTERS)
 Operation = dict[str, Any]
 Tokens = list[str]
 
-_POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)*")
+_BAD_ESCAPE = re.compile(r"~(?![01])")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,9}", re.ASCII)
 
 
@@ -229,9 +229,14 @@ def _complaint(operation: Any, allowed: frozenset[str]) -> str | None:
     if not _NEEDED[name] <= operation.keys():
         return f"operation {name} needs {' and '.join(sorted(_NEEDED[name]))}"
     for text in pointers(operation):
-        if not (isinstance(text, str) and _POINTER.fullmatch(text)):
+        if not (isinstance(text, str) and _is_pointer(text)):
             return f"{text!r} is not a JSON Pointer"
     return None
+
+
+def _is_pointer(text: str) -> bool:
+    """Whether a text is a JSON Pointer (RFC 6901, section 3)."""
+    return not text or (text[0] == "/" and ("~" not in text or not _BAD_ESCAPE.search(text)))
 
 
 def _malformed(detail: str, pointer: str) -> ProblemError:

@@ -53,7 +53,7 @@ _PROFILE_CONSTRAINT = Word(("none", "eligibility-rule", "any-segments", "all-seg
 
 _COMPONENT = Members(
     (
-        member("type", Content(plain="component-text"), required=True, xcore="@type"),
+        member("type", Content(text="component-text"), required=True, xcore="@type"),
         member("format", NAME, required=True, xcore="dc:format"),
         member("language", _TEXTS, xcore="dc:language"),
         member("content", TEXT),
@@ -160,7 +160,7 @@ _PLACEMENT = Members(
     (
         member("name", NAME, required=True),
         member("description", TEXT),
-        member("componentType", Content(plain="text"), required=True),
+        member("componentType", Content(text="text"), required=True),
         member("channel", NAME, required=True),
         member("contentTypes", _TEXTS),
         member("itemCount", _NUMBER, xcore=()),

@@ -24,6 +24,10 @@ _CONTENT = f"{NAMESPACE}content-component-"
 _HUMP = re.compile(r"(?<=[a-z])([A-Z])")
 
 
+Fits = Callable[[Any], bool]
+"""Whether a value is what it has to be."""
+
+
 class Reference(NamedTuple):
     """A value that has to be the id of an object.
 
@@ -94,6 +98,13 @@ class Shape:
         """The value in another spelling; a value of the wrong shape comes back as it is."""
         return value
 
+    def plain(self) -> Fits | None:
+        """Whether a value has this shape, where that is all that a check is about; None where it collects references.
+
+        Nearly all members are plain and right, so this spares them a pointer that nobody reads.
+        """
+        return None
+
     def refers_to(self) -> frozenset[str]:
         """The entities that a value of this shape may refer to."""
         return frozenset()
@@ -110,13 +121,17 @@ class Scalar(Shape):
     """
 
     wanted: str
-    fits: Callable[[Any], bool]
+    fits: Fits
     schema: Mapping[str, Any]
 
     def check(self, value: Any, at: str, walk: Walk) -> None:  # noqa: ARG002 - nothing to collect
         """Refuse what does not fit."""
         if not self.fits(value):
             raise wrong(at, self.wanted)
+
+    def plain(self) -> Fits | None:
+        """It is."""
+        return self.fits
 
 
 def whole(least: int) -> Scalar:
@@ -163,14 +178,18 @@ class Content(Shape):
     """A type of content: a URI in xcore, a short word in dps. New ones may come, so any text is one.
 
     Attributes:
-        plain: what dps calls plain text, which depends on the place.
+        text: what dps calls plain text, which depends on the place.
     """
 
-    plain: str
+    text: str
 
     def check(self, value: Any, at: str, walk: Walk) -> None:
         """Refuse what is no text."""
         NAME.check(value, at, walk)
+
+    def plain(self) -> Fits | None:
+        """It is."""
+        return NAME.fits
 
     def rewrite(self, value: Any, how: Rewriting) -> Any:
         """The URI for the word, or the word for the URI."""
@@ -179,7 +198,7 @@ class Content(Shape):
         if how.target == "xcore":
             return value if ":" in value else f"{_CONTENT}{value.removeprefix('component-')}"
         word = value.removeprefix(_CONTENT)
-        return self.plain if word == "text" else word
+        return self.text if word == "text" else word
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +269,13 @@ class Many(Shape):
         for name in self.unique:
             _check_unique(value, name, at)
 
+    def plain(self) -> Fits | None:
+        """It is when its elements are, and nothing else is asked of it."""
+        fits = self.of.plain()
+        if fits is None or self.least or self.unique:
+            return None
+        return lambda value: isinstance(value, list) and all(map(fits, value))
+
     def rewrite(self, value: Any, how: Rewriting) -> Any:
         """Element by element."""
         return [self.of.rewrite(element, how) for element in value] if isinstance(value, list) else value
@@ -310,12 +336,15 @@ class Members(Shape):
 
     fields: tuple[Field, ...]
     _known: dict[Style, dict[str, Field]] = field(init=False, repr=False, default_factory=dict)
+    _plain: dict[Style, dict[str, Fits]] = field(init=False, repr=False, default_factory=dict)
     _required: dict[Style, list[tuple[str, ...]]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         styles: tuple[Style, ...] = ("xcore", "dps")
         for style in styles:
             self._known[style] = {name: one for one in self.fields for name in one.names(style)}
+            plain = {name: one.shape.plain() for name, one in self._known[style].items()}
+            self._plain[style] = {name: fits for name, fits in plain.items() if fits is not None}
             self._required[style] = [one.names(style) for one in self.fields if one.required]
 
     def known(self, style: Style) -> Mapping[str, Field]:
@@ -331,16 +360,17 @@ class Members(Shape):
     def check_some(self, value: dict[str, Any], at: str, walk: Walk, touched: Iterable[str | None]) -> None:
         """Check that nothing required is absent, and those members that are named and there."""
         for names in self._required[walk.style]:
-            if value.keys().isdisjoint(names):
+            if names[0] not in value and value.keys().isdisjoint(names):
                 raise ProblemError(
                     HTTPStatus.UNPROCESSABLE_ENTITY, "required-member", f"{names[0]} is required", f"{at}/{names[0]}"
                 )
-        known = self._known[walk.style]
+        known, plain = self._known[walk.style], self._plain[walk.style]
         for name in touched:
-            if name is None or name not in value:
+            if name is None or name not in value or (name in plain and plain[name](value[name])):
                 continue
-            if name in known:
-                known[name].shape.among(value).check(value[name], f"{at}/{name}", walk)
+            found = known.get(name)
+            if found is not None:
+                found.shape.among(value).check(value[name], f"{at}/{name}", walk)
             elif walk.reject_unknown:
                 raise _unknown(f"{at}/{escaped(name)}", name)
 

@@ -7,6 +7,7 @@ samples break the first, its pages contradict each other on the second, and none
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -47,6 +48,16 @@ class Complaint(NamedTuple):
     pointer: str
 
 
+class _Status(msgspec.Struct):
+    """The status of an object, in either style."""
+
+    status: Any = None
+    xdm_status: Any = msgspec.field(name="xdm:status", default=None)
+
+
+_STATUS = msgspec.json.Decoder(_Status)
+
+
 class _Reader(NamedTuple):
     """Reads members by their dps names in either style."""
 
@@ -56,13 +67,16 @@ class _Reader(NamedTuple):
         return value.get(f"{self.prefix}{name}") if isinstance(value, dict) else None
 
 
+_READERS = {"dps": _Reader(""), "xcore": _Reader("xdm:")}
+
+
 def complaints(
     document: dict[str, Any], target: Target, spelling: Spelling, store: Store, touched: Collection[str | None]
 ) -> Iterator[Complaint]:
     """Find what is wrong with those members that a write touches."""
     if _JUDGED[spelling.style].isdisjoint(touched):
         return
-    reader = _Reader("xdm:" if spelling.style == "xcore" else "")
+    reader = _READERS[spelling.style]
     yield from _step(document, target, reader)
     yield from _dates(document, "", reader)
     yield from _dates(reader.get(document, "selectionConstraint"), f"/{reader.prefix}selectionConstraint", reader)
@@ -72,7 +86,7 @@ def complaints(
 def _step(document: dict[str, Any], target: Target, reader: _Reader) -> Iterator[Complaint]:
     if target.old is None or target.entity not in _STEPS:
         return
-    before = reader.get(msgspec.json.decode(target.old.document), "status")
+    before = _status(target.old.document, reader)
     after = reader.get(document, "status")
     if before not in (None, after) and (before, after) not in _STEPS[target.entity]:
         yield Complaint("status-step", f"a status goes not from {before} to {after}", f"/{reader.prefix}status")
@@ -80,6 +94,8 @@ def _step(document: dict[str, Any], target: Target, reader: _Reader) -> Iterator
 
 def _dates(value: Any, at: str, reader: _Reader) -> Iterator[Complaint]:
     start, end = reader.get(value, "startDate"), reader.get(value, "endDate")
+    if start is None or end is None:
+        return
     if _is_date(start) and _is_date(end) and instants.parse(start) > instants.parse(end):
         yield Complaint("dates-out-of-order", f"{start} is after {end}", f"{at}/{reader.prefix}endDate")
 
@@ -88,11 +104,23 @@ def _is_date(value: Any) -> bool:
     return isinstance(value, str) and instants.is_instant(value)
 
 
+def _status(document: bytes, reader: _Reader) -> Any:
+    """The status in a kept document. Only that is decoded."""
+    found = _STATUS.decode(document)
+    return found.xdm_status if reader.prefix else found.status
+
+
+@lru_cache(maxsize=256)
+def _channel(document: bytes, reader: _Reader) -> Any:
+    """The channel in the kept document of a placement. There are few placements, and most offers are for them."""
+    return reader.get(msgspec.json.decode(document), "channel")
+
+
 def _channels(document: dict[str, Any], placements: Shelf, reader: _Reader) -> Iterator[Complaint]:
     representations = reader.get(document, "representations")
     for index, one in enumerate(representations if isinstance(representations, list) else ()):
         placement = placements.referenced(str(reader.get(one, "placement")))
-        wanted = reader.get(msgspec.json.decode(placement.document), "channel") if placement else None
+        wanted = _channel(placement.document, reader) if placement else None
         channel = reader.get(one, "channel")
         if channel and wanted and channel != wanted:
             pointer = f"/{reader.prefix}representations/{index}/{reader.prefix}channel"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -68,18 +68,18 @@ class Xcore:
         self._deletions = Deletions(library, self._editor)
 
     def routes(self) -> list[web.RouteDef]:
-        """All routes, below ``/data/core``."""
+        """All routes. They are tried in turns, so the most wanted come first."""
         get = partial(web.get, allow_head=False)
         return [
-            get("/xcore/", self.home),
-            web.post("/xcore/{container}/instances", self.create),
-            get("/xcore/{container}/instances", self.search),
-            get("/xcore/{container}/queries/core/search", self.search),
-            get("/xcore/{container}/instances/{key}", self.read),
-            web.put("/xcore/{container}/instances/{key}", self.replace),
-            web.patch("/xcore/{container}/instances/{key}", self.patch),
-            web.delete("/xcore/{container}/instances/{key}", self.delete),
-            get("/xcore/{container}/deletions/{token}", self.deletion),
+            get(f"{BASE}/", self.home),
+            get(f"{BASE}/{{container}}/instances/{{key}}", self.read),
+            web.put(f"{BASE}/{{container}}/instances/{{key}}", self.replace),
+            web.patch(f"{BASE}/{{container}}/instances/{{key}}", self.patch),
+            web.delete(f"{BASE}/{{container}}/instances/{{key}}", self.delete),
+            web.post(f"{BASE}/{{container}}/instances", self.create),
+            get(f"{BASE}/{{container}}/instances", self.search),
+            get(f"{BASE}/{{container}}/queries/core/search", self.search),
+            get(f"{BASE}/{{container}}/deletions/{{token}}", self.deletion),
         ]
 
     def clear(self) -> None:
@@ -199,13 +199,7 @@ class Xcore:
         return record
 
     def _entity_of_body(self, request: web.Request, accepted: frozenset[str]) -> Entity:
-        schema = media_type_of(self._content_type(request), accepted).parameters.get("schema")
-        if schema is None:
-            raise unsupported("the Content-Type has no schema parameter")
-        entity = ENTITIES.get(schema_word(schema) or "")
-        if entity is None:
-            raise unsupported(f"schema {schema} is not one of the Offer Library's")
-        return entity
+        return _entity_of_type(self._content_type(request), accepted)
 
     def _content_type(self, request: web.Request) -> str:
         text = request.headers.get("Content-Type", "")
@@ -243,6 +237,18 @@ def _entity(schema: str) -> Entity:
     entity = ENTITIES.get(schema_word(schema) or "")
     if entity is None:
         raise bad_query(f"there is no schema {schema}")
+    return entity
+
+
+@lru_cache(maxsize=256)
+def _entity_of_type(content_type: str, accepted: frozenset[str]) -> Entity:
+    """The entity that a content type names by its schema. Clients send the same few over and over."""
+    schema = media_type_of(content_type, accepted).parameters.get("schema")
+    if schema is None:
+        raise unsupported("the Content-Type has no schema parameter")
+    entity = ENTITIES.get(schema_word(schema) or "")
+    if entity is None:
+        raise unsupported(f"schema {schema} is not one of the Offer Library's")
     return entity
 
 

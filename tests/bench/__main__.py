@@ -1,7 +1,8 @@
-"""Benchmarks: what the program adds to a bare request loop, how it keeps a limit, and how much memory it takes.
+"""Benchmarks: what the program adds to a bare request loop, how it keeps a limit, its memory, and the emulator's speed.
 
 `python -m tests.bench` measures every scenario in turns, each in a process of its own, in as many rounds as asked for,
-and prints one table. Only ratios within one invocation mean anything: other work on the machine moves all figures.
+and prints one table for the program and one for the emulator. Only ratios within one invocation mean anything: other
+work on the machine moves all figures.
 """
 
 from __future__ import annotations
@@ -21,22 +22,13 @@ import msgspec
 from msgspec import Struct
 from rich.console import Console
 
-from tests.bench import machine, results
+from tests.bench import emulator, machine, results
 from tests.bench.results import Result, Run
 from tests.bench.sender import Measured, Order
 from tests.bench.target import Record
 from tests.bench.workload import Workload, write_input
 
 ROOT = Path(__file__).parents[2]
-
-MOST_STEAL = 0.05
-"""A round during which the hypervisor took more than this share of the CPU is not calm."""
-
-LEAST_BUSY = 0.85
-"""Nor is one in which a bare loop, which never waits, got less than this share of its core."""
-
-PATIENCE = 2
-"""Rounds that are tried at the most, for each calm one asked for."""
 
 
 class Size(Struct, frozen=True):
@@ -47,16 +39,18 @@ class Size(Struct, frozen=True):
         rows: of a run without a limit.
         paced_s: seconds of a run with a limit.
         memory_rows: of the small and of the large run for memory.
+        emulator: how much to measure of the emulator; its rounds are those of `rounds`.
     """
 
     rounds: int
     rows: int
     paced_s: int
     memory_rows: tuple[int, int]
+    emulator: emulator.Extent
 
 
-FULL = Size(rounds=5, rows=10_000, paced_s=10, memory_rows=(1_000, 200_000))
-QUICK = Size(rounds=2, rows=3_000, paced_s=4, memory_rows=(1_000, 20_000))
+FULL = Size(5, 10_000, 10, (1_000, 200_000), emulator.Extent(5, 5_000, (10_000, 100_000)))
+QUICK = Size(2, 3_000, 4, (1_000, 20_000), emulator.Extent(2, 1_500, (1_000, 10_000)))
 
 LIMIT = 500.0
 
@@ -142,7 +136,7 @@ class Bench:
     def rounds(self, scenarios: Sequence[Scenario], wanted: int) -> list[list[Run]]:
         """Measure `scenarios` in turns, until there are `wanted` calm rounds or patience is at an end."""
         found: list[list[Run]] = []
-        for number in range(wanted * PATIENCE):
+        for number in range(wanted * machine.PATIENCE):
             found.append([self.run(_announced(scenario, number)) for scenario in scenarios])
             calm = [runs for runs in found if all(map(is_calm, scenarios, runs))]
             if len(calm) == wanted:
@@ -153,7 +147,7 @@ class Bench:
 
 def is_calm(scenario: Scenario, run: Run) -> bool:
     """Whether the machine was ours while `run` was measured."""
-    return run.steal <= MOST_STEAL and (scenario.kind != "bare" or run.busy >= LEAST_BUSY)
+    return run.steal <= machine.MOST_STEAL and (scenario.kind != "bare" or run.busy >= machine.LEAST_BUSY)
 
 
 def _announced(scenario: Scenario, number: int) -> Scenario:
@@ -205,12 +199,15 @@ def main(*, quick: bool, rounds: int | None, json: bool, pin: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="migrator-bench-") as folder, target(target_cpu) as port:
         here = machine.describe(Path(folder))
         found = list(measure(Bench(Path(folder), port, client_cpu), size))
+    extent = msgspec.structs.replace(size.emulator, rounds=size.rounds)
+    served = emulator.measure(extent, client_cpu, target_cpu)
     if json:
-        for line in (here, *found):
+        for line in (here, *found, *served):
             click.echo(msgspec.json.encode(line))
     else:
         console = Console(width=None if sys.stdout.isatty() else 160)
         console.print(results.table(found))
+        console.print(emulator.table(served))
         console.print(here)
 
 

@@ -15,6 +15,15 @@ from msgspec import Struct
 
 LIBRARIES = ("aiohttp", "yarl", "msgspec", "asyncio-throttle")
 
+MOST_STEAL = 0.05
+"""A round during which the hypervisor took more than this share of the CPU is not calm."""
+
+LEAST_BUSY = 0.85
+"""Nor is one in which a bare loop, which never waits, got less than this share of its core."""
+
+PATIENCE = 2
+"""Rounds that are tried at the most, for each calm one asked for."""
+
 
 class Machine(Struct, frozen=True):
     """Where the figures come from.
