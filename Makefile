@@ -19,11 +19,12 @@ demo: $(INSTALLED) ## the main job against a local emulator: apply, kill, resume
 test: $(INSTALLED) ## all tests
 	$(BIN)/python -m pytest
 
-check: $(INSTALLED) ## style, types, import rules
+check: $(INSTALLED) ## style, types, import rules, the emulator against its OpenAPI description
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/shell/emulator/test_openapi.py
 
 format: $(INSTALLED) ## put the code into shape
 	$(BIN)/ruff check --fix .

@@ -79,6 +79,12 @@ def make_plan(path: Path, of: Iterable[Change], run: RunRecord | None = None) ->
     return path
 
 
+async def some_turns() -> None:
+    """Let everybody do what can be done now."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
 async def written(ledger: Ledger, intent: Intent) -> None:
     """Give `intent` to `ledger` and wait until it is on the disk."""
     await ledger.intend(intent).durable()

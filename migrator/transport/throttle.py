@@ -110,7 +110,7 @@ class Gate:
     @property
     def is_shut(self) -> bool:
         """Whether everybody is to stand still now."""
-        return self.pause.until > 0 and self.shut_s > 0
+        return self.shut_s > 0
 
     @property
     def shut_s(self) -> float:
