@@ -6,12 +6,13 @@ a real implementation and fakes that pass the same suite.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
 
-from migrator.core.model import Answer, Failure, Request, Step
+from migrator.core.model import Answer, Base, EntityType, Failure, Request, Step
 from migrator.core.states import State
 
 
@@ -31,8 +32,16 @@ class Intent(Struct, frozen=True, gc=False):
     at: float
 
 
+class How(StrEnum):
+    """By what a state was reached."""
+
+    ANSWER = "answer"
+    LOOK = "look"
+    POLICY = "policy"
+
+
 class Outcome(Struct, frozen=True, gc=False):
-    """How an attempt ended.
+    """How an attempt ended, or what became of a step that is in doubt.
 
     Attributes:
         seq: the step.
@@ -44,6 +53,7 @@ class Outcome(Struct, frozen=True, gc=False):
         etag: version of the object after the write, if told.
         object: id of the object as told by the receipt, "" if none was told.
         reference: id by which others refer to it, "" if none was told.
+        how: the answer said so, a look showed it, or a person decided.
     """
 
     seq: int
@@ -55,10 +65,42 @@ class Outcome(Struct, frozen=True, gc=False):
     etag: int | None = None
     object: str = ""
     reference: str = ""
+    how: How = How.ANSWER
+
+
+class Doubt(Struct, frozen=True):
+    """A step whose fate is not known.
+
+    Attributes:
+        step: the step, with the body that was planned.
+        base: what was pinned to it, or `None`.
+        state: `DOUBT` or `UNRESOLVED`.
+        first_sent_at: when the intent of its first attempt was written; seconds since the epoch.
+        sent_at: when that of its last attempt was.
+        http_status: status of the answer to the last attempt, or `None` if there was none.
+        error_class: why it is in doubt; a word of `core.verdict.ErrorClass`.
+        message: what was said, in one line.
+    """
+
+    step: Step
+    base: Base | None
+    state: State
+    first_sent_at: float
+    sent_at: float
+    http_status: int | None = None
+    error_class: str = ""
+    message: str = ""
 
 
 class Commit(Protocol):
     """Something that is on its way to the disk."""
+
+    @property
+    def good_until(self) -> float:
+        """Until when (monotonic seconds) a request may leave on the strength of it; valid once it is durable.
+
+        Later the ledger may belong to another process, which takes what it finds for its own.
+        """
 
     def hurry(self) -> None:
         """Have it written now: somebody will soon wait for it."""
@@ -79,6 +121,32 @@ class Ledger(Protocol):
 
     async def pending(self, container: str, after: int, limit: int) -> Sequence[Step]:
         """Return up to `limit` steps still to send in `container` with `seq > after`, in order."""
+
+    async def doubts(self, states: Collection[State], after: int, limit: int) -> Sequence[Doubt]:
+        """Return up to `limit` steps in `states` with `seq > after`, in order."""
+
+    async def unbased(self, container: str) -> Mapping[EntityType, int]:
+        """Count the patches still to send in `container` whose base is not known, by type."""
+
+    async def unbased_among(self, container: str, type_: EntityType, objects: Collection[str]) -> Sequence[Step]:
+        """Return the patches still to send for `objects` whose base is not known."""
+
+    async def settled_objects(self, objects: Collection[str]) -> Collection[str]:
+        """Return which of `objects` steps of this run have been applied to."""
+
+    def keep(self, seq: int, base: Base) -> None:
+        """Take `base` for writing, in the place of an earlier one. It is on the disk before any later intent.
+
+        Raises:
+            LedgerFailed: an earlier write failed.
+        """
+
+    def dismiss(self, outcome: Outcome) -> None:
+        """Take for writing how a step ends that was never sent.
+
+        Raises:
+            LedgerFailed: an earlier write failed.
+        """
 
     def intend(self, intent: Intent) -> Commit:
         """Take `intent` for writing. Until the commit is durable nothing may be sent.

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 Json: TypeAlias = Any
 """A JSON value as Python spells it: dict, list, str, int, float, bool or None."""
@@ -128,6 +128,75 @@ class Change(Struct, frozen=True):
     key: str = ""
 
 
+class Touched(Struct, frozen=True, omit_defaults=True):
+    """A place in an object that a patch changes or depends on, with its value on either side of the patch.
+
+    Attributes:
+        path: JSON Pointer; of a member, or of a whole array whose elements the patch inserts or removes.
+        before: the value in the base; `UNSET` where there is none.
+        after: the value once the patch is applied to the base; `UNSET` where there is none.
+    """
+
+    path: str
+    before: Json | UnsetType = UNSET
+    after: Json | UnsetType = UNSET
+
+
+class Base(Struct, frozen=True):
+    """What an object was when its change was made ready: pinned to the step with the first intent.
+
+    Attributes:
+        etag: version of the object, or `None` if the service does not tell.
+        touched: where the patch changes it and how; `None` if the patch cannot be applied to what was read, so that its
+            effect is not known.
+        body: the JSON text to send: the patch as planned, or with a guard in it, or rewritten so that it can be guarded.
+        guarded: whether the service itself refuses `body` once it has been applied, or the object has changed.
+    """
+
+    etag: int | None
+    touched: tuple[Touched, ...] | None
+    body: bytes
+    guarded: bool
+
+
+class Seen(Struct, frozen=True):
+    """An object as the service shows it, in the one shape both endpoint styles are read into.
+
+    Attributes:
+        object: the id by which the URL addresses it.
+        reference: the id by which other objects refer to it.
+        etag: its version, or `None` if it is not told.
+        document: what JSON Pointers of this style point into.
+        created_at: seconds since the epoch, or `None` if it is not told.
+        created_by_client: client id that created it, "" if it is not told (dps never does).
+        changed_at: when it was last changed, as the service spells it.
+        changed_by: who last changed it: client id where it is told, else the user.
+    """
+
+    object: str
+    reference: str
+    etag: int | None
+    document: Mapping[str, Json]
+    created_at: float | None = None
+    created_by_client: str = ""
+    changed_at: str = ""
+    changed_by: str = ""
+
+
+class Page(Struct, frozen=True):
+    """One page of a list.
+
+    Attributes:
+        seen: its objects.
+        next: what to ask for the page behind it, "" if this is the last.
+        total: how many objects the service says there are in all, or `None`.
+    """
+
+    seen: tuple[Seen, ...]
+    next: str
+    total: int | None
+
+
 class Step(Struct, frozen=True, gc=False):
     """One request to send for one object: all the rows of that object merged.
 
@@ -138,8 +207,12 @@ class Step(Struct, frozen=True, gc=False):
         type: see `Change`.
         object: see `Change`.
         kind: `PATCH`, `CREATE` or `DELETE`.
-        body: the JSON text to send; empty for `DELETE`.
-        attempts: requests already sent for it by earlier processes of the run.
+        body: the JSON text to send; empty for `DELETE`. That of the base, if there is one.
+        attempts: intents already written for it.
+        misses: how many of them were lost and then found not to have been applied.
+        based: whether its base is known and in the ledger.
+        etag: of the base.
+        guarded: whether the base guards it.
     """
 
     seq: int
@@ -150,6 +223,10 @@ class Step(Struct, frozen=True, gc=False):
     kind: Kind
     body: bytes
     attempts: int = 0
+    misses: int = 0
+    based: bool = False
+    etag: int | None = None
+    guarded: bool = False
 
 
 class Request(Struct, frozen=True, gc=False):

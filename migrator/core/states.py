@@ -9,11 +9,18 @@ from `LEGAL`, so an illegal move is impossible in the file as well as in the pro
                       ┌──────────────── NOT_EXECUTED ─────────────────┐
                       ▼                                               │
     (absent) = PENDING ──INTEND──▶ INTENT ──┬──APPLY──▶ APPLIED       │
-                      ▲                     ├──REJECT─▶ REJECTED      │
-                      │                     ├───────────────────────▶─┘
-                      │                     └──LOSE───▶ DOUBT ──FIND──▶ APPLIED
-                      └────────────── MISS ───────────────┤
-                                                          └──GIVE_UP──▶ UNRESOLVED
+                  │   ▲                     ├──REJECT─▶ REJECTED      │
+                  │   │                     ├───────────────────────▶─┘
+                  │   │                     └──LOSE───▶ DOUBT ──FIND──▶ APPLIED
+                  │   ├────────────── MISS ───────────────┼──REJECT─▶ REJECTED
+                  │   │                                   └──GIVE_UP─▶ UNRESOLVED ──FIND──▶ APPLIED
+                  │   └────────────── MISS ────────────────────────────────┘
+                  └──REJECT──▶ REJECTED
+
+A step goes from PENDING to REJECTED when the look before the first request shows that it cannot be sent: its object is
+not there. It goes from DOUBT to REJECTED when a look shows that it was not applied and it is not to be sent again: what
+the service said was a refusal after all, or it has been lost too often. UNRESOLVED is as far as looking gets by itself;
+a later look, or a person, may still lead out of it.
 """
 
 from __future__ import annotations
@@ -36,7 +43,7 @@ class State(StrEnum):
     REJECTED = "REJECTED"
     """The service said no, for good."""
     UNRESOLVED = "UNRESOLVED"
-    """Looking could not tell; a person has to."""
+    """Looking could not tell; a person has to, or a later look."""
 
 
 class Move(StrEnum):
@@ -54,13 +61,17 @@ class Move(StrEnum):
 
 TABLE: Mapping[tuple[State, Move], State] = {
     (State.PENDING, Move.INTEND): State.INTENT,
+    (State.PENDING, Move.REJECT): State.REJECTED,
     (State.INTENT, Move.APPLY): State.APPLIED,
     (State.INTENT, Move.REJECT): State.REJECTED,
     (State.INTENT, Move.NOT_EXECUTED): State.PENDING,
     (State.INTENT, Move.LOSE): State.DOUBT,
     (State.DOUBT, Move.FIND): State.APPLIED,
     (State.DOUBT, Move.MISS): State.PENDING,
+    (State.DOUBT, Move.REJECT): State.REJECTED,
     (State.DOUBT, Move.GIVE_UP): State.UNRESOLVED,
+    (State.UNRESOLVED, Move.FIND): State.APPLIED,
+    (State.UNRESOLVED, Move.MISS): State.PENDING,
 }
 
 LEGAL: frozenset[tuple[State, State]] = frozenset((before, after) for (before, _), after in TABLE.items())
