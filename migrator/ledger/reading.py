@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from migrator.core.states import State
+from migrator.core.states import OPEN, State
 from migrator.ledger.database import connect, ledger_errors
 from migrator.ledger.planfile import RunRecord
 
@@ -67,8 +67,8 @@ class Summary(Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to send."""
-        return self.count(State.PENDING, State.INTENT) == 0
+        """Whether nothing is left that the run would do by itself."""
+        return self.count(*OPEN) == 0
 
 
 class OutcomeRow(Struct, frozen=True):
