@@ -112,6 +112,14 @@ async def test_what_cannot_be_meant_ends_with_2(migrator: Any, arguments: list[s
     assert "Traceback" not in ended.err
 
 
+async def test_the_help_keeps_its_examples_on_lines_of_their_own(migrator: Any) -> None:
+    ended = await migrator("emulator", "--help")
+    examples = [line.strip().removeprefix("Examples:").strip() for line in ended.out.split("\n\n")[3].splitlines()]
+    assert (ended.code, len(examples)) == (0, 4)
+    assert all(example.startswith("migrator emulator --") for example in examples)
+    assert max(map(len, ended.out.splitlines())) <= 80
+
+
 async def test_the_faults_are_listed(migrator: Any) -> None:
     ended = await migrator("emulator", "--list-faults")
     assert (ended.code, ended.out) == (0, listing() + "\n")
