@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import pytest
 
-from migrator.emulator import seeded_companion, seeded_offer_id, seeded_placement, seeded_tag
+from migrator.emulator import Choices, seeded_companion, seeded_offer_id, seeded_placement, seeded_tag
 from migrator.emulator.documents import references
 from migrator.emulator.entities import (
     COLLECTION,
@@ -499,6 +499,14 @@ async def test_objects_are_deleted_in_the_order_of_their_references(client: Clie
     for word in reversed(ENTITIES):
         assert {await delete(word, identifier) for identifier in ids(word)} == {200}
     assert not [record for record in client.server.store if record.style == "dps"]
+
+
+async def test_an_object_without_members_is_read_and_listed(start: Start) -> None:
+    client = await start(choices=Choices(dps_validation="off"))
+    created = await dps(client, "POST", "tag", body={})
+    read = await dps(client, "GET", "tag", f"/{created.body['id']}")
+    assert (read.body["id"], read.body["etag"]) == (created.body["id"], 1)
+    assert (await dps(client, "GET", "tag")).body["results"] == [read.body]
 
 
 # --- size, guardrails, asynchronous deletes ---------------------------------------------------------------------------
