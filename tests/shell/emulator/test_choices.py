@@ -383,7 +383,7 @@ async def test_c28_xcore_lags_too(start: Start, clock: Clock) -> None:
     ("shape", "content_type", "body"),
     [
         ("problem", "application/problem+json", None),
-        ("gateway", "application/json", '{"error_code":"404000","message":"there is no such offer as x"}'),
+        ("gateway", "application/json", '{"error_code":"404999","message":"there is no such offer as x"}'),
         ("error-message", "application/json", '{"errorMessage":"there is no such offer as x"}'),
         (
             "html",
