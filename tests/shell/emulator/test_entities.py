@@ -572,6 +572,27 @@ async def test_a_thousand_decisions_can_be_live(start: Start, monkeypatch: pytes
     assert (await dps(client, "POST", DECIDED, body=CASES[DECIDED].full)).status == 201
 
 
+async def test_a_capping_rule_for_all_placements_counts_for_each(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("migrator.emulator.guardrails.MOST_CAPPINGS", 5)
+    client = await start(seed_offers=1, guardrails=True)
+    placements = [record.reference for record in client.server.store.shelf("dps", "dev", "offer-placement")]
+    everywhere = {"limit": 1, "scope": "global", "entity": "offer"}
+    at_one = everywhere | {"entity": "placement", "placement": placements[0]}
+    document = {
+        "name": "F",
+        "status": "draft",
+        "representations": [{"placement": placement} for placement in placements[:2]],
+        "frequencyCappingConstraints": [everywhere, at_one],
+    }
+    first, second = [await dps(client, "POST", FALLBACK, body=document) for _ in range(2)]  # 2 + 1 each
+    assert (first.status, second.status) == (201, 422)
+    assert second.body["detail"] == "6 capping configurations are more than 5"
+    path = f"/{first.body['id']}"
+    for added, status in ((everywhere, 200), (at_one, 422)):  # 3 + 2, 5 + 1
+        patch = [{"op": "add", "path": "/frequencyCappingConstraints/-", "value": added}]
+        assert (await dps(client, "PATCH", FALLBACK, path, patch)).status == status
+
+
 async def test_an_asynchronous_delete_is_polled(start: Start, clock: Clock) -> None:
     client = await start(clock=clock, delete_async=True)
     created = await client.xcore("POST", "/instances", {"xdm:name": "T"}, word="tag")
