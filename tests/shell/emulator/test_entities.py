@@ -501,6 +501,14 @@ async def test_objects_are_deleted_in_the_order_of_their_references(client: Clie
     assert not [record for record in client.server.store if record.style == "dps"]
 
 
+async def test_a_refusal_names_what_was_to_be_made(start: Start) -> None:
+    client = await start(seed_offers=1, choices=Choices(duplicate_names="all"))
+    refused = await dps(client, "POST", FALLBACK, body=[])
+    assert refused.body["detail"] == "the offer is not a JSON object"
+    answers = [await dps(client, "POST", FALLBACK, body={"name": "F", "status": "draft"}) for _ in range(2)]
+    assert answers[1].body["detail"] == "another offer is named F already"
+
+
 async def test_an_object_without_members_is_read_and_listed(start: Start) -> None:
     client = await start(choices=Choices(dps_validation="off"))
     created = await dps(client, "POST", "tag", body={})
