@@ -132,7 +132,8 @@ def _settings(config: Path | None, defaults: dict[str, Any], given: dict[str, An
     except OSError as error:
         raise UsageError(f"{config} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise UsageError(str(error), "`migrator emulator --list-faults` says what can go wrong by rule") from error
+        hint = "`migrator emulator --list-faults` and `--list-choices` say what can be written there"
+        raise UsageError(str(error), hint) from error
 
 
 def _chosen(choices: Choices, texts: Iterable[str]) -> Choices:

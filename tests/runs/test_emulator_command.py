@@ -97,6 +97,12 @@ async def test_listening_to_everybody_is_warned_of(migrator: Any) -> None:
     assert (await migrator.end(process)).code == 0
 
 
+async def test_a_wrong_choice_in_a_file_leads_to_the_list_of_choices(migrator: Any) -> None:
+    (migrator.folder / "c.toml").write_text('[choices]\nC-16 = "499"\n', "utf-8")
+    ended = await migrator("emulator", "--config", "c.toml")
+    assert (ended.code, "--list-choices" in ended.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
