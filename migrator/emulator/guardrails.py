@@ -6,12 +6,12 @@ attributes, nesting). Sizes are guidance for performance there, not limits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from migrator.emulator import filters
 from migrator.emulator.entities import (
     COLLECTION,
     DECISION,
@@ -92,7 +92,7 @@ def check(document: dict[str, Any], target: Target, spelling: Spelling, store: S
         _check_cappings(document, target, spelling, store, prefix)
     for limit in LIMITS:
         if target.entity in limit.entities and limit.when in (None, _filter_type(document, prefix)):
-            count = sum(map(_count, _found(document, [f"{prefix}{name}" for name in limit.path])))
+            count = sum(map(_count, filters.values(document, [f"{prefix}{name}" for name in limit.path])))
             _refuse_over(limit.most, count, limit.what)
 
 
@@ -122,8 +122,8 @@ def _check_cappings(document: dict[str, Any], target: Target, spelling: Spelling
 
 
 def _cappings(document: dict[str, Any], prefix: str) -> int:
-    placements = len(list(_found(document, [f"{prefix}representations", f"{prefix}placement"])))
-    entities = _found(document, [f"{prefix}{_CAPPINGS}", f"{prefix}entity"])
+    placements = len(list(filters.values(document, [f"{prefix}representations", f"{prefix}placement"])))
+    entities = filters.values(document, [f"{prefix}{_CAPPINGS}", f"{prefix}entity"])
     return sum(1 if entity == "placement" else placements for entity in entities)
 
 
@@ -136,17 +136,6 @@ def _refuse_over(most: int, count: int, what: str) -> None:
 def _filter_type(document: dict[str, Any], prefix: str) -> str:
     word = str(document.get(f"{prefix}filterType", ""))
     return "tags" if word.lower().endswith("tags") else word
-
-
-def _found(value: Any, path: list[str]) -> Iterator[Any]:
-    """What lies at a path, in every element of the arrays on the way."""
-    if not path:
-        yield value
-    elif isinstance(value, list):
-        for element in value:
-            yield from _found(element, path)
-    elif isinstance(value, dict) and path[0] in value:
-        yield from _found(value[path[0]], path[1:])
 
 
 def _count(value: Any) -> int:
