@@ -167,7 +167,7 @@ class Rules:
             ProblemError: 422 mostly; the pointer names the member, seen from where a patch of this style starts.
         """
         if not isinstance(document, dict):
-            raise _invalid("not-an-object", f"a {target.entity.noun} is a JSON object", self._spelling.root)
+            raise _invalid("not-an-object", f"the {target.entity.noun} is not a JSON object", self._spelling.root)
         self._strip_service_owned(document)
         names = document.keys() if touched is None else touched
         if self._checked:
@@ -233,7 +233,7 @@ class Rules:
 
     def _check_unique(self, name: str, target: Target) -> None:
         if self._store.shelf(self._spelling.style, target.scope, target.entity.word).named(name):
-            detail = f"there is a {target.entity.noun} named {name} already"
+            detail = f"another {target.entity.noun} is named {name} already"
             pointer = f"{self._spelling.root}/{self._spelling.name}"
             raise ProblemError(HTTPStatus.CONFLICT, "duplicate-name", detail, pointer)
 
