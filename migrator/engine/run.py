@@ -19,13 +19,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 
 from migrator.core.errors import Stopped
+from migrator.core.limits import Fuse, Limits
 from migrator.core.model import Doubt
 from migrator.core.reconcile import Bounds, Finding
 from migrator.core.states import Move, State, after
 from migrator.core.styles import Style
 from migrator.core.verdict import Policy
 from migrator.engine.feed import Feed
-from migrator.core.limits import Fuse, Limits
 from migrator.engine.looking import Caller, Decide, Decision, Looker, hold
 from migrator.engine.sending import Sender
 from migrator.engine.wire import Tally, Wire

@@ -24,12 +24,12 @@ from functools import partial
 import msgspec
 
 from migrator.core.errors import LedgerFailed
+from migrator.core.limits import Fuse
 from migrator.core.model import Answer, Base, Kind, Response, Step
 from migrator.core.states import Move, State, after
 from migrator.core.styles import Style
 from migrator.core.verdict import Halt, Settled, Verdict, judge
 from migrator.engine.feed import Feed
-from migrator.core.limits import Fuse
 from migrator.engine.looking import Looker
 from migrator.engine.stock import Ready, Stock
 from migrator.engine.wire import NotSent, Patience, Wire, end_by
