@@ -6,7 +6,7 @@ from `reference/errors-and-limits.md` section 6 and `reference/resumption.md` se
 * A write that may have been executed is never sent again by guess. Only two things prove that it was not: a failure
   before anything was sent, and an answer of the gateway, which stands in front of the service and turns a request away
   before the service sees it (401, 429, 503 with a code 5030xx).
-* A 500 may have written. So may 502, 503, 504 and a connection that broke.
+* A 500 may have written. So may 502, 503, 504 and a connection that broke (`core.failures` says which proves what).
 * What is wrong with the host, the credentials or the rate is not the row's fault: it delays or stops the run, and the
   row stays pending. Only the service's word on the row itself rejects the row.
 * Attempts and total time are both bounded, because a long Retry-After makes a bound on either alone meaningless.
@@ -129,6 +129,9 @@ GATEWAY_503 = frozenset({"503000", "503010", "503020", "503030", "503071"})
 BAD_TOKEN = frozenset({"401013", "403020"})
 """Gateway codes that a new token cures."""
 
+NO_ROUTE = "404040"
+"""Gateway code for a path that leads nowhere: the address of the run is wrong, whatever the object is."""
+
 REFUSALS: Mapping[int, ErrorClass] = {
     400: ErrorClass.VALIDATION,
     404: ErrorClass.NOT_FOUND,
@@ -181,6 +184,9 @@ def judge(
         if inner is None:
             return _accepted(answer, kind, receipt)
         answer = msgspec.structs.replace(answer, status=inner)
+    if answer.status == 303:
+        # "See other" is also how it is said that a request was carried out, and where to read of it (RFC 9110, 15.4.4).
+        return Settled(Move.LOSE, ErrorClass.REDIRECT, message_of(answer))
     return _not_executed(answer, attempt, policy, now, chance) or _refused(answer, kind, attempt)
 
 
@@ -228,8 +234,12 @@ def _inner_status(answer: Response) -> int | None:
 
 
 def _accepted(answer: Response, kind: Kind, receipt: Receipt | None) -> Verdict:
-    """A 2xx with a receipt is done, and so is a deletion, which has none. Without one it is in doubt: it may be cut."""
-    if receipt is not None or kind is Kind.DELETE:
+    """A 2xx with a receipt is done, and so is a deletion, which needs none. Anything else is in doubt.
+
+    A receipt may be cut; and a page, where a deletion is answered with no body or a JSON object, is somebody else's.
+    """
+    deleted = kind is Kind.DELETE and (not answer.body.strip() or _error_body(answer) is not None)
+    if receipt is not None or deleted:
         return Settled(Move.APPLY, ErrorClass.NONE, "", receipt)
     return Settled(Move.LOSE, ErrorClass.UNREADABLE, f"HTTP {answer.status} without a readable receipt")
 
@@ -254,6 +264,9 @@ def _not_executed(answer: Response, attempt: Attempt, policy: Policy, now: float
     if status == 403:
         hint = "check the product profile of the API credentials and the sandbox name"
         return Halt(ErrorClass.PERMISSION, message_of(answer), hint, refused=True)
+    if code == NO_ROUTE:
+        hint = "check MIGRATOR_BASE_URL and --style: the gateway knows no such path"
+        return Halt(ErrorClass.NOT_FOUND, message_of(answer), hint, refused=True)
     if 300 <= status < 400:
         # Only the place: the query and the fragment of a log-in page may hold a token.
         place = answer.headers.get("location", "nowhere").partition("?")[0].partition("#")[0]

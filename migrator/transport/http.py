@@ -8,8 +8,10 @@ The session is tuned for many small requests to one host (figures: `reference/pe
 * no cookies, no redirects, no automatic headers: what leaves is what the endpoint style wrote. As no header says which
   codings we read, the service may choose (RFC 9110, 12.5.3), so a compressed answer is unpacked.
 
-Nothing below this module repeats a request. aiohttp would repeat a GET or a DELETE whose kept-alive connection turns
-out to be dead; neither the throttle nor the ledger would know of it, so it is switched off.
+Nothing below this module repeats a request. aiohttp would repeat a GET, PUT or DELETE whose kept-alive connection turns
+out to be dead; neither the throttle nor the ledger would know of it, so it is switched off. What an exception proves
+about the one request that was sent is sorted in `failures`, without trace hooks, and one that proves nothing means
+doubt.
 """
 
 from __future__ import annotations
@@ -127,6 +129,6 @@ async def open_session(
         headers={"User-Agent": user_agent},
         skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),
     ) as session:
-        # There is no public switch; the test on dead connections fails if this one is renamed.
+        # There is no public switch; the tests on dead connections fail if this one is renamed.
         session._retry_connection = False  # noqa: SLF001
         yield session
