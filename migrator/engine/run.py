@@ -144,6 +144,11 @@ class Engine:
         await self._reconcile(states)
         await self._end()
 
+    async def _settled(self) -> None:
+        """Wait until the ledger answers with all that was recorded. If it has failed, that is what ends the run."""
+        if self._ended_by is None:
+            await self._ledger.flush()
+
     async def _end(self) -> None:
         if self._ended_by is not None:
             raise self._ended_by
@@ -209,6 +214,7 @@ class Engine:
         self._sender = sender
         await self._crew(sender.work, sender.make_ready)
         await sender.take_back_stock()
+        await self._settled()
 
     # Reconciling
 
@@ -245,6 +251,7 @@ class Engine:
                     await self._conclude(doubt, finding)
 
         await self._crew(work)
+        await self._settled()
 
     async def _conclude(self, doubt: Doubt, finding: Finding) -> None:
         """Record what a look proved, or what a person makes of what it could not prove."""
