@@ -11,7 +11,7 @@ import logging
 import shutil
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
@@ -342,7 +342,30 @@ SELECT s.object, s.kind, s.body, coalesce(p.state, 'PENDING') FROM step s LEFT J
 """
 
 
-def kills(first: int, dice: Random, life: int) -> Iterator[int]:
-    """Yield the turns at which the processes of a run are killed: the first where it is said, the next anywhere."""
-    yield first
-    yield dice.randint(1, life)
+# What befalls a run
+
+LIFE = 700
+"""Turns of an undisturbed process, about."""
+
+Story = Callable[[World, int], None]
+"""Carries a run to its end, with the first misfortune at the turn given."""
+
+
+def killed_twice(world: World, first: int) -> None:
+    """Kill a process, and the one that carries on somewhere as well."""
+    for kill_at in (first, world.dice.randint(1, LIFE)):
+        world.await_(world.start(kill_at=kill_at))
+        world.loop.rest(world.dice.choice((0.001, 1, 20, 100)))
+    world.finish()
+
+
+def paused(world: World, first: int) -> None:
+    """Let a process stand still: with another one that takes over from another host, or alone, and killed soon after."""
+    dice = world.dice
+    alone = dice.random() < 0.5
+    pause_s = dice.choice((5, 30, 55, 130, 300))
+    process = world.start(pause_at=first, pause_s=pause_s, kill_at=first + dice.randint(1, 60) if alone else 0)
+    world.await_(process)
+    if alone:
+        world.loop.run_until(lambda: process.over)
+    world.finish()
