@@ -59,6 +59,9 @@ __all__ = [
     "validate",
 ]
 
+LEASE_TIMEOUTS = 4
+"""The lease of a run in request timeouts: a request that leaves in the first half of it has ended long before it."""
+
 TARGET = ("style", "base_url", "org_id", "sandbox")
 """The settings that shape every request: a resume must have them as they were."""
 
@@ -216,7 +219,8 @@ async def _run(
     run: RunFolder, settings: Settings, before: Summary, around: Around, decide: Decide, *, only_look: bool
 ) -> None:
     throttle = Throttle(rate=settings.rate, container_rate=settings.container_rate)
-    async with RunLedger(run.ledger) as ledger, _transport(settings) as transport:
+    lease_s = LEASE_TIMEOUTS * settings.timeout
+    async with RunLedger(run.ledger, lease_s=lease_s) as ledger, _transport(settings) as transport:
         engine = Engine(
             ledger=ledger,
             transport=transport,

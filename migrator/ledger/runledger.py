@@ -62,6 +62,7 @@ class Batch:
         bases: rows of the table `base`.
         dismissals: outcomes of steps that were not sent.
         intents: in the order in which they came.
+        begun: whether there is anything in it.
         good_until: see `ports.Commit`.
         failure: why it is not on the disk, and never will be.
     """
@@ -156,6 +157,8 @@ class RunLedger:
         self._writer.cancel()
         # Intents that are not written yet are dropped: nobody waits for them any more, so none of them was sent.
         self._batch.intents.clear()
+        # The last batch ends the lease, whatever else is in it.
+        self._batch.begun = True
         self._thread.submit(self._write_batch, self._batch, expires_at=0.0)
         self._close()
         self._check()
@@ -309,7 +312,7 @@ class RunLedger:
 
     def _write_batch(self, batch: Batch, expires_at: float) -> None:
         """Write a batch in one transaction. Whatever goes wrong becomes the failure of the ledger."""
-        if self._failure is not None:
+        if self._failure is not None or not batch.begun:
             return
         try:
             with ledger_errors(self._path), self._db:
