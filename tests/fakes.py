@@ -23,6 +23,7 @@ from migrator.core.model import (
     Answer,
     Base,
     Change,
+    Doubt,
     EntityType,
     Failure,
     Kind,
@@ -35,7 +36,7 @@ from migrator.core.model import (
 from migrator.core.plan import merge
 from migrator.core.states import LEGAL, State
 from migrator.ledger.planfile import PlanFile, RunRecord
-from migrator.ports import Doubt, Intent, Ledger, Outcome
+from migrator.ports import Intent, Ledger, Outcome
 
 L = TypeVar("L")
 T = TypeVar("T")

@@ -158,13 +158,11 @@ def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style) -> Finding:
     if as_before and moved == 0:
         return _not_applied(doubt)
     if moved == 1:
-        # Where values are the guard, those that hold still guard.
-        keeps = as_before and not style.guards_by_etag
-        fresh = None if keeps else examine(doubt.step.body, seen, style)
+        fresh = examine(doubt.step.body, seen, style)
         return Finding(Move.MISS, f"not applied: somebody else changed the object{_by(seen)}", base=fresh)
     return _give_up(
-        f"{_places(base.touched, now)}; version {base.etag} before, now {seen.etag}{_by(seen)}. See whether the change is"
-        " in it, or was and has been undone"
+        f"{_places(base.touched, now)}; version {base.etag} before, now {seen.etag}{_by(seen)}. See whether the change"
+        " is in it, or was and has been undone"
     )
 
 
@@ -252,9 +250,7 @@ def judge_search(
     if equal:
         return _give_up(f"it is there {len(equal)} times: {_ids(equal)}. Keep one")
     if ours:
-        return _give_up(
-            f"{_ids(ours)} has its name and was made at that time, but differs from what was sent. Is it ours?"
-        )
+        return _give_up(f"{_ids(ours)} has its name and was made at that time, but is not what was sent. Is it ours?")
     return _bounded(Finding(Move.MISS, "it is not there"), doubt, bounds)
 
 

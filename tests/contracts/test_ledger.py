@@ -13,10 +13,10 @@ import pytest
 from msgspec.structs import replace
 
 from migrator.core.errors import LedgerFailed
-from migrator.core.model import Base, Change, EntityType, Kind, Touched
+from migrator.core.model import Base, Change, Doubt, EntityType, Kind, Touched
 from migrator.core.states import State
 from migrator.ledger.runledger import RunLedger
-from migrator.ports import Doubt, How, Intent, Ledger, Outcome
+from migrator.ports import How, Intent, Ledger, Outcome
 from tests.fakes import MemoryLedger, change, changes, failing, make_plan, soon, steps, written
 
 Open = Callable[[], AbstractAsyncContextManager[Ledger]]

@@ -342,7 +342,7 @@ def lease(path: Path) -> Any:
 class TestLease:
     async def test_a_commit_is_good_for_half_the_lease_from_before_it_was_written(self, path: Path) -> None:
         hands = Hands()
-        ledger = RunLedger(path, lease_s=40.0, owner="here 1", now=hands.now, monotonic=hands.monotonic)
+        ledger = RunLedger(path, lease_s=40.0, good_s=20.0, owner="here 1", now=hands.now, monotonic=hands.monotonic)
         async with ledger:
             with slow_disk(ledger):
                 commit = ledger.intend(intent(2))
@@ -357,7 +357,9 @@ class TestLease:
 
     async def test_every_batch_renews_the_lease_and_leaving_ends_it(self, path: Path) -> None:
         hands = Hands()
-        async with RunLedger(path, lease_s=40.0, owner="here 1", now=hands.now, monotonic=hands.monotonic) as ledger:
+        async with RunLedger(
+            path, lease_s=40.0, good_s=20.0, owner="here 1", now=hands.now, monotonic=hands.monotonic
+        ) as ledger:
             await written(ledger, intent(2))
             hands.wall += 30.0
             ledger.record(outcome(2))
