@@ -1,6 +1,6 @@
 from __future__ import annotations
 from pathlib import Path
-from tests.protocol.world import *
+from tests.protocol.trial import *
 
 def test_smoke(tmp_path: Path) -> None:
     import time
