@@ -12,7 +12,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from migrator.core.model import Answer, Base, EntityType, Failure, Request, Step
+from migrator.core.model import Answer, Base, Doubt, EntityType, Failure, Request, Step
 from migrator.core.states import State
 
 
@@ -66,30 +66,6 @@ class Outcome(Struct, frozen=True, gc=False):
     object: str = ""
     reference: str = ""
     how: How = How.ANSWER
-
-
-class Doubt(Struct, frozen=True):
-    """A step whose fate is not known.
-
-    Attributes:
-        step: the step, with the body that was planned.
-        base: what was pinned to it, or `None`.
-        state: `DOUBT` or `UNRESOLVED`.
-        first_sent_at: when the intent of its first attempt was written; seconds since the epoch.
-        sent_at: when that of its last attempt was.
-        http_status: status of the answer to the last attempt, or `None` if there was none.
-        error_class: why it is in doubt; a word of `core.verdict.ErrorClass`.
-        message: what was said, in one line.
-    """
-
-    step: Step
-    base: Base | None
-    state: State
-    first_sent_at: float
-    sent_at: float
-    http_status: int | None = None
-    error_class: str = ""
-    message: str = ""
 
 
 class Commit(Protocol):

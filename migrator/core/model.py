@@ -21,6 +21,8 @@ from typing import Any, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
+from migrator.core.states import State
+
 Json: TypeAlias = Any
 """A JSON value as Python spells it: dict, list, str, int, float, bool or None."""
 
@@ -149,7 +151,7 @@ class Base(Struct, frozen=True):
         etag: version of the object, or `None` if the service does not tell.
         touched: where the patch changes it and how; `None` if the patch cannot be applied to what was read, so that its
             effect is not known.
-        body: the JSON text to send: the patch as planned, or with a guard in it, or rewritten so that it can be guarded.
+        body: the JSON text to send: the patch as planned, or with a guard in it, or rewritten so that it has one.
         guarded: whether the service itself refuses `body` once it has been applied, or the object has changed.
     """
 
@@ -227,6 +229,30 @@ class Step(Struct, frozen=True, gc=False):
     based: bool = False
     etag: int | None = None
     guarded: bool = False
+
+
+class Doubt(Struct, frozen=True):
+    """A step whose fate is not known.
+
+    Attributes:
+        step: the step, with the body that was planned.
+        base: what was pinned to it, or `None`.
+        state: `DOUBT` or `UNRESOLVED`.
+        first_sent_at: when the intent of its first attempt was written; seconds since the epoch.
+        sent_at: when that of its last attempt was.
+        http_status: status of the answer to the last attempt, or `None` if there was none.
+        error_class: why it is in doubt; a word of `core.verdict.ErrorClass`.
+        message: what was said, in one line.
+    """
+
+    step: Step
+    base: Base | None
+    state: State
+    first_sent_at: float
+    sent_at: float
+    http_status: int | None = None
+    error_class: str = ""
+    message: str = ""
 
 
 class Request(Struct, frozen=True, gc=False):

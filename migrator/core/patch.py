@@ -1,6 +1,7 @@
-"""JSON Patch as this program accepts it: which operations (RFC 6902), on which pointers (RFC 6901).
+"""JSON Patch as this program accepts it: which operations (RFC 6902), on which pointers (RFC 6901), to which effect.
 
-What belongs here: whether one operation may be sent in one endpoint style, and how it becomes an `Operation`. What must
+What belongs here: whether one operation may be sent in one endpoint style, how it becomes an `Operation`, and what a
+document is once it is applied (the one border to the library `jsonpatch`). What must
 never: a column, a line or a file. An operation does not know whether it was written in a cell or in a JSONL line; what
 is wrong with it is a `Fault`, which names a member of the operation, and whoever knows the row makes a `Problem` of it.
 
@@ -12,8 +13,13 @@ answer it with an error or, worse, with success.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import cast
+
+import jsonpatch
+from jsonpointer import JsonPointerException
+from msgspec import UNSET, UnsetType
 
 from migrator.core.model import Json, Operation
 from migrator.core.styles import PatchRules
@@ -153,3 +159,43 @@ def _append_fault(member: str, pointer: str, may_append: bool) -> Fault | None:
         hint = "write the index of the element; only add can append"
         return Fault(member, f"'{pointer}' points behind the last element, where nothing is yet", hint)
     return None
+
+
+class CannotApply(Exception):
+    """A patch does not fit a document: a `test` fails, or a place is not there."""
+
+
+def members_of(operation: Operation) -> dict[str, Json]:
+    """Spell an operation as JSON, its members in the order in which RFC 6902 shows them."""
+    if operation.op == "remove":
+        return {"op": operation.op, "path": operation.path}
+    if operation.op in ("copy", "move"):
+        return {"op": operation.op, "from": operation.source, "path": operation.path}
+    return {"op": operation.op, "path": operation.path, "value": operation.value}
+
+
+def apply(operations: Iterable[Operation], document: Json) -> Json:
+    """Return what `document`, which stays as it is, becomes by a patch.
+
+    Raises:
+        CannotApply: the patch does not fit.
+    """
+    try:
+        return jsonpatch.JsonPatch([members_of(operation) for operation in operations]).apply(document)
+    # Not everything that does not fit has an exception of its own: adding to a text is a TypeError.
+    except (jsonpatch.JsonPatchException, JsonPointerException, TypeError, KeyError, IndexError) as error:
+        raise CannotApply(str(error)) from error
+
+
+def value_at(document: Json, pointer: str) -> Json | UnsetType:
+    """Return what a pointer points at, `UNSET` if nothing is there."""
+    value = document
+    for part in pointer.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict) and name in value:
+            value = value[name]
+        elif isinstance(value, list) and name.isascii() and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return UNSET
+    return cast(Json, value)

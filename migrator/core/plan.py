@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from migrator.core.model import Change, EntityType, Json, Kind, Operation, Problem, Step
+from migrator.core.model import Change, EntityType, Kind, Operation, Problem, Step
+from migrator.core.patch import members_of
 
 _encode = msgspec.json.Encoder().encode
 
@@ -30,15 +31,7 @@ def body_of(change: Change) -> bytes:
 
 def patch_body(operations: Iterable[Operation]) -> bytes:
     """Return a JSON Patch document with the members of each operation in the order RFC 6902 shows them."""
-    return _encode([_members(operation) for operation in operations])
-
-
-def _members(operation: Operation) -> dict[str, Json]:
-    if operation.op == "remove":
-        return {"op": operation.op, "path": operation.path}
-    if operation.op in ("copy", "move"):
-        return {"op": operation.op, "from": operation.source, "path": operation.path}
-    return {"op": operation.op, "path": operation.path, "value": operation.value}
+    return _encode([members_of(operation) for operation in operations])
 
 
 def operations_of(body: bytes) -> tuple[Operation, ...]:

@@ -233,14 +233,14 @@ def test_an_answer_to_a_write_is_judged(answer: Answer, patch: str, create: str 
     ],
 )
 def test_an_answer_to_a_read_for_the_whole_run_is_judged(answer: Answer, verdict: str) -> None:
-    assert outline(judge_read(answer, FIRST, POLICY, now=NOW, chance=0.5)) == verdict
+    assert outline(judge_read(answer, FIRST, POLICY, scope=Scope.RUN, now=NOW, chance=0.5)) == verdict
 
 
 @given(status=st.integers(100, 599), inner=st.integers(0, 999))
 def test_a_read_that_fails_for_good_never_settles(status: int, inner: int) -> None:
     last = Attempt(number=5, elapsed_s=10, renewable=False)
 
-    verdict = judge_read(response(status, {"status": inner}), last, POLICY, now=NOW, chance=0.5)
+    verdict = judge_read(response(status, {"status": inner}), last, POLICY, scope=Scope.RUN, now=NOW, chance=0.5)
 
     assert isinstance(verdict, Halt) or outline(verdict) == "apply:"
 

@@ -1,8 +1,9 @@
 """What an endpoint style is: the one interface between the engine and the two (later three) doors of the service.
 
-A style answers four questions and does nothing else: what may a change say here, how is a step spelled as a request,
-what does the receipt of a write say, and which read proves that a container is there. Adding a style is adding a
-module beside `xcore` and `dps` and a line in `styles.STYLES`; no other module knows a style by name.
+A style answers these questions and does nothing else: what may a change say here, how is a step spelled as a request,
+guarded, what does the receipt of a write say, which read proves that a container is there, and how is an object or a
+list of them read. Adding a style is adding a module beside `xcore` and `dps` and a line in `styles.STYLES`; no other
+module knows a style by name.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from migrator.core.model import Json, Kind, Receipt, Request, Response, Step
+from migrator.core.model import EntityType, Json, Kind, Page, Receipt, Request, Response, Seen, Step
 
 METHODS: Mapping[Kind, str] = {Kind.PATCH: "PATCH", Kind.CREATE: "POST", Kind.DELETE: "DELETE"}
 
@@ -38,6 +39,23 @@ def etag_of(member: msgspec.Raw) -> int | None:
     """Read an etag, or `None` if it is absent or none that the ledger can hold: the receipt counts without it."""
     return decoded(_decode_etag, bytes(member))
 
+
+PAGE_LIMIT = 100
+"""Objects asked for at once; the service may give fewer (C-10)."""
+
+
+def text_of(document: Mapping[str, Json], *names: str) -> str:
+    """Return the first member of these names that is a text, "" if none is."""
+    return next((value for name in names if isinstance(value := document.get(name), str)), "")
+
+
+def etag_in(document: Mapping[str, Json], name: str) -> int | None:
+    """Return the etag in a member, or `None`."""
+    value = document.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+decode_object = msgspec.json.Decoder(dict[str, Json]).decode
 
 _is_plain = re.compile(r"[\w.~-]+", re.ASCII).fullmatch
 
@@ -81,6 +99,14 @@ class Style(Protocol):
     def needs_container(self) -> bool:
         """Whether every row has to name its container; otherwise the container is the sandbox."""
 
+    @property
+    def guards_by_etag(self) -> bool:
+        """Whether a write can be made to fail by `If-Match`; otherwise by `test` operations in the patch."""
+
+    @property
+    def root(self) -> str:
+        """The pointer to an object's own members in the document of a `Seen`."""
+
     def object_problem(self, object_id: str) -> str:
         """Say why `object_id` cannot stand in a URL of this style, or "" when it can."""
 
@@ -101,3 +127,26 @@ class Style(Protocol):
 
     def receipt(self, response: Response) -> Receipt | None:
         """Read the receipt of a write, or `None` if the body is not one."""
+
+    def look(self, container: str, type_: EntityType, object_id: str, *, sandbox: str, request_id: str) -> Request:
+        """Spell the read of one object."""
+
+    def seen(self, response: Response) -> Seen | None:
+        """Read one object, or `None` if the body is not one."""
+
+    def list(
+        self, container: str, type_: EntityType, *, name: str = "", after: str = "", sandbox: str, request_id: str
+    ) -> Request:
+        """Spell the read of one page of a list.
+
+        Args:
+            container: where.
+            type_: of what.
+            name: only objects of this name, where the style can be asked so: the list may have others, too.
+            after: what the page before said comes next; "" for the first page.
+            sandbox: as in `render`.
+            request_id: a fresh UUID.
+        """
+
+    def page(self, response: Response) -> Page | None:
+        """Read one page of a list, or `None` if the body is not one."""

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
 import msgspec
 
-from migrator.core.model import EntityType, Json, Kind, Receipt, Request, Response, Step
-from migrator.core.styles.base import METHODS, PatchRules, decoded, etag_of, segment, segment_problem
+from migrator.core.compare import instant
+from migrator.core.model import EntityType, Json, Kind, Page, Receipt, Request, Response, Seen, Step
+from migrator.core.styles.base import (
+    METHODS,
+    PAGE_LIMIT,
+    PatchRules,
+    decode_object,
+    decoded,
+    etag_in,
+    etag_of,
+    segment,
+    segment_problem,
+    text_of,
+)
 
 BASE = "/data/core/dps"
 JSON = "application/json"
@@ -34,12 +47,33 @@ class _Receipt(msgspec.Struct):
 _decode_receipt = msgspec.json.Decoder(_Receipt).decode
 
 
+class _Link(msgspec.Struct):
+    href: str = ""
+
+
+class _Links(msgspec.Struct):
+    next: _Link = msgspec.field(default_factory=_Link)
+
+
+class _List(msgspec.Struct):
+    """A page of a list as it stands on the wire (contract 4.6)."""
+
+    results: list[dict[str, Json]]
+    total: int | None = None
+    links: _Links = msgspec.field(name="_links", default_factory=_Links)
+
+
+_decode_list = msgspec.json.Decoder(_List).decode
+
+
 class Dps:
     """The style called dps."""
 
     name = "dps"
     rules = PatchRules("dps", frozenset({"add", "remove", "replace", "copy", "test"}), "")
     needs_container = False
+    guards_by_etag = False
+    root = ""
 
     def object_problem(self, object_id: str) -> str:
         """Accept nearly any id: they are opaque, and some begin with `xcore:` (contract 4.2)."""
@@ -70,15 +104,63 @@ class Dps:
     def probe(self, container: str, *, sandbox: str, request_id: str) -> Request:
         """Ask for the first personalized offer of the sandbox (contract 4.6)."""
         del sandbox
-        return Request(
-            method="GET",
-            target=f"{BASE}/offers?offer-type=personalized&limit=1",
-            headers={"Accept": "*,application/json", "x-sandbox-name": container, "x-request-id": request_id},
-            body=None,
-            request_id=request_id,
-        )
+        return _get(f"{BASE}/offers?offer-type=personalized&limit=1", container, request_id)
+
+    def look(self, container: str, type_: EntityType, object_id: str, *, sandbox: str, request_id: str) -> Request:
+        """Spell the read of one object (contract 4.5)."""
+        del sandbox
+        path, query = RESOURCES[type_]
+        return _get(f"{BASE}{path}/{segment(object_id)}{query}", container, request_id)
+
+    def seen(self, response: Response) -> Seen | None:
+        """Read an object; who created it is told by receipts only (contract 4.5)."""
+        document = decoded(decode_object, response.body)
+        return None if document is None or not text_of(document, "id") else _seen(document)
+
+    def list(
+        self, container: str, type_: EntityType, *, name: str = "", after: str = "", sandbox: str, request_id: str
+    ) -> Request:
+        """Spell the read of a page (contract 4.6).
+
+        In the order of ids, since the cursor of the default order, a time, can get stuck. A comma in a value cannot be
+        told from one between two conditions, and `==` not from the operator: such a name is looked for in all objects.
+        """
+        del sandbox
+        if after:
+            return _get(BASE + after, container, request_id)
+        path, query = RESOURCES[type_]
+        query = f"{query or '?'}&orderby=id&limit={PAGE_LIMIT}".replace("?&", "?")
+        if name and "," not in name and "==" not in name:
+            query += "&property=" + quote(f"name=={name}", safe="")
+        return _get(f"{BASE}{path}{query}", container, request_id)
+
+    def page(self, response: Response) -> Page | None:
+        """Read a page; a link is relative to the base path, not to the host (contract 4.6)."""
+        found = decoded(_decode_list, response.body)
+        if found is None:
+            return None
+        return Page(tuple(map(_seen, found.results)), found.links.next.href, found.total)
 
     def receipt(self, response: Response) -> Receipt | None:
         """Read `id` and `etag`; other members are free (D22)."""
         found = decoded(_decode_receipt, response.body)
         return None if found is None else Receipt(object=found.id, etag=etag_of(found.etag), reference=found.id)
+
+
+def _get(target: str, sandbox: str, request_id: str) -> Request:
+    headers = {"Accept": "*,application/json", "x-sandbox-name": sandbox, "x-request-id": request_id}
+    return Request(method="GET", target=target, headers=headers, body=None, request_id=request_id)
+
+
+def _seen(document: dict[str, Json]) -> Seen:
+    object_id = text_of(document, "id")
+    return Seen(
+        object=object_id,
+        reference=object_id,
+        etag=etag_in(document, "etag"),
+        document=document,
+        created_at=instant(text_of(document, "created", "createdDate")),
+        created_by_client=text_of(document, "createdByClientId"),
+        changed_at=text_of(document, "modified", "lastModifiedDate"),
+        changed_by=text_of(document, "lastModifiedByClientId", "lastModifiedBy"),
+    )

@@ -8,8 +8,20 @@ from urllib.parse import quote
 
 import msgspec
 
-from migrator.core.model import EntityType, Json, Kind, Receipt, Request, Response, Step
-from migrator.core.styles.base import METHODS, PatchRules, decoded, etag_of, segment, segment_problem
+from migrator.core.compare import instant
+from migrator.core.model import EntityType, Json, Kind, Page, Receipt, Request, Response, Seen, Step
+from migrator.core.styles.base import (
+    METHODS,
+    PAGE_LIMIT,
+    PatchRules,
+    decode_object,
+    decoded,
+    etag_in,
+    etag_of,
+    segment,
+    segment_problem,
+    text_of,
+)
 
 BASE = "/data/core/xcore"
 SCHEMA_ROOT = "https://ns.adobe.com/experience/offer-management/"
@@ -40,6 +52,29 @@ class _Receipt(msgspec.Struct):
 _decode_receipt = msgspec.json.Decoder(_Receipt).decode
 
 
+class _Embedded(msgspec.Struct):
+    results: list[dict[str, Json]]
+    total: int | None = None
+
+
+class _Link(msgspec.Struct):
+    href: str = ""
+
+
+class _Links(msgspec.Struct):
+    next: _Link = msgspec.field(default_factory=_Link)
+
+
+class _List(msgspec.Struct):
+    """A page of a list as it stands on the wire (contract 3.9)."""
+
+    embedded: _Embedded = msgspec.field(name="_embedded")
+    links: _Links = msgspec.field(name="_links", default_factory=_Links)
+
+
+_decode_list = msgspec.json.Decoder(_List).decode
+
+
 @cache
 def _headers(type_: EntityType, kind: Kind, sandbox: str) -> Mapping[str, str]:
     """Headers of a write but for its id. The create type has two blanks before `schema`, as in every page (D18)."""
@@ -60,6 +95,8 @@ class Xcore:
     name = "xcore"
     rules = PatchRules("xcore", frozenset({"add", "remove", "replace"}), "/_instance")
     needs_container = True
+    guards_by_etag = True
+    root = "/_instance"
 
     def object_problem(self, object_id: str) -> str:
         """Refuse an `@id`: it names the object in references, but URLs take the instance id (contract 3.2)."""
@@ -76,28 +113,25 @@ class Xcore:
         return "has no `xdm:name`, which every type requires"
 
     def render(self, step: Step, *, sandbox: str, request_id: str) -> Request:
-        """Spell `step` as a request (contract 3.3, 3.4, 3.10)."""
+        """Spell `step` as a request (contract 3.3, 3.4, 3.10), guarded by the etag of its base (3.6)."""
         target = f"{BASE}/{segment(step.container)}/instances"
         if step.kind is not Kind.CREATE:
             target += "/" + segment(step.object)
+        headers = {**_headers(step.type, step.kind, sandbox), "x-request-id": request_id}
+        if step.guarded:
+            headers["If-Match"] = f'"{step.etag}"'
         return Request(
             method=METHODS[step.kind],
             target=target,
-            headers={**_headers(step.type, step.kind, sandbox), "x-request-id": request_id},
+            headers=headers,
             body=None if step.kind is Kind.DELETE else step.body,
             request_id=request_id,
         )
 
     def probe(self, container: str, *, sandbox: str, request_id: str) -> Request:
         """Ask for the first personalized offer of the container (contract 3.9)."""
-        schema = quote(SCHEMAS[EntityType.PERSONALIZED_OFFER], safe="")
-        return Request(
-            method="GET",
-            target=f"{BASE}/{segment(container)}/queries/core/search?schema={schema}&limit=1",
-            headers={"Accept": RESULTS, "x-sandbox-name": sandbox, "x-request-id": request_id},
-            body=None,
-            request_id=request_id,
-        )
+        schema = _schema(EntityType.PERSONALIZED_OFFER)
+        return _get(f"/{segment(container)}/queries/core/search?schema={schema}&limit=1", RESULTS, sandbox, request_id)
 
     def receipt(self, response: Response) -> Receipt | None:
         """Read `instanceId`, `@id` and `repo:etag`; other members are free (D22)."""
@@ -105,3 +139,60 @@ class Xcore:
         return (
             None if found is None else Receipt(object=found.object, etag=etag_of(found.etag), reference=found.reference)
         )
+
+    def look(self, container: str, type_: EntityType, object_id: str, *, sandbox: str, request_id: str) -> Request:
+        """Spell the read of one object (contract 3.7)."""
+        accept = f'*, application/vnd.adobe.platform.xcore.hal+json; schema="{SCHEMAS[type_]}"'
+        return _get(f"/{segment(container)}/instances/{segment(object_id)}", accept, sandbox, request_id)
+
+    def seen(self, response: Response) -> Seen | None:
+        """Read an envelope (contract 3.7)."""
+        document = decoded(decode_object, response.body)
+        return None if document is None or not text_of(document, "instanceId") else _seen(document)
+
+    def list(
+        self, container: str, type_: EntityType, *, name: str = "", after: str = "", sandbox: str, request_id: str
+    ) -> Request:
+        """Spell the read of a page: by name (contract 3.8), or of the search without words (3.9).
+
+        A name with a wild card in it would find others, too, and nothing says how to escape it: such a name is looked
+        for in the whole list.
+        """
+        if after:
+            return _get(after, RESULTS, sandbox, request_id)
+        query = f"schema={_schema(type_)}&limit={PAGE_LIMIT}"
+        place = "queries/core/search"
+        if name and not set(name) & set("*?"):
+            place, query = "instances", f"{query}&name={quote(name, safe='')}"
+        return _get(f"/{segment(container)}/{place}?{query}", RESULTS, sandbox, request_id)
+
+    def page(self, response: Response) -> Page | None:
+        """Read a page; a link is relative to the base path, not to the host (contract 3.9)."""
+        found = decoded(_decode_list, response.body)
+        if found is None:
+            return None
+        return Page(tuple(map(_seen, found.embedded.results)), found.links.next.href, found.embedded.total)
+
+
+@cache
+def _schema(type_: EntityType) -> str:
+    return quote(SCHEMAS[type_], safe="")
+
+
+def _get(target: str, accept: str, sandbox: str, request_id: str) -> Request:
+    headers = {"Accept": accept, "x-sandbox-name": sandbox, "x-request-id": request_id}
+    return Request(method="GET", target=BASE + target, headers=headers, body=None, request_id=request_id)
+
+
+def _seen(document: dict[str, Json]) -> Seen:
+    instance = document.get("_instance")
+    return Seen(
+        object=text_of(document, "instanceId"),
+        reference=text_of(instance, "@id") if isinstance(instance, dict) else "",
+        etag=etag_in(document, "repo:etag"),
+        document=document,
+        created_at=instant(text_of(document, "repo:createdDate")),
+        created_by_client=text_of(document, "repo:createdByClientId"),
+        changed_at=text_of(document, "repo:lastModifiedDate"),
+        changed_by=text_of(document, "repo:lastModifiedByClientId", "repo:lastModifiedBy"),
+    )

@@ -1,0 +1,127 @@
+"""The base of a patch: what the object was before, what it will be after, and what guards the change.
+
+A patch that may have been sent twice must not be applied twice. Where the service can refuse the second one, it is made
+to: that is the guard. It differs by style (contract 3.6, 4.4, section 6):
+
+* xcore refuses a write whose `If-Match` is not the object's etag. The patch goes as it was planned.
+* dps has `test` operations. One is put in front for each value that the patch touches, with what was read. A patch
+  that would do more if it were applied twice, such as an append, is rewritten: test the whole array as it was, replace
+  it by the array as it will be. What cannot be tested is that something is *not* there, so a patch that only adds
+  members that were absent has no guard.
+
+Whether a patch is idempotent is not a question of its operations but of the document, and is answered by trying:
+applied to its own result, it must leave that as it is. Whether it is guarded is answered the same way: one of the
+values that are tested must be another one afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import UNSET, UnsetType
+
+from migrator.core.compare import same
+from migrator.core.model import Base, Json, Operation, Seen, Touched
+from migrator.core.patch import CannotApply, apply, value_at
+from migrator.core.plan import operations_of, patch_body
+from migrator.core.styles import Style
+from migrator.core.values import MAX_OBJECT_BYTES
+
+MAX_GUARDED_BYTES = 2 * MAX_OBJECT_BYTES
+"""A body with its guard may hold every value twice. One that would be larger goes without."""
+
+
+def examine(body: bytes, seen: Seen, style: Style) -> Base:
+    """Find the base of a patch.
+
+    Args:
+        body: the patch as planned.
+        seen: the object as it was read.
+        style: how it can be guarded.
+    """
+    operations = operations_of(body)
+    try:
+        result = apply(operations, seen.document)
+        idempotent = _same_when_repeated(operations, result)
+    except CannotApply:
+        # The service decides, and most likely says no; until then nothing is known but the version.
+        return Base(seen.etag, None, body, guarded=style.guards_by_etag and seen.etag is not None)
+    touched = tuple(
+        Touched(path, value_at(seen.document, path), value_at(result, path))
+        for path in _places(operations, seen.document)
+    )
+    if style.guards_by_etag:
+        return Base(seen.etag, touched, body, guarded=seen.etag is not None)
+    if not any(place.before is not UNSET and not same_place(place.before, place.after) for place in touched):
+        return Base(seen.etag, touched, body, guarded=False)
+    guarded = patch_body(_with_tests(operations, touched) if idempotent else _as_effect(operations, touched))
+    if len(guarded) > MAX_GUARDED_BYTES:
+        return Base(seen.etag, touched, body, guarded=False)
+    return Base(seen.etag, touched, guarded, guarded=True)
+
+
+def same_place(one: Json | UnsetType, other: Json | UnsetType) -> bool:
+    """Whether the same stands at a place, or both times nothing."""
+    if one is UNSET or other is UNSET:
+        return one is other
+    return same(one, other)
+
+
+def _same_when_repeated(operations: Sequence[Operation], result: Json) -> bool:
+    """Whether a patch applied to its own result leaves it as it is."""
+    try:
+        return same(apply(operations, result), result)
+    except CannotApply:
+        return False
+
+
+def _places(operations: Iterable[Operation], document: Json) -> list[str]:
+    """Return the outermost places that a patch changes, in the order in which it comes to them."""
+    found = dict.fromkeys(path for operation in operations for path in _places_of(operation, document))
+    return [path for path in found if not any(other != path and _is_above(other, path) for other in found)]
+
+
+def _places_of(operation: Operation, document: Json) -> Iterator[str]:
+    """Yield the places that an operation changes: a member, or an array whose elements it moves."""
+    if operation.op == "test":
+        return
+    above, _, last = operation.path.rpartition("/")
+    moves_elements = operation.op != "replace" and (last == "-" or isinstance(value_at(document, above), list))
+    yield above if moves_elements else operation.path
+
+
+def _is_above(path: str, other: str) -> bool:
+    return other.startswith(path + "/")
+
+
+def _with_tests(operations: Sequence[Operation], touched: Sequence[Touched]) -> Iterator[Operation]:
+    """Put a test of what was there before in front."""
+    yield from _tests(touched)
+    yield from operations
+
+
+def _as_effect(operations: Sequence[Operation], touched: Sequence[Touched]) -> Iterator[Operation]:
+    """Say what will be there instead of how it comes about."""
+    yield from _tests(touched)
+    for operation in operations:
+        # What the author tested inside of a touched place is tested already, as it was before.
+        if operation.op == "test" and not any(
+            place.path == operation.path or _is_above(place.path, operation.path) for place in touched
+        ):
+            yield operation
+    for place in touched:
+        if place.after is UNSET:
+            yield Operation("remove", place.path)
+        elif not same_place(place.before, place.after):
+            yield Operation("add" if place.before is UNSET else "replace", place.path, place.after)
+
+
+def _tests(touched: Iterable[Touched]) -> Iterator[Operation]:
+    for place in touched:
+        if place.before is not UNSET:
+            yield Operation("test", place.path, place.before)
+
+
+def now_at(places: Iterable[Touched], document: Json) -> list[Json | UnsetType]:
+    """Return what stands now where a patch touches an object."""
+    return [value_at(document, place.path) for place in places]

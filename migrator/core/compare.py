@@ -1,0 +1,57 @@
+"""When two JSON values are the same to the service, and when a document shows what was written into it.
+
+The service gives back what it was given in its own spelling: it adds defaults, reorders members, writes dates its own
+way (contract 4.5, C-22, C-29). So what is read back is compared by meaning. What a document was *before* a change is
+compared to the letter: there both sides are the service's own words.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from migrator.core.model import Json
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
+
+
+def same(one: Json, other: Json) -> bool:
+    """Whether two values are the same JSON (RFC 6902, 4.6): numbers by value, members in any order."""
+    if isinstance(one, dict):
+        return (
+            isinstance(other, dict) and one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+        )
+    if isinstance(one, list):
+        return isinstance(other, list) and len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, bool) or isinstance(other, bool):  # which Python takes for numbers
+        return one is other
+    return bool(one == other)
+
+
+def shows(actual: Json, written: Json) -> bool:
+    """Whether `actual` is what a service makes of `written`: objects may have more members, dates be spelled anew."""
+    if isinstance(written, dict):
+        return isinstance(actual, dict) and all(
+            name in actual and shows(actual[name], value) for name, value in written.items()
+        )
+    if isinstance(written, list):
+        return isinstance(actual, list) and len(actual) == len(written) and all(map(shows, actual, written))
+    return same(actual, written) or _same_instant(actual, written)
+
+
+def _same_instant(one: Json, other: Json) -> bool:
+    if not (isinstance(one, str) and isinstance(other, str)):
+        return False
+    moment = instant(one)
+    return moment is not None and moment == instant(other)
+
+
+def instant(text: str) -> float | None:
+    """Read an RFC 3339 date and time as seconds since the epoch, or `None` if it is none. Without a zone it is UTC."""
+    if not _DATE.match(text):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

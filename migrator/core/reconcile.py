@@ -1,0 +1,295 @@
+"""What a look proves about a step in doubt: applied, not applied, or not to be told.
+
+What belongs here: decisions from what is in the ledger and what the service shows. What must never: a guess. What a
+look cannot decide is given up with a sentence that says what was seen, and a person decides. Source:
+`reference/resumption.md` section 6; that the rules are sound together is shown by `tests/protocol`.
+
+Three things make a look a proof:
+
+* *When.* A request that was given up may still be carried out: for as long as the quiet period. Only a guarded patch
+  may be looked at earlier, for the service itself refuses it once it has been applied or the object has changed.
+* *The pinned base.* The patch goes again with the same guard as before, so that of all the times it was sent, one can
+  succeed. A fresh base is taken only when no earlier request can be carried out any more: all of them were refused, or
+  the quiet period is over.
+* *The etag moves by one with every write.* If it has moved by one, and what the patch touches is neither what it was nor
+  what we sent, that one write was somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from migrator.core.base import examine, now_at, same_place
+from migrator.core.compare import shows
+from migrator.core.model import Base, Doubt, Json, Kind, Seen, Touched
+from migrator.core.patch import CannotApply, apply, value_at
+from migrator.core.plan import operations_of
+from migrator.core.states import Move
+from migrator.core.styles import Style
+from migrator.core.verdict import ErrorClass
+
+SKEW_S = 300.0
+"""How far the service's clock may be behind ours. What is older than the first request by more is not ours."""
+
+SHOWN = 60
+"""Characters of a value that a sentence repeats."""
+
+
+class Bounds(Struct, frozen=True):
+    """How long to wait before a look, and how often to send again after it.
+
+    Attributes:
+        quiet_period_s: how long a request that was given up may still be carried out.
+        search_lag_s: how far lists may be behind.
+        max_attempts: requests for one step that are lost at the most; then it has failed.
+    """
+
+    quiet_period_s: float = 60.0
+    search_lag_s: float = 30.0
+    max_attempts: int = 5
+
+
+class Finding(Struct, frozen=True):
+    """What a look proves.
+
+    Attributes:
+        move: `FIND`, `MISS`, `REJECT` or `GIVE_UP`.
+        note: a sentence: what was seen, and for what is given up, what a person should check. May be "".
+        error: for what did not succeed.
+        seen: the object, if it was found to have the effect.
+        base: the fresh base to send the patch again on; `None` for the same as before.
+    """
+
+    move: Move
+    note: str = ""
+    error: ErrorClass = ErrorClass.NONE
+    seen: Seen | None = None
+    base: Base | None = None
+
+
+def due_at(doubt: Doubt, bounds: Bounds) -> float:
+    """Return when `doubt` may be looked at; seconds since the epoch."""
+    if doubt.step.kind is Kind.CREATE:
+        return doubt.sent_at + bounds.quiet_period_s + bounds.search_lag_s
+    if doubt.step.kind is Kind.DELETE or doubt.error_class == ErrorClass.GUARD_FAILED:
+        return doubt.sent_at
+    guarded = doubt.base is not None and doubt.base.guarded
+    return doubt.sent_at + (0.0 if guarded else bounds.quiet_period_s)
+
+
+def judge_look(doubt: Doubt, seen: Seen | None, style: Style, bounds: Bounds, *, now: float) -> Finding | None:
+    """Judge a look at the object that a patch or a deletion was for.
+
+    Args:
+        doubt: the step.
+        seen: its object, or `None` if it is not there.
+        style: the endpoint style.
+        bounds: the quiet period, and how often to try.
+        now: seconds since the epoch, when the look began.
+
+    Returns:
+        What is proven, or `None` if that is only to be told when the quiet period is over.
+    """
+    if doubt.step.kind is Kind.DELETE:
+        return _bounded(Finding(Move.MISS, "it is still there"), doubt, bounds) if seen else Finding(Move.FIND)
+    if seen is None:
+        return _gone(doubt)
+    refused = _refused(doubt)
+    quiet = refused or now >= doubt.sent_at + bounds.quiet_period_s
+    finding = _patch_finding(doubt, seen, style) if doubt.base is not None else _without_base(doubt, seen)
+    if finding.base is not None and not quiet:
+        return None
+    return _bounded(finding, doubt, bounds)
+
+
+def _refused(doubt: Doubt) -> bool:
+    """Whether each of its requests was refused by the guard, so that none can be carried out any more."""
+    return doubt.error_class == ErrorClass.GUARD_FAILED and not doubt.step.misses
+
+
+def _bounded(finding: Finding, doubt: Doubt, bounds: Bounds) -> Finding:
+    """Send again only so often: what was never applied, however often it was lost, has failed."""
+    times = doubt.step.misses + 1
+    if finding.move is not Move.MISS or times < bounds.max_attempts:
+        return finding
+    note = f"sent {times} times and never applied; at last: {doubt.message}"
+    return Finding(Move.REJECT, note, _error_of(doubt))
+
+
+def _error_of(doubt: Doubt) -> ErrorClass:
+    error = ErrorClass(doubt.error_class)
+    return ErrorClass.CONFLICT if error is ErrorClass.GUARD_FAILED else error
+
+
+def _gone(doubt: Doubt) -> Finding:
+    if _refused(doubt):
+        return Finding(Move.REJECT, "the object is not there any more", ErrorClass.NOT_FOUND)
+    return _give_up("the object is not there any more; whether it was changed before it was deleted is not to be told")
+
+
+def _give_up(sentence: str) -> Finding:
+    return Finding(Move.GIVE_UP, sentence, ErrorClass.UNDECIDED)
+
+
+def _patch_finding(doubt: Doubt, seen: Seen, style: Style) -> Finding:
+    base = doubt.base
+    assert base is not None
+    if base.touched is None:
+        return _unknown_effect(doubt, base, seen, style)
+    now = now_at(base.touched, seen.document)
+    moved = None if base.etag is None or seen.etag is None else seen.etag - base.etag
+    # What was before is compared first, and to the letter: it may well look like what was written.
+    as_before = all(same_place(place.before, value) for place, value in zip(base.touched, now, strict=True))
+    no_effect = all(same_place(place.before, place.after) for place in base.touched)
+    if not (as_before and not no_effect) and all(
+        _shows(value, place.after) for place, value in zip(base.touched, now, strict=True)
+    ):
+        return Finding(Move.FIND, _edited_since(moved, seen), seen=seen)
+    if moved is not None and moved < 0:
+        return _give_up(f"the object is now at version {seen.etag}, before it was at {base.etag}: was it restored?")
+    if as_before:
+        return _not_applied(doubt, seen, style, moved)
+    if moved == 1:
+        return Finding(
+            Move.MISS, f"changed by somebody else before us{_by(seen)}", base=examine(doubt.step.body, seen, style)
+        )
+    return _give_up(
+        f"{_places(base.touched, now)}: neither what it was nor what was sent. Version {base.etag} before, now"
+        f" {seen.etag}{_by(seen)}. See whether the change is in it"
+    )
+
+
+def _not_applied(doubt: Doubt, seen: Seen, style: Style, moved: int | None) -> Finding:
+    """What the patch touches is as before, so it was not applied."""
+    if doubt.error_class == ErrorClass.GUARD_FAILED and (moved == 0 or not (style.guards_by_etag or doubt.step.misses)):
+        # The guard held, so the refusal was meant for the row.
+        return Finding(Move.REJECT, doubt.message, ErrorClass.CONFLICT)
+    if moved == 0 or not style.guards_by_etag:
+        return Finding(Move.MISS, "not applied")
+    return Finding(Move.MISS, f"not applied; changed elsewhere{_by(seen)}", base=examine(doubt.step.body, seen, style))
+
+
+def _unknown_effect(doubt: Doubt, base: Base, seen: Seen, style: Style) -> Finding:
+    """The patch did not fit what was read before, so that only the version can tell."""
+    if base.etag is None or seen.etag is None:
+        return _give_up("the service does not tell the version of the object, and the patch did not fit what it was")
+    if seen.etag == base.etag:
+        if doubt.error_class == ErrorClass.GUARD_FAILED:
+            return Finding(Move.REJECT, doubt.message, ErrorClass.CONFLICT)
+        return Finding(Move.MISS, "not applied")
+    if _refused(doubt):
+        return Finding(
+            Move.MISS, f"changed by somebody else before us{_by(seen)}", base=examine(doubt.step.body, seen, style)
+        )
+    return _give_up(
+        f"the patch did not fit version {base.etag}, and the object is now at {seen.etag}{_by(seen)}. See whether the"
+        " change is in it"
+    )
+
+
+def _without_base(doubt: Doubt, seen: Seen) -> Finding:
+    """Nothing is known of what was before. What can be sent as often as one likes need not be known either."""
+    operations = operations_of(doubt.step.body)
+    try:
+        once = apply(operations, seen.document)
+        twice = apply(operations, once)
+    except CannotApply as error:
+        return _give_up(f"what the object was before is not known, and the patch does not fit what it is: {error}")
+    if shows(seen.document, once):
+        return Finding(Move.FIND, "", seen=seen)
+    if shows(once, twice):
+        return Finding(Move.MISS, "not applied, or undone")
+    return _give_up("what the object was before is not known, and sent again the patch could be in it twice")
+
+
+def judge_search(
+    doubt: Doubt,
+    found: Iterable[Seen],
+    style: Style,
+    bounds: Bounds,
+    *,
+    client_id: str,
+    taken: Collection[str],
+    marker: str = "",
+) -> Finding:
+    """Judge a search for what a create should have made.
+
+    Args:
+        doubt: the step.
+        found: the objects of its container and type that may have its name.
+        style: the endpoint style.
+        bounds: how often to try.
+        client_id: ours; what another client created is not what we sent.
+        taken: ids of the objects that other steps of the run have made.
+        marker: pointer to the member that makes each create of a run another one, "" if there is none.
+    """
+    wanted = msgspec.json.decode(doubt.step.body)
+    ours = [
+        seen
+        for seen in found
+        if seen.object not in taken
+        and seen.created_by_client in ("", client_id)
+        and (seen.created_at is None or seen.created_at >= doubt.first_sent_at - SKEW_S)
+        and _has(seen, style, wanted, (marker,) if marker else _NAMES)
+    ]
+    equal = [seen for seen in ours if shows(value_at(seen.document, style.root), wanted)]
+    if len(equal) == 1:
+        return Finding(Move.FIND, "", seen=equal[0])
+    if equal:
+        return _give_up(f"it is there {len(equal)} times: {_ids(equal)}. Keep one")
+    if ours:
+        return _give_up(
+            f"{_ids(ours)} has its name and was made at that time, but differs from what was sent. Is it ours?"
+        )
+    return _bounded(Finding(Move.MISS, "it is not there"), doubt, bounds)
+
+
+_NAMES = ("/name", "/xdm:name")
+"""Where the name stands, in one style or the other."""
+
+
+def name_of(document: Json) -> str:
+    """Return the name in a document of either style."""
+    names = (value_at(document, pointer) for pointer in _NAMES)
+    return next((name for name in names if isinstance(name, str)), "")
+
+
+def _has(seen: Seen, style: Style, wanted: Json, pointers: Sequence[str]) -> bool:
+    """Whether an object has the same as `wanted` at each pointer."""
+    return all(
+        same_place(value_at(seen.document, style.root + pointer), value_at(wanted, pointer)) for pointer in pointers
+    )
+
+
+def _shows(now: Json | UnsetType, after: Json | UnsetType) -> bool:
+    if now is UNSET or after is UNSET:
+        return now is after
+    return shows(now, after)
+
+
+def _edited_since(moved: int | None, seen: Seen) -> str:
+    return f"changed again since{_by(seen)}" if moved is not None and moved > 1 else ""
+
+
+def _by(seen: Seen) -> str:
+    who = f" by {seen.changed_by}" if seen.changed_by else ""
+    when = f" at {seen.changed_at}" if seen.changed_at else ""
+    return f" (last changed{who}{when})" if who or when else ""
+
+
+def _places(touched: Sequence[Touched], now: Sequence[Json | UnsetType]) -> str:
+    return ", ".join(f"{place.path} is {_short(value)}" for place, value in zip(touched, now, strict=True))
+
+
+def _short(value: Json | UnsetType) -> str:
+    if value is UNSET:
+        return "not there"
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def _ids(objects: Iterable[Seen]) -> str:
+    return " and ".join(seen.object for seen in objects)
