@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,11 @@ def cure(server: Emulator) -> None:
 
 def sent(server: Emulator) -> list[str]:
     """Return the ids of the objects to which writes were sent, whatever became of them."""
-    return [one.path.rpartition("/")[2].replace("%3A", ":") for one in server.requests if one.method == "PATCH"]
+    return [
+        one.path.partition("?")[0].rpartition("/")[2].replace("%3A", ":")
+        for one in server.requests
+        if one.method == "PATCH"
+    ]
 
 
 def effects(server: Emulator) -> list[str]:
@@ -46,7 +51,7 @@ def progress(folder: Path) -> list[Any]:
         return db.execute("SELECT * FROM progress ORDER BY step").fetchall()
 
 
-async def failed_run(migrator: Any, server: Emulator, rows: list[tuple[str, ...]] = ROWS) -> Path:
+async def failed_run(migrator: Any, server: Emulator, rows: Sequence[tuple[str, ...]] = ROWS) -> Path:
     """Apply rows of which some fail, take the input away, and return the folder of the run."""
     migrator.point_at(server.url).write("changes.csv", HEADER, rows)
     applied = await migrator("apply", "changes.csv", "--yes", "--run-id", "spring")
