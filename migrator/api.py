@@ -31,10 +31,11 @@ from msgspec import Struct
 from migrator import __version__
 from migrator.clock import SystemClock
 from migrator.core.errors import MigratorError, UsageError
-from migrator.core.states import State
+from migrator.core.model import Doubt
+from migrator.core.states import OPEN, State
 from migrator.core.styles import STYLES
 from migrator.core.verdict import ErrorClass
-from migrator.engine import Engine
+from migrator.engine import Caller, Decide, Decision, Engine, hold
 from migrator.ledger.database import check_sqlite
 from migrator.ledger.folder import RunFolder, Runs, new_run_id
 from migrator.ledger.reading import Summary, read_run, sent_again, summarize
@@ -60,6 +61,9 @@ __all__ = [
     "retry",
     "validate",
 ]
+
+LEASE_TIMEOUTS = 4
+"""The lease of a run in request timeouts: a request that leaves in the first half of it has ended long before it."""
 
 TARGET = ("style", "base_url", "org_id", "sandbox")
 """The settings that shape every request: a resume must have them as they were."""
@@ -241,13 +245,17 @@ def _unwatched(running: Running) -> AbstractAsyncContextManager[None]:
     return nullcontext()
 
 
-async def execute(run: RunFolder, settings: Settings, *, around: Around = _unwatched) -> Summary:
-    """Send everything of `run` that is pending.
+async def execute(
+    run: RunFolder, settings: Settings, *, around: Around = _unwatched, decide: Decide = hold, only_look: bool = False
+) -> Summary:
+    """Send everything of `run` that is pending, and settle what is in doubt.
 
     Args:
         run: the run.
         settings: how to send it.
         around: makes the context in which the requests are sent, from the means to look on and to stop.
+        decide: decides what to do with a step whose fate looking cannot tell; asked if the settings say so.
+        only_look: send no write; settle by reading what is in doubt, and look again at what could not be settled.
 
     Returns:
         Where the run stands now.
@@ -258,30 +266,46 @@ async def execute(run: RunFolder, settings: Settings, *, around: Around = _unwat
     """
     with run.locked():
         before = summarize(run.ledger)
-        if before.count(State.PENDING, State.INTENT):
-            log.info("run.started", run=run.id, rows=before.run.rows, pending=before.count(State.PENDING))
-            await _send_pending(run, settings, before, around)
+        open_ = before.count(*((State.INTENT, State.DOUBT, State.UNRESOLVED) if only_look else OPEN))
+        if open_:
+            log.info("run.started", run=run.id, rows=before.run.rows, open=open_)
+            await _run(run, settings, before, around, decide, only_look=only_look)
         summary = summarize(run.ledger)
         log.info("run.finished", run=run.id, **{state.value.lower(): rows for state, rows in summary.rows.items()})
         return summary
 
 
-async def _send_pending(run: RunFolder, settings: Settings, before: Summary, around: Around) -> None:
+async def _run(
+    run: RunFolder, settings: Settings, before: Summary, around: Around, decide: Decide, *, only_look: bool
+) -> None:
     throttle = Throttle(rate=settings.rate, container_rate=settings.container_rate)
-    async with RunLedger(run.ledger) as ledger, _transport(settings) as transport:
+    lease_s = LEASE_TIMEOUTS * settings.timeout
+    async with RunLedger(run.ledger, lease_s=lease_s) as ledger, _transport(settings) as transport:
         engine = Engine(
             ledger=ledger,
             transport=transport,
             throttle=throttle,
             clock=SystemClock(),
             style=STYLES[settings.style],
-            sandbox=settings.sandbox,
+            caller=Caller(settings.sandbox, settings.client_id, settings.marker),
             policy=settings.policy,
             concurrency=settings.concurrency,
             per_container=settings.container_concurrency,
+            guard=settings.guard,
+            bounds=settings.bounds,
+            limits=settings.limits,
+            decide=decide if settings.on_doubt == "ask" else _always(Decision(settings.on_doubt)),
         )
         async with around(Running(run, engine, throttle, before)):
-            await engine.run()
+            await (engine.reconcile() if only_look else engine.run(sum(before.steps.values())))
+
+
+def _always(decision: Decision) -> Decide:
+    async def decide(doubt: Doubt, sentence: str) -> Decision:
+        del doubt, sentence
+        return decision
+
+    return decide
 
 
 @asynccontextmanager

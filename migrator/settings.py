@@ -20,6 +20,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Secret
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from migrator.core.errors import UsageError
+from migrator.core.limits import Limits
+from migrator.core.reconcile import Bounds
 from migrator.core.verdict import Policy
 
 PROFILES = Path("config")
@@ -122,6 +124,34 @@ class Settings(BaseSettings):
     )
     backoff_cap: Seconds = Field(default=60.0, description="Upper bound of every random delay, seconds.")
 
+    guard: bool = Field(
+        default=True,
+        description="Read each object before its patch, and have the service refuse the patch if it has changed.",
+    )
+    quiet_period: Seconds = Field(
+        default=60.0,
+        description="How long a request that got no answer may still be carried out: it is looked at after that.",
+    )
+    search_lag: Seconds = Field(default=30.0, description="How far lists may be behind, seconds.")
+    on_doubt: Literal["hold", "assume-applied", "resend", "ask"] = Field(
+        default="hold",
+        description="What to do when looking cannot tell what became of a row: hold, assume-applied, resend or ask.",
+    )
+    marker: str = Field(
+        default="",
+        pattern=r"^(/[^/]+)*$",
+        description="Pointer to a text member that a create may be marked in, e.g. /characteristics/migrator.",
+    )
+    max_failures: str = Field(
+        default="",
+        pattern=r"^(\d+|\d+(\.\d+)?%)?$",
+        description="Stop when more rows than this fail: a number, or a share such as '5%'.",
+    )
+    equal_failures: int = Field(
+        default=50, ge=0, description="Stop when so many requests in a row fail alike; 0 for never."
+    )
+    max_duration: Seconds = Field(default=0.0, description="Stop after this time, seconds or '1h'; 0 for never.")
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -149,6 +179,19 @@ class Settings(BaseSettings):
     def policy(self) -> Policy:
         """The bounds on attempts and delays."""
         return Policy(self.max_attempts, self.retry_budget, self.backoff_base, self.backoff_cap)
+
+    @property
+    def bounds(self) -> Bounds:
+        """When a look is a proof."""
+        return Bounds(self.quiet_period, self.search_lag, self.max_attempts)
+
+    @property
+    def limits(self) -> Limits:
+        """When a run stops itself."""
+        number, share = self.max_failures, 0.0
+        if number.endswith("%"):
+            number, share = "", float(number[:-1]) / 100
+        return Limits(int(number or 0), share, self.equal_failures, self.max_duration)
 
     def secret(self, name: str) -> str:
         """Return a secret from wherever it is kept, "" if nowhere.

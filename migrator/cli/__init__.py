@@ -34,7 +34,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="migrator")
 def cli() -> None:
-    r"""Change thousands of Adobe Journey Optimizer offers at once, safely.
+    """Change thousands of Adobe Journey Optimizer offers at once, safely.
 
     \b
     Exit codes: 0 all rows applied · 2 usage, configuration or input, nothing was sent · 3 some rows failed

@@ -65,7 +65,7 @@ def apply(
     output: str,
     **values: Any,
 ) -> int:
-    r"""Check all of FILE, then send its changes. FILE is CSV, JSONL, a job file, or - for stdin.
+    """Check all of FILE, then send its changes. FILE is CSV, JSONL, a job file, or - for stdin.
 
     Every row is checked before the first request. What is about to be sent is on the disk before it is sent, so the
     run can be killed at any moment and goes on with `migrator resume`.
@@ -160,7 +160,7 @@ def resume(
     output: str,
     **values: Any,
 ) -> int:
-    r"""Go on with RUN (the newest one by default) after any stop: a signal, a crash, a refusal, a full disk.
+    """Go on with RUN (the newest one by default) after any stop: a signal, a crash, a refusal, a full disk.
 
     The changes are in the ledger; the input file is not needed. What was applied is not sent again. What was in flight
     when the run died is in doubt: it is named, and not sent again either. (This does not wait for a job elsewhere, as

@@ -90,7 +90,7 @@ def emulator(
     list_faults: bool,
     **options: Any,
 ) -> int:
-    r"""Serve the Offer Library on this machine, in both styles, to try a run against.
+    """Serve the Offer Library on this machine, in both styles, to try a run against.
 
     What really happened is under /_emulator/state, /_emulator/requests, /_emulator/effects and /_emulator/objects;
     /_emulator/faults changes how it misbehaves while a run goes on.
@@ -98,7 +98,7 @@ def emulator(
     \b
     Examples:  migrator emulator --seed-offers 1000
                migrator emulator --port 0 --rate 10 --latency 0.05
-               migrator emulator --fault drop-after:PATCH:p=0.05 --fault 429:*:p=0.02:retry-after=1
+               migrator emulator --fault drop-after:PATCH:p=0.05 --choice C-16=412
                migrator emulator --config config/rehearsal.toml
     """
     if list_faults or list_choices:
@@ -132,7 +132,8 @@ def _settings(config: Path | None, defaults: dict[str, Any], given: dict[str, An
     except OSError as error:
         raise UsageError(f"{config} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise UsageError(str(error), "`migrator emulator --list-faults` says what can go wrong by rule") from error
+        hint = "`migrator emulator --list-faults` and `--list-choices` say what can be written there"
+        raise UsageError(str(error), hint) from error
 
 
 def _chosen(choices: Choices, texts: Iterable[str]) -> Choices:

@@ -59,6 +59,28 @@ sending_options = _all(
     click.option("--timeout", metavar="TIME", help="For one request, e.g. 75s [default: 75s]."),
     click.option("--max-attempts", type=int, metavar="N", help="Requests for one object [default: 5]."),
     click.option("--retry-budget", metavar="TIME", help="From an object's first attempt to its last [default: 15m]."),
+    click.option(
+        "--guard/--no-guard", default=None, help="Read each object first, and guard its patch [default: --guard]."
+    ),
+    click.option("--max-failures", metavar="N|N%", help="Stop when more rows than this fail [default: no limit]."),
+    click.option(
+        "--equal-failures",
+        type=int,
+        metavar="N",
+        help="Stop when so many in a row fail alike, 0 for never [default: 50].",
+    ),
+    click.option("--max-duration", metavar="TIME", help="Stop after this time, e.g. 2h [default: no limit]."),
+)
+
+doubt_options = _all(
+    click.option(
+        "--on-doubt",
+        type=click.Choice(["hold", "assume-applied", "resend", "ask"]),
+        help="What to do with a row whose fate looking cannot tell [default: hold].",
+    ),
+    click.option(
+        "--quiet-period", metavar="TIME", help="How long a request without an answer may still work [default: 60s]."
+    ),
 )
 
 viewing_options = _all(
@@ -83,6 +105,13 @@ SETTINGS = (
     "timeout",
     "max_attempts",
     "retry_budget",
+    "guard",
+    "max_failures",
+    "equal_failures",
+    "max_duration",
+    "on_doubt",
+    "quiet_period",
+    "marker",
 )
 
 

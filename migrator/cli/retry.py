@@ -45,7 +45,7 @@ from migrator.settings import Settings, load
 @output_option
 @viewing_options
 def retry(run: str | None, classes: tuple[str, ...], yes: bool, again: bool, output: str, **values: Any) -> int:
-    r"""Send the failed rows of RUN (the newest one by default) again, as they are, once their cause is gone.
+    """Send the failed rows of RUN (the newest one by default) again, as they are, once their cause is gone.
 
     RUN stays as it is: the retry is a run of its own, RUN.retry-1 and so on, with its own ledger and results, and goes
     where RUN went. The input file is not needed. Rows that have to be changed are mended in failed.csv instead, which

@@ -27,7 +27,7 @@ def _runs(values: dict[str, Any]) -> Runs:
 @profile_option
 @output_option
 def status(run: str | None, output: str, **values: Any) -> int:
-    r"""Say where RUN (the newest one by default) stands. Also works while it is running.
+    """Say where RUN (the newest one by default) stands. Also works while it is running.
 
     \b
     Examples:  migrator status
@@ -81,7 +81,7 @@ def _list(run: RunFolder, out: Output) -> None:
 @profile_option
 @output_option
 def results(run: str | None, folder: Path | None, output: str, **values: Any) -> int:
-    r"""Write the rows of RUN (the newest one by default) to one file per outcome, in the input's shape and order.
+    """Write the rows of RUN (the newest one by default) to one file per outcome, in the input's shape and order.
 
     \b
     Files: applied, failed, in-doubt, pending (only those that have rows). Columns that begin with _ are ours;

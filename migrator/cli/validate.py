@@ -28,7 +28,7 @@ from migrator.cli.output import Output, counted
 def validate(
     file: str, input_format: str | None, delimiter: str | None, encoding: str, output: str, **values: Any
 ) -> int:
-    r"""Check FILE (CSV, JSONL, a job file, or - for stdin) and list all that is wrong. Sends nothing.
+    """Check FILE (CSV, JSONL, a job file, or - for stdin) and list all that is wrong. Sends nothing.
 
     \b
     Examples:  migrator validate changes.csv --style xcore

@@ -11,8 +11,8 @@ Three things make a look a proof:
 * *The pinned base.* The patch goes again with the same guard as before, so that of all the times it was sent, one can
   succeed. A fresh base is taken only when no earlier request can be carried out any more: all of them were refused, or
   the quiet period is over.
-* *The etag moves by one with every write.* If it has moved by one, and what the patch touches is neither what it was nor
-  what we sent, that one write was somebody else's.
+* *The etag moves by one with every write.* If it has moved by one, and what the patch touches is neither what it was
+  nor what we sent, that one write was somebody else's.
 """
 
 from __future__ import annotations

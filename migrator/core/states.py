@@ -80,6 +80,9 @@ LEGAL: frozenset[tuple[State, State]] = frozenset((before, after) for (before, _
 FINAL: frozenset[State] = frozenset(State) - {before for before, _ in TABLE}
 """States without a way out."""
 
+OPEN: frozenset[State] = frozenset({State.PENDING, State.INTENT, State.DOUBT})
+"""States that a run leads out of by itself."""
+
 IN_DOUBT: frozenset[State] = frozenset({State.INTENT, State.DOUBT, State.UNRESOLVED})
 """States of a step that is not running any more and whose fate is unknown."""
 

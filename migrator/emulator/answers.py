@@ -31,7 +31,8 @@ def extended(document: bytes, members: dict[str, Any]) -> msgspec.Raw:
     """An encoded JSON object with members added, without decoding it.
 
     Args:
-        document: an object that is not empty.
+        document: an object.
         members: what to put behind its own members; at least one, and none that it has.
     """
-    return msgspec.Raw(document[:-1] + b"," + msgspec.json.encode(members)[1:])
+    joint = b"," if len(document) > len(b"{}") else b""
+    return msgspec.Raw(document[:-1] + joint + msgspec.json.encode(members)[1:])

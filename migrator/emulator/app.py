@@ -113,7 +113,8 @@ class Emulator:
     @property
     def url(self) -> str:
         """Where it is: scheme, host and port. The styles are at ``/data/core/…`` below."""
-        return f"http://{self.settings.host}:{self.port}"
+        host = self.settings.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     async def start(self) -> None:
         """Put the seeds in place and listen.

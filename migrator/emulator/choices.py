@@ -13,11 +13,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from textwrap import wrap
 from typing import Any, NamedTuple, Self
 
+_WIDTH = 80
 _VALUE = re.compile(r"([a-z0-9-]+)(?::(\d+(?:\.\d+)?))?")
 
 
@@ -428,13 +430,17 @@ def number_of(text: str, word: str) -> float | None:
     return float(number) if head == word else None
 
 
-def help_lines() -> Iterable[str]:
-    """The whole table as text: a line for each choice, then one for each of its values."""
+def help_lines() -> Iterator[str]:
+    """The whole table as text: each choice, then its values."""
     for choice in CHOICES:
-        yield f"{choice.id}  {choice.name}: {choice.question}"
+        yield from _filled(f"{choice.id}  ", f"{choice.name}: {choice.question}")
         for value in choice.values:
             default = " (default)" if value is choice.values[0] else ""
-            yield f"      {value}: {value.meaning}{default}"
+            yield from _filled("      ", f"{value}: {value.meaning}{default}")
+
+
+def _filled(head: str, text: str) -> list[str]:
+    return wrap(text, _WIDTH, initial_indent=head, subsequent_indent=" " * 6, break_on_hyphens=False)
 
 
 @cache

@@ -167,7 +167,7 @@ class Rules:
             ProblemError: 422 mostly; the pointer names the member, seen from where a patch of this style starts.
         """
         if not isinstance(document, dict):
-            raise _invalid("not-an-object", f"a {target.entity.noun} is a JSON object", self._spelling.root)
+            raise _invalid("not-an-object", f"the {target.entity.noun} is not a JSON object", self._spelling.root)
         self._strip_service_owned(document)
         names = document.keys() if touched is None else touched
         if self._checked:
@@ -196,8 +196,11 @@ class Rules:
 
     def _check(self, document: dict[str, Any], target: Target, names: Collection[str | None]) -> None:
         """Hold a document against the table of its entity, and its references against the store."""
-        walk = Walk(self._spelling.style, reject_unknown=self._choices.unknown_members == "reject")
         schema = SCHEMAS[target.entity.word]
+        walk = self._walk()
+        if walk.passes(document, schema) and all(self._exists(one, target.scope) for one in walk.references):
+            return
+        walk = self._walk()
         try:
             # Only an offer's members are independent of each other.
             schema.check_some(document, self._spelling.root, walk, names if target.entity.offer_type else document)
@@ -207,9 +210,15 @@ class Rules:
             problem.status = self._invalid
             raise
 
+    def _walk(self) -> Walk:
+        return Walk(self._spelling.style, reject_unknown=self._choices.unknown_members == "reject")
+
+    def _exists(self, reference: Reference, scope: str) -> bool:
+        style = self._spelling.style
+        return any(self._store.shelf(style, scope, word).referenced(reference.identifier) for word in reference.words)
+
     def _check_reference(self, reference: Reference, scope: str) -> None:
-        shelves = (self._store.shelf(self._spelling.style, scope, word) for word in reference.words)
-        if not any(shelf.referenced(reference.identifier) for shelf in shelves):
+        if not self._exists(reference, scope):
             kinds = " or ".join(ENTITIES[word].noun for word in reference.words)
             detail = f"there is no {kinds} {reference.identifier}"
             raise _invalid("unresolved-reference", detail, reference.pointer)
@@ -233,7 +242,7 @@ class Rules:
 
     def _check_unique(self, name: str, target: Target) -> None:
         if self._store.shelf(self._spelling.style, target.scope, target.entity.word).named(name):
-            detail = f"there is a {target.entity.noun} named {name} already"
+            detail = f"another {target.entity.noun} is named {name} already"
             pointer = f"{self._spelling.root}/{self._spelling.name}"
             raise ProblemError(HTTPStatus.CONFLICT, "duplicate-name", detail, pointer)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from migrator.emulator.store import Record, Shelf
 
 _JSON_PATCH = "application/json-patch+json"
-_DEFAULT_ORDER = "-modified"
+_DEFAULT_ORDER = paging.parse_terms("-modified")
 _ANSWERS = frozenset({JSON})
 
 
@@ -105,7 +105,7 @@ class Dps:
         entity = self._entity(request)
         query = request.query
         shelf = self._library.searched(lag_of(request)).shelf("dps", sandbox_of(request), entity.word)
-        terms = paging.parse_terms(query.get("orderBy") or query.get("orderby") or _DEFAULT_ORDER)
+        terms = paging.parse_terms(query.get("orderBy") or query.get("orderby") or "") or _DEFAULT_ORDER
         order = paging.order_by(terms, member)
         matches = _matches(shelf, query)
         keys = shelf.ordered(order) if matches is None else sorted(map(order.key, matches))

@@ -131,7 +131,8 @@ def problem(refusal: ProblemError, status: int, request_id: str) -> dict[str, An
 
 
 def _as_gateway(status: int, body: dict[str, Any]) -> web.Response:
-    return json_answer(status, {"error_code": f"{status}000", "message": body["detail"]})
+    """The gateway's shape, under a code of none of its own: those say that the service has not seen the request."""
+    return json_answer(status, {"error_code": f"{status}999", "message": body["detail"]})
 
 
 def _cut(status: int, body: dict[str, Any]) -> web.Response:

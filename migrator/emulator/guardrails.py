@@ -6,12 +6,12 @@ attributes, nesting). Sizes are guidance for performance there, not limits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from migrator.emulator import filters
 from migrator.emulator.entities import (
     COLLECTION,
     DECISION,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from migrator.emulator.store import Store
 
 _OFFERS = (PERSONALIZED_OFFER, FALLBACK_OFFER)
+_CAPPINGS = "frequencyCappingConstraints"
 
 LARGEST_NUMBERS: tuple[tuple[tuple[Entity, ...], int], ...] = (
     (_OFFERS, 10_000),
@@ -41,6 +42,9 @@ LARGEST_NUMBERS: tuple[tuple[tuple[Entity, ...], int], ...] = (
 """How many objects of these entities together a sandbox may hold."""
 
 MOST_LIVE_DECISIONS = 1000
+
+MOST_CAPPINGS = 20_000
+"""Capping configurations of a sandbox. A rule that is not for one placement counts once for each of its offer's."""
 
 
 class Limit(NamedTuple):
@@ -64,7 +68,7 @@ class Limit(NamedTuple):
 LIMITS = (
     Limit(_OFFERS, ("tags",), 20, "collection qualifiers of an offer"),
     Limit(_OFFERS, ("characteristics",), 30, "attributes of an offer"),
-    Limit(_OFFERS, ("frequencyCappingConstraints",), 10, "capping rules of an offer"),
+    Limit(_OFFERS, (_CAPPINGS,), 10, "capping rules of an offer"),
     Limit((COLLECTION,), ("ids",), 500, "offers of a collection", when="offers"),
     Limit((COLLECTION,), ("ids",), 20, "collection qualifiers of a collection", when="tags"),
     Limit((DECISION,), ("criteria", "placements"), 30, "placements of a decision"),
@@ -84,9 +88,11 @@ def check(document: dict[str, Any], target: Target, spelling: Spelling, store: S
         _check_number(target, spelling, store)
     if target.entity is DECISION and document.get(f"{prefix}status") == "live":
         _check_live(target, spelling, store, f"{prefix}status")
+    if target.entity in _OFFERS:
+        _check_cappings(document, target, spelling, store, prefix)
     for limit in LIMITS:
         if target.entity in limit.entities and limit.when in (None, _filter_type(document, prefix)):
-            count = sum(map(_count, _found(document, [f"{prefix}{name}" for name in limit.path])))
+            count = sum(map(_count, filters.values(document, [f"{prefix}{name}" for name in limit.path])))
             _refuse_over(limit.most, count, limit.what)
 
 
@@ -104,6 +110,23 @@ def _check_live(target: Target, spelling: Spelling, store: Store, status: str) -
     _refuse_over(MOST_LIVE_DECISIONS, live + 1, "live decisions")
 
 
+def _check_cappings(document: dict[str, Any], target: Target, spelling: Spelling, store: Store, prefix: str) -> None:
+    """Count those of the others only when this write adds some: it reads all offers that have any."""
+    before = 0 if target.old is None else _cappings(msgspec.json.decode(target.old.document), prefix)
+    added = _cappings(document, prefix) - before
+    if added > 0:
+        needle = f'"{prefix}{_CAPPINGS}"'.encode()
+        offers = (one for entity in _OFFERS for one in store.shelf(spelling.style, target.scope, entity.word))
+        there = sum(_cappings(msgspec.json.decode(one.document), prefix) for one in offers if needle in one.document)
+        _refuse_over(MOST_CAPPINGS, there + added, "capping configurations")
+
+
+def _cappings(document: dict[str, Any], prefix: str) -> int:
+    placements = len(list(filters.values(document, [f"{prefix}representations", f"{prefix}placement"])))
+    entities = filters.values(document, [f"{prefix}{_CAPPINGS}", f"{prefix}entity"])
+    return sum(1 if entity == "placement" else placements for entity in entities)
+
+
 def _refuse_over(most: int, count: int, what: str) -> None:
     if count > most:
         detail = f"{count} {what} are more than {most}"
@@ -113,17 +136,6 @@ def _refuse_over(most: int, count: int, what: str) -> None:
 def _filter_type(document: dict[str, Any], prefix: str) -> str:
     word = str(document.get(f"{prefix}filterType", ""))
     return "tags" if word.lower().endswith("tags") else word
-
-
-def _found(value: Any, path: list[str]) -> Iterator[Any]:
-    """What lies at a path, in every element of the arrays on the way."""
-    if not path:
-        yield value
-    elif isinstance(value, list):
-        for element in value:
-            yield from _found(element, path)
-    elif isinstance(value, dict) and path[0] in value:
-        yield from _found(value[path[0]], path[1:])
 
 
 def _count(value: Any) -> int:

@@ -107,13 +107,14 @@ class Xcore:
         return json_answer(int(self._choices.create_status), receipt(record), RECEIPT, location)
 
     async def read(self, request: web.Request) -> web.Response:
-        """``GET /{container}/instances/{instanceId}`` (contract 3.7)."""
+        """``GET /{container}/instances/{instanceId}`` (contract 3.7). Only here is the sandbox named."""
         record = self._record(request)
         self._check_accept(request, _READS)
         tag = {"ETag": f'"{record.etag}"'}
         if etags.is_known(request, record):
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=tag)
-        return json_answer(HTTPStatus.OK, envelope(record), HAL, tag)
+        shown = envelope(record) | {"sandboxName": self._containers.sandbox_of(record.scope)}
+        return json_answer(HTTPStatus.OK, shown, HAL, tag)
 
     async def replace(self, request: web.Request) -> web.Response:
         """``PUT /{container}/instances/{instanceId}`` (contract 3.5): the whole object, wrapped."""

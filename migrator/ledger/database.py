@@ -12,8 +12,8 @@ from pathlib import Path
 from migrator.core.errors import LedgerFailed, UsageError
 from migrator.ledger.schema import FORMAT
 
-OLDEST_SQLITE = (3, 37, 0)
-"""STRICT tables came with it."""
+OLDEST_SQLITE = (3, 38, 0)
+"""Every build has STRICT tables and the functions for JSON from it on."""
 
 CACHE_KIB = 4096
 """Page cache per connection: bounds the memory of a run whatever the size of its ledger."""
@@ -67,14 +67,14 @@ def _primary_code(error: sqlite3.Error) -> int:
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Open an existing ledger and check its format.
+    """Open an existing ledger and check its format, which may be an earlier one than ours.
 
     Args:
         path: the file.
         read_only: open without any right to write; for `status`, `results` and the like, also while a run is running.
 
     Raises:
-        UsageError: the file is no ledger, or one of another format.
+        UsageError: the file is no ledger, or one of a later format.
         sqlite3.Error: it cannot be opened; put `ledger_errors` around.
     """
     # A read-only connection still needs the WAL's index file, which SQLite makes by itself.
@@ -102,16 +102,16 @@ def tune(connection: sqlite3.Connection) -> None:
 
 
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
-    found = _format_of(connection)
+    found = format_of(connection)
     if not found:
         hint = "a ledger is made by `migrator apply`; `migrator runs` lists those there are"
         raise UsageError(f"{path} is not a ledger", hint)
-    if found != FORMAT:
+    if not 0 < found <= FORMAT:
         hint = "use the version of migrator that wrote it"
-        raise UsageError(f"{path} has ledger format {found}; this version reads format {FORMAT}", hint)
+        raise UsageError(f"{path} has ledger format {found}; this version reads formats 1 to {FORMAT}", hint)
 
 
-def _format_of(connection: sqlite3.Connection) -> int:
+def format_of(connection: sqlite3.Connection) -> int:
     """Return the format that the file names, or 0 if it names none, is empty, or is no SQLite file."""
     try:
         (found,) = connection.execute("PRAGMA user_version").fetchone()
@@ -120,6 +120,18 @@ def _format_of(connection: sqlite3.Connection) -> int:
             raise
         return 0
     return int(found)
+
+
+def check_whole(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a ledger that is damaged, before anything is sent on the strength of what is left of it.
+
+    Raises:
+        LedgerFailed: it is.
+        sqlite3.Error: it is so damaged that it cannot be read; put `ledger_errors` around.
+    """
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise LedgerFailed(f"the ledger {path} is damaged: {' '.join(found.split())}", _DAMAGED)
 
 
 def check_sqlite() -> None:

@@ -26,7 +26,7 @@ from migrator.core.states import State
 from migrator.core.values import MAX_OBJECT_BYTES
 from migrator.core.verdict import ErrorClass
 from migrator.ledger.database import ledger_errors, sync, tune
-from migrator.ledger.schema import DRAFT, FORMAT, PLAN, PROGRESS, triggers
+from migrator.ledger.schema import DRAFT, FORMAT, PLAN, PROGRESS, VIEW, triggers
 
 BATCH = 1000
 """Rows kept in memory before they are written."""
@@ -307,7 +307,7 @@ class PlanFile:
             marks = ", ".join("?" * len(run.__struct_fields__))
             self._db.execute(f"INSERT INTO run VALUES ({marks})", msgspec.structs.astuple(run))
             self._db.execute("COMMIT")
-            self._db.executescript(PROGRESS + triggers())
+            self._db.executescript(PROGRESS + VIEW + triggers())
             self._db.execute(f"PRAGMA user_version = {FORMAT}")
             self._db.execute("PRAGMA main.journal_mode = WAL")
             self._db.close()

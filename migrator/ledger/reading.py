@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from migrator.core.states import State
+from migrator.core.states import OPEN, State
 from migrator.core.verdict import ErrorClass
 from migrator.ledger.database import connect, ledger_errors
 from migrator.ledger.planfile import RunRecord, failed
@@ -25,7 +25,7 @@ SELECT coalesce(p.state, 'PENDING'), count(*) FROM input_row r LEFT JOIN progres
 # An attempt that ended without an error class was taken back before it was sent.
 SPAN = """
 SELECT coalesce(sum(attempt - coalesce(unsent, 0)), 0), coalesce(sum(attempt > coalesce(unsent, 0)), 0),
-       min(sent_at), max(ended_at)
+       min(sent_at) FILTER (WHERE attempt > 0), max(ended_at)
 FROM progress LEFT JOIN (SELECT step, count(*) AS unsent FROM attempt WHERE error_class = '' GROUP BY step) USING (step)
 """
 
@@ -68,8 +68,8 @@ class Summary(Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to send."""
-        return self.count(State.PENDING, State.INTENT) == 0
+        """Whether nothing is left that the run would do by itself."""
+        return self.count(*OPEN) == 0
 
 
 class OutcomeRow(Struct, frozen=True):

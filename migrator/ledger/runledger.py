@@ -1,8 +1,9 @@
 """The ledger of a run that is running: intents and outcomes, committed in groups by one writer.
 
 A commit costs a sync of the disk whatever its size, so records are collected into a batch, which is written when
-somebody waits for it or is about to, or when a moment has passed. Intents and outcomes of a batch share one
-transaction; outcomes go first, because the intent of a second attempt of a step needs the outcome of its first.
+somebody waits for it or is about to, or when a moment has passed. All of a batch shares one transaction: outcomes
+first, because the intent of a second attempt of a step needs the outcome of its first; then bases, which have to be
+there when the intent that relies on them is; intents last.
 
 Two shapes matter here. All rows of a batch go into *one* statement with many parameters, not through `executemany`:
 sqlite3 gives up the interpreter lock at every row, and beside a busy event loop a thread that must win it back
@@ -14,23 +15,28 @@ are ever unwritten than steps can be settled between two commits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import msgspec
 
 from migrator.core.errors import LedgerFailed
-from migrator.core.model import EntityType, Kind, Step
+from migrator.core.model import Base, EntityType, Kind, Step, Touched
 from migrator.core.states import State
-from migrator.ledger.database import connect, ledger_errors
-from migrator.ports import Intent, Outcome
+from migrator.ledger import lease, statements
+from migrator.ledger.database import check_whole, connect, ledger_errors
+from migrator.ledger.upgrade import upgrade
+from migrator.ports import Doubt, Intent, Outcome
 
 T = TypeVar("T")
+
+Columns: TypeAlias = tuple[object, ...]
+"""A row to be written."""
 
 LINGER_S = 0.02
 """How long a record waits for others, unless somebody is in a hurry."""
@@ -41,79 +47,34 @@ ROWS = 32
 MOST_ROWS = 960
 """Rows of one statement at the most: SQLite takes 32,766 parameters."""
 
-
-@cache
-def intend(rows: int) -> str:
-    """Return the statement that writes up to so many intents: `Intent`'s members in their order, for each."""
-    return f"""
-INSERT INTO progress (step, attempt, request_id, sent_at, state)
-SELECT *, '{State.INTENT}' FROM ({_values(rows, 4)}) WHERE column1 IS NOT NULL
-ON CONFLICT (step) DO UPDATE SET
-    state = excluded.state, attempt = excluded.attempt, request_id = excluded.request_id, sent_at = excluded.sent_at,
-    ended_at = NULL, http_status = NULL, error_class = '', message = ''
-"""
-
-
-@cache
-def record(rows: int) -> str:
-    """Return the statement that writes up to so many outcomes: `Outcome`'s members in their order, for each."""
-    return f"""
-UPDATE progress SET
-    state = column2, ended_at = column3, http_status = column4, error_class = column5, message = column6,
-    etag = column7, object = column8, reference = column9
-FROM ({_values(rows, 9)}) WHERE step = column1
-"""
-
-
-@cache
-def remember(rows: int) -> str:
-    """Return the statement that keeps up to so many attempts that settled nothing as history."""
-    # CROSS JOIN fixes the order of the loops: each outcome finds its row by the primary key.
-    return f"""
-INSERT INTO attempt
-SELECT step, attempt, request_id, sent_at, column3, column4, column5, column6
-FROM ({_values(rows, 9)}) CROSS JOIN progress ON step = column1
-"""
-
-
-def _values(rows: int, columns: int) -> str:
-    row = f"({', '.join('?' * columns)})"
-    return "VALUES " + ", ".join([row] * rows)
-
-
 _TYPES = {str(type_): type_ for type_ in EntityType}
 _KINDS = {str(kind): kind for kind in Kind}
 """Looked up, because calling an enumeration costs as much as all else that makes a step."""
 
-TO_SEND = f"(p.state IS NULL OR p.state = '{State.PENDING}')"
-
-PENDING = f"""
-SELECT s.seq, s.key, s.type, s.object, s.kind, s.body, coalesce(p.attempt, 0)
-FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq
-WHERE s.container = (SELECT id FROM container WHERE name = ?) AND s.seq > ? AND {TO_SEND}
-ORDER BY s.seq LIMIT ?
-"""
-
-CONTAINERS = f"""
-SELECT c.name FROM container AS c WHERE EXISTS (
-    SELECT 1 FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq WHERE s.container = c.id AND {TO_SEND}
-) ORDER BY c.id
-"""
-
-DOUBT_INTENTS = f"""
-UPDATE progress SET state = '{State.DOUBT}', error_class = 'no_answer',
-       message = 'the run ended between sending and the answer'
-WHERE state = '{State.INTENT}'
-"""
+_TOUCHED = msgspec.json.Decoder(tuple[Touched, ...])
 
 
 class Batch:
-    """Records that become durable together."""
+    """Records that become durable together.
+
+    Attributes:
+        outcomes: of steps that were sent.
+        bases: rows of the table `base`.
+        dismissals: outcomes of steps that were not sent.
+        intents: in the order in which they came.
+        begun: whether there is anything in it.
+        good_until: see `ports.Commit`.
+        failure: why it is not on the disk, and never will be.
+    """
 
     def __init__(self, call: Callable[[], None]) -> None:
         """Collect records until the writer comes; `call` calls it."""
-        self.intents: list[Intent] = []
         self.outcomes: list[Outcome] = []
+        self.bases: list[Columns] = []
+        self.dismissals: list[Outcome] = []
+        self.intents: list[Intent] = []
+        self.begun = False
+        self.good_until = 0.0
         self.failure: LedgerFailed | None = None
         self._call = call
         self._written = asyncio.Event()
@@ -144,15 +105,39 @@ class Batch:
 class RunLedger:
     """The open ledger of a running run. It implements `ports.Ledger`; use as an async context manager.
 
-    Opening it first puts every intent that an earlier process left open in doubt: it may have been sent.
+    Opening it brings it up to our format, takes it over from whoever had it, and puts every intent that an earlier
+    process left open in doubt: it may have been sent. The caller holds the run's lock.
 
     One thread owns the connection. It writes whole batches; once a batch failed, it writes no other, so that the ledger
     never has a later fact without an earlier one.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Prepare to open the ledger file `path`."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        lease_s: float = lease.DURATION_S,
+        owner: str | None = None,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare to open a ledger.
+
+        Args:
+            path: the file.
+            lease_s: for how long each batch keeps other machines away. In the first half of that time requests may
+                leave on the strength of it, and in the second they are over.
+            owner: host and process id; those of this process if `None`.
+            now: wall-clock seconds since the epoch.
+            monotonic: seconds that never go back.
+        """
         self._path = path
+        self._lease_s = lease_s
+        self._owner = owner or lease.this_process()
+        self._now = now
+        self._monotonic = monotonic
+        self._epoch = 0
+        self._objects_indexed = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._opened = ExitStack()
         self._wanted = asyncio.Event()
@@ -171,7 +156,10 @@ class RunLedger:
     async def __aexit__(self, *exception: object) -> None:
         self._writer.cancel()
         # Intents that are not written yet are dropped: nobody waits for them any more, so none of them was sent.
-        self._thread.submit(self._write_batch, [], self._batch.outcomes)
+        self._batch.intents.clear()
+        # The last batch ends the lease, whatever else is in it.
+        self._batch.begun = True
+        self._thread.submit(self._write_batch, self._batch, expires_at=0.0)
         self._close()
         self._check()
 
@@ -183,7 +171,16 @@ class RunLedger:
         self._db.execute("PRAGMA synchronous = FULL")
         # macOS needs this for a sync that reaches the disk; elsewhere it means nothing.
         self._db.execute("PRAGMA fullfsync = 1")
-        self._db.execute(DOUBT_INTENTS)
+        check_whole(self._db, self._path)
+        upgrade(self._db)
+        self._take_over()
+
+    def _take_over(self) -> None:
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            now = self._now()
+            self._epoch = lease.take(self._db, self._owner, now, now + self._lease_s)
+            self._db.execute(statements.DOUBT_INTENTS)
 
     def _close(self) -> None:
         """Let the thread end what it has to do, then close.
@@ -201,18 +198,57 @@ class RunLedger:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
 
+    async def _rows(self, statement: str, *parameters: object) -> list[Any]:
+        return await self._in_thread(lambda: self._db.execute(statement, parameters).fetchall())
+
     async def containers(self) -> Sequence[str]:
         """Return the containers that have steps still to send, in the order of their first row."""
-        rows = await self._in_thread(lambda: self._db.execute(CONTAINERS).fetchall())
-        return [name for (name,) in rows]
+        return [name for (name,) in await self._rows(statements.CONTAINERS)]
 
     async def pending(self, container: str, after: int, limit: int) -> Sequence[Step]:
         """Return up to `limit` steps still to send in `container` with `seq > after`, in order."""
-        rows = await self._in_thread(lambda: self._db.execute(PENDING, (container, after, limit)).fetchall())
-        return [
-            Step(seq, key, container, _TYPES[type_], object_, _KINDS[kind], body, attempts)
-            for seq, key, type_, object_, kind, body, attempts in rows
-        ]
+        return [_step(*row) for row in await self._rows(statements.PENDING, container, after, limit)]
+
+    async def doubts(self, states: Collection[State], after: int, limit: int) -> Sequence[Doubt]:
+        """Return up to `limit` steps in `states` with `seq > after`, in order."""
+        return [_doubt(*row) for row in await self._rows(statements.DOUBTS, _listed(states), after, limit)]
+
+    async def unbased(self, container: str) -> Mapping[EntityType, int]:
+        """Count the patches still to send in `container` whose base is not known, by type."""
+        return {_TYPES[type_]: count for type_, count in await self._rows(statements.UNBASED, container)}
+
+    async def unbased_among(self, container: str, type_: EntityType, objects: Collection[str]) -> Sequence[Step]:
+        """Return the patches still to send for `objects` whose base is not known."""
+        await self._index_objects()
+        found = await self._rows(statements.UNBASED_AMONG, _listed(objects), container, str(type_))
+        return [_step(*row) for row in found]
+
+    async def settled_objects(self, objects: Collection[str]) -> Collection[str]:
+        """Return which of `objects` steps of this run have been applied to."""
+        await self._index_objects()
+        return {name for (name,) in await self._rows(statements.SETTLED_OBJECTS, _listed(objects))}
+
+    async def _index_objects(self) -> None:
+        if not self._objects_indexed:
+            await self._rows(statements.INDEX_OBJECTS)
+            self._objects_indexed = True
+
+    def keep(self, seq: int, base: Base) -> None:
+        """Take `base` for writing, in the place of an earlier one. It is on the disk before any later intent.
+
+        Raises:
+            LedgerFailed: an earlier write failed.
+        """
+        touched = None if base.touched is None else msgspec.json.encode(base.touched).decode()
+        self._growing().bases.append((seq, base.etag, touched, base.body, int(base.guarded)))
+
+    def dismiss(self, outcome: Outcome) -> None:
+        """Take for writing how a step ends that was never sent.
+
+        Raises:
+            LedgerFailed: an earlier write failed.
+        """
+        self._growing().dismissals.append(outcome)
 
     def intend(self, intent: Intent) -> Batch:
         """Take `intent` for writing.
@@ -223,9 +259,9 @@ class RunLedger:
         Raises:
             LedgerFailed: an earlier write failed.
         """
-        self._check()
-        self._batch.intents.append(intent)
-        return self._grown()
+        batch = self._growing()
+        batch.intents.append(intent)
+        return batch
 
     def record(self, outcome: Outcome) -> None:
         """Take `outcome` for writing.
@@ -233,9 +269,7 @@ class RunLedger:
         Raises:
             LedgerFailed: an earlier write failed.
         """
-        self._check()
-        self._batch.outcomes.append(outcome)
-        self._grown()
+        self._growing().outcomes.append(outcome)
 
     async def flush(self) -> None:
         """Return when everything recorded so far is on the disk.
@@ -251,10 +285,12 @@ class RunLedger:
         if self._failure is not None:
             raise self._failure
 
-    def _grown(self) -> Batch:
-        """Call the writer for a batch that has just begun, but not at once."""
+    def _growing(self) -> Batch:
+        """Return the batch that takes the next record. One that has just begun calls the writer, but not at once."""
+        self._check()
         batch = self._batch
-        if len(batch.intents) + len(batch.outcomes) == 1:
+        if not batch.begun:
+            batch.begun = True
             asyncio.get_running_loop().call_later(LINGER_S, batch.hurry)
         return batch
 
@@ -263,8 +299,10 @@ class RunLedger:
             await self._wanted.wait()
             self._wanted.clear()
             batch, self._batch = self._batch, Batch(self._wanted.set)
+            # Measured before the lease begins anew: what leaves by then has arrived or failed when that ends.
+            batch.good_until = self._monotonic() + self._lease_s / 2
             writing = asyncio.get_running_loop().run_in_executor(
-                self._thread, self._write_batch, batch.intents, batch.outcomes
+                self._thread, self._write_batch, batch, self._now() + self._lease_s
             )
             # Whoever cancels this task, the batch is written: a call that has not begun could be cancelled with it.
             await asyncio.shield(writing)
@@ -272,14 +310,15 @@ class RunLedger:
         # Whoever came while the last batch failed waits in vain.
         self._batch.end(self._failure)
 
-    def _write_batch(self, intents: Sequence[Intent], outcomes: Sequence[Outcome]) -> None:
+    def _write_batch(self, batch: Batch, expires_at: float) -> None:
         """Write a batch in one transaction. Whatever goes wrong becomes the failure of the ledger."""
-        if self._failure is not None or not (intents or outcomes):
+        if self._failure is not None or not batch.begun:
             return
         try:
             with ledger_errors(self._path), self._db:
                 self._db.execute("BEGIN IMMEDIATE")
-                self._write(intents, outcomes)
+                lease.renew(self._db, self._epoch, expires_at)
+                self._write(batch)
         except LedgerFailed as failure:
             self._failure = failure
         except Exception as error:  # noqa: BLE001 (an error of ours must stop the sending as well as one of the disk)
@@ -287,16 +326,20 @@ class RunLedger:
             self._failure = LedgerFailed(f"the ledger {self._path} cannot take its records: {error!r}", hint)
             self._failure.__cause__ = error
 
-    def _write(self, intents: Sequence[Intent], outcomes: Sequence[Outcome]) -> None:
-        unsettled = [outcome for outcome in outcomes if outcome.state is State.PENDING]
-        for statement, records in ((remember, unsettled), (record, outcomes), (intend, intents)):
-            for begin in range(0, len(records), MOST_ROWS):
-                self._execute(statement, records[begin : begin + MOST_ROWS])
+    def _write(self, batch: Batch) -> None:
+        for rows in _one_a_step([_row(outcome) for outcome in batch.outcomes]):
+            self._execute(statements.remember, [row for row in rows if row[1] in UNSETTLED])
+            self._execute(statements.record, rows)
+        self._execute(statements.keep, batch.bases)
+        self._execute(statements.dismiss, [_row(outcome) for outcome in batch.dismissals])
+        self._execute(statements.intend, [_row(intent) for intent in batch.intents])
 
-    def _execute(self, statement: Callable[[int], str], records: Sequence[Intent] | Sequence[Outcome]) -> None:
-        rows = list(map(msgspec.structs.astuple, records))
+    def _execute(self, statement: Callable[[int], str], rows: Sequence[Columns]) -> None:
+        for begin in range(0, len(rows), MOST_ROWS):
+            self._execute_once(statement, rows[begin : begin + MOST_ROWS])
+
+    def _execute_once(self, statement: Callable[[int], str], rows: Sequence[Columns]) -> None:
         size = -(-len(rows) // ROWS) * ROWS
-        # What is not bound is NULL, and a row without a step is none.
         unbound = [None] * (len(rows[0]) * (size - len(rows)))
         try:
             cursor = self._db.execute(statement(size), [*chain.from_iterable(rows), *unbound])
@@ -306,6 +349,70 @@ class RunLedger:
             taken = f"{cursor.rowcount} of {len(rows)} records"
             hint = "let nothing but migrator write to it"
             raise LedgerFailed(f"the ledger {self._path} took {taken}: somebody else changed it", hint)
+
+
+UNSETTLED = (State.PENDING, State.UNRESOLVED)
+"""How an attempt ends that is history then, or may become so."""
+
+_row = msgspec.structs.astuple
+
+
+def _one_a_step(rows: Sequence[Columns]) -> Iterator[Sequence[Columns]]:
+    """Split outcomes, in order, so that no step comes twice in a part: one statement takes one row of each.
+
+    A step that is lost and then found, or missed, within a moment has two outcomes in a batch.
+    """
+    while len({row[0] for row in rows}) < len(rows):
+        first: dict[object, Columns] = {}
+        later = [row for row in rows if first.setdefault(row[0], row) is not row]
+        yield list(first.values())
+        rows = later
+    if rows:
+        yield rows
+
+
+def _step(
+    seq: int,
+    key: str,
+    container: str,
+    type_: str,
+    object_: str,
+    kind: str,
+    body: bytes,
+    attempts: int,
+    misses: int,
+    based: int,
+    etag: int | None,
+    guarded: int,
+) -> Step:
+    return Step(
+        seq,
+        key,
+        container,
+        _TYPES[type_],
+        object_,
+        _KINDS[kind],
+        body,
+        attempts,
+        misses,
+        bool(based),
+        etag,
+        bool(guarded),
+    )
+
+
+def _doubt(*row: Any) -> Doubt:
+    step = _step(*row[:12])
+    touched, body, state, *rest = row[12:]
+    base = None
+    if step.based:
+        base = Base(step.etag, None if touched is None else _TOUCHED.decode(touched), body, step.guarded)
+    return Doubt(step, base, State(state), *rest)
+
+
+def _listed(members: Iterable[str]) -> str:
+    """Spell texts as what `json_each` takes."""
+    return msgspec.json.encode(list(members)).decode()
 
 
 def _encodable(member: object) -> object:

@@ -1,4 +1,4 @@
-"""The tables of a ledger file, format 1.
+"""The tables of a ledger file, format 2.
 
 A ledger is one SQLite file, meant to be read by people and by other tools while and after it is written:
 
@@ -8,20 +8,22 @@ A ledger is one SQLite file, meant to be read by people and by other tools while
 * `step`: the plan. One request each, in order; written once, before the first request, and never changed.
 * `progress`: how far each step is. No row means PENDING. The only table that changes much while a run is running.
 * `attempt`: attempts that ended without settling their step, as history.
+* `base`: what the object of a patch was when the patch was made ready, and what is sent because of it.
+* `lease`: one row; which process may write, and until when another machine has to take its word for it.
 * `outcomes`: a view that joins them: one line per input row with its state. Start here.
 
 The protocol's guarantees rest on two settings. `journal_mode=WAL` with `synchronous=FULL` makes a commit survive a
 power cut, which an intent must (with NORMAL nearly every commit of the last moments is lost:
 `reference/resumption.md` section 8). And the triggers on `progress` refuse every move that `core.states` does not
-list, whoever asks for it.
+list, whoever asks for it. A ledger of an earlier format is brought up to this one by `upgrade`.
 """
 
 from __future__ import annotations
 
 from migrator.core.states import LEGAL, State
 
-FORMAT = 1
-"""Version of the tables, kept in `PRAGMA user_version`. A ledger of another version is refused, not guessed at."""
+FORMAT = 2
+"""Version of the tables, kept in `PRAGMA user_version`. A ledger of a later version is refused, not guessed at."""
 
 PLAN = """
 CREATE TABLE run (
@@ -71,16 +73,19 @@ CREATE INDEX step_by_container ON step (container);
 CREATE TABLE progress (
     step        INTEGER PRIMARY KEY REFERENCES step,
     state       TEXT NOT NULL,
-    attempt     INTEGER NOT NULL,      -- number of the last one, from 1
+    attempt     INTEGER NOT NULL,      -- number of the last one, from 1; 0 if the step was dismissed unsent
     request_id  TEXT NOT NULL,         -- x-request-id of the last one
-    sent_at     REAL NOT NULL,         -- when its intent was written; seconds since the epoch
+    sent_at     REAL NOT NULL,         -- when its intent was written, or its step dismissed; seconds since the epoch
     ended_at    REAL,
     http_status INTEGER,
     error_class TEXT NOT NULL DEFAULT '',
     message     TEXT NOT NULL DEFAULT '',
     etag        INTEGER,
     object      TEXT NOT NULL DEFAULT '',  -- id told by the receipt
-    reference   TEXT NOT NULL DEFAULT ''   -- id by which others refer to it, told by the receipt
+    reference   TEXT NOT NULL DEFAULT '',  -- id by which others refer to it, told by the receipt
+    misses      INTEGER NOT NULL DEFAULT 0,  -- attempts that were lost and then found not to have been applied
+    first_sent_at REAL,                      -- when the intent of the first attempt was written
+    how         TEXT NOT NULL DEFAULT ''     -- by what the state was reached: answer, look, policy
 ) STRICT;
 CREATE TABLE attempt (
     step INTEGER NOT NULL, number INTEGER NOT NULL, request_id TEXT NOT NULL,
@@ -88,27 +93,48 @@ CREATE TABLE attempt (
     http_status INTEGER, error_class TEXT NOT NULL, message TEXT NOT NULL,
     PRIMARY KEY (step, number)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE base (
+    step    INTEGER PRIMARY KEY REFERENCES step,
+    etag    INTEGER,
+    touched TEXT,              -- JSON array of path, before, after; NULL if the effect is not known
+    body    BLOB NOT NULL,     -- JSON as sent
+    guarded INTEGER NOT NULL   -- 1 if the service itself refuses what it has already applied
+) STRICT;
+CREATE TABLE lease (
+    epoch      INTEGER NOT NULL,  -- grows with each process that opens the ledger for writing
+    owner      TEXT NOT NULL,     -- host and process id
+    expires_at REAL NOT NULL      -- seconds since the epoch; 0 when the owner has left
+) STRICT;
+INSERT INTO lease VALUES (0, '', 0);
+"""
+"""Written while running."""
+
+VIEW = """
 CREATE VIEW outcomes AS
     SELECT r.line, coalesce(p.state, 'PENDING') AS state, c.name AS container, s.type,
            coalesce(nullif(p.object, ''), s.object) AS object, s.kind, s.key, p.attempt, p.request_id,
            p.sent_at, p.ended_at, p.http_status, coalesce(p.error_class, '') AS error_class,
-           coalesce(p.message, '') AS message, p.etag, r.raw
+           coalesce(p.message, '') AS message, p.etag, r.raw, coalesce(p.how, '') AS how
     FROM input_row r JOIN step s ON s.seq = r.step JOIN container c ON c.id = s.container
     LEFT JOIN progress p ON p.step = s.seq;
 """
-"""Written while running."""
 
 
 def triggers() -> str:
-    """Return the triggers that refuse every change of state that the table of `core.states` does not list.
+    """Return the triggers that refuse what must never be written.
+
+    On `progress`, that is every change of state that the table of `core.states` does not list.
 
     A row that is not there is PENDING, so an insert is a move, and a delete would be one that nothing allows. A change
     that leaves the state as it is is none of the moves either: what is final stays as it is, to the letter.
 
-    They fire for every record of a run. Comparisons one by one are what makes that cheap: for a list behind IN, SQLite
+    Those fire for every record of a run. Comparisons one by one are what makes that cheap: for a list behind IN, SQLite
     builds a table in memory each time, which costs more than writing the record.
+
+    The lease is one row whose epoch only grows, and changes hands only with the epoch.
     """
     refuse = "BEGIN SELECT RAISE(ABORT, 'illegal move of a step'); END;"
+    keep = "BEGIN SELECT RAISE(ABORT, 'illegal change of the lease'); END;"
     cases = " ".join(f"WHEN '{before}' THEN {_is_one_of(_following(before))}" for before in State if _following(before))
     # The state is looked up on insert, because INSERT OR REPLACE deletes without asking the trigger for deletes.
     return f"""
@@ -121,6 +147,13 @@ WHEN NEW.step <> OLD.step OR NOT (CASE OLD.state {cases} ELSE false END)
 {refuse}
 CREATE TRIGGER progress_stays BEFORE DELETE ON progress
 {refuse}
+CREATE TRIGGER lease_grows BEFORE UPDATE ON lease
+WHEN NEW.epoch < OLD.epoch OR (NEW.epoch = OLD.epoch AND NEW.owner <> OLD.owner)
+{keep}
+CREATE TRIGGER lease_is_one BEFORE INSERT ON lease
+{keep}
+CREATE TRIGGER lease_stays BEFORE DELETE ON lease
+{keep}
 """
 
 

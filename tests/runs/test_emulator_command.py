@@ -97,6 +97,12 @@ async def test_listening_to_everybody_is_warned_of(migrator: Any) -> None:
     assert (await migrator.end(process)).code == 0
 
 
+async def test_a_wrong_choice_in_a_file_leads_to_the_list_of_choices(migrator: Any) -> None:
+    (migrator.folder / "c.toml").write_text('[choices]\nC-16 = "499"\n', "utf-8")
+    ended = await migrator("emulator", "--config", "c.toml")
+    assert (ended.code, "--list-choices" in ended.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -110,6 +116,14 @@ async def test_what_cannot_be_meant_ends_with_2(migrator: Any, arguments: list[s
     assert ended.code == 2
     assert complaint in ended.err
     assert "Traceback" not in ended.err
+
+
+async def test_the_help_keeps_its_examples_on_lines_of_their_own(migrator: Any) -> None:
+    ended = await migrator("emulator", "--help")
+    examples = [line.strip().removeprefix("Examples:").strip() for line in ended.out.split("\n\n")[3].splitlines()]
+    assert (ended.code, len(examples)) == (0, 4)
+    assert all(example.startswith("migrator emulator --") for example in examples)
+    assert max(map(len, ended.out.splitlines())) <= 80
 
 
 async def test_the_faults_are_listed(migrator: Any) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from migrator.core.model import Request
-from migrator.stock import AHEAD_S, WORTH_IT, Ready, Stock
+from migrator.engine.stock import AHEAD_S, WORTH_IT, Ready, Stock
 from tests.fakes import MemoryCommit, MemoryLedger, changes, soon, steps
 
 

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from migrator.emulator.faults.kinds import Kind
     from migrator.emulator.faults.parameters import Parameter
 
-_WIDTH = 100
+_WIDTH = 80
 
 _HEAD = """\
 A rule is KIND[:METHOD[,METHOD]…][:key=value]…, for example:
 
-  drop-after:PATCH:p=0.05          one answer to a PATCH in twenty is lost, the effect is not
-  429:*:p=0.02:retry-after=1       one request in fifty is told to come back in a second
-  expire-token:every=500           every 500th request finds its token expired
-  late:PATCH:n=7:seconds=3         the 7th PATCH is dropped, and has its effect three seconds later
-  gone:*:after=100:status=410      after 100 requests xcore is no more
+  drop-after:PATCH:p=0.05      one in twenty answers is lost, not its effect
+  429:*:p=0.02:retry-after=1   one request in fifty is told to wait for a second
+  expire-token:every=500       every 500th request finds its token expired
+  late:PATCH:n=7:seconds=3     the 7th PATCH is dropped, and done 3 s later
+  gone:*:after=100:status=410  after 100 requests xcore is no more
 
 Keys of every rule:
 """
@@ -41,7 +41,7 @@ def _entries(kinds: Iterable[Kind]) -> Iterator[str]:
     before: Kind | None = None
     for kind in kinds:
         only = "" if kind.methods == ALL else f"  ({', '.join(kind.methods)})"
-        yield f"  {kind.name:<20} {kind.says}{only}"
+        yield _filled(f"  {kind.name:<20} ", f"{kind.says}{only}")
         if before is not None and kind.parameters and kind.parameters == before.parameters:
             yield f"      (keys as for {before.name})"
         else:
@@ -53,7 +53,9 @@ def _keys(parameters: Iterable[Parameter], indent: str) -> Iterator[str]:
     for one in parameters:
         options = f": {', '.join(one.options)}" if one.options else ""
         default = "" if one.default is None else f" [{one.default}]"
-        hanging = " " * (len(indent) + 13)
-        yield fill(
-            f"{one.name:<12} {one.meaning}{options}{default}", _WIDTH, initial_indent=indent, subsequent_indent=hanging
-        )
+        yield _filled(f"{indent}{one.name:<12} ", f"{one.meaning}{options}{default}")
+
+
+def _filled(head: str, text: str) -> str:
+    """Text behind a head, in lines that begin below each other."""
+    return fill(text, _WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)

@@ -263,7 +263,16 @@ def ids_of(pages: list[Any]) -> list[str]:
 
 @pytest.mark.parametrize(
     "orderby",
-    ["", "orderby=-modified", "orderBy=created", "orderby=id", "orderby=-id", "orderby=name", "orderby=-name"],
+    [
+        "",
+        "orderby=,",
+        "orderby=-modified",
+        "orderBy=created",
+        "orderby=id",
+        "orderby=-id",
+        "orderby=name",
+        "orderby=-name",
+    ],
 )
 async def test_a_walk_over_250_seeded_offers_loses_and_repeats_none(start: Start, orderby: str) -> None:
     client = await start(seed_offers=250)

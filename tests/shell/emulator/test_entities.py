@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import pytest
 
-from migrator.emulator import seeded_companion, seeded_offer_id, seeded_placement, seeded_tag
+from migrator.emulator import Choices, seeded_companion, seeded_offer_id, seeded_placement, seeded_tag
 from migrator.emulator.documents import references
 from migrator.emulator.entities import (
     COLLECTION,
@@ -20,6 +20,8 @@ from migrator.emulator.schemas import SCHEMAS
 from migrator.emulator.shapes import Rewriting, Walk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.shell.emulator.conftest import Answer, Client, Clock, Start
 
 NAMESPACE = "https://ns.adobe.com/experience/offer-management/"
@@ -501,6 +503,22 @@ async def test_objects_are_deleted_in_the_order_of_their_references(client: Clie
     assert not [record for record in client.server.store if record.style == "dps"]
 
 
+async def test_a_refusal_names_what_was_to_be_made(start: Start) -> None:
+    client = await start(seed_offers=1, choices=Choices(duplicate_names="all"))
+    refused = await dps(client, "POST", FALLBACK, body=[])
+    assert refused.body["detail"] == "the offer is not a JSON object"
+    answers = [await dps(client, "POST", FALLBACK, body={"name": "F", "status": "draft"}) for _ in range(2)]
+    assert answers[1].body["detail"] == "another offer is named F already"
+
+
+async def test_an_object_without_members_is_read_and_listed(start: Start) -> None:
+    client = await start(choices=Choices(dps_validation="off"))
+    created = await dps(client, "POST", "tag", body={})
+    read = await dps(client, "GET", "tag", f"/{created.body['id']}")
+    assert (read.body["id"], read.body["etag"]) == (created.body["id"], 1)
+    assert (await dps(client, "GET", "tag")).body["results"] == [read.body]
+
+
 # --- size, guardrails, asynchronous deletes ---------------------------------------------------------------------------
 
 
@@ -562,6 +580,27 @@ async def test_a_thousand_decisions_can_be_live(start: Start, monkeypatch: pytes
     live = CASES[DECIDED].full | {"status": "live"}
     assert [(await dps(client, "POST", DECIDED, body=live)).status for _ in range(2)] == [201, 422]
     assert (await dps(client, "POST", DECIDED, body=CASES[DECIDED].full)).status == 201
+
+
+async def test_a_capping_rule_for_all_placements_counts_for_each(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("migrator.emulator.guardrails.MOST_CAPPINGS", 5)
+    client = await start(seed_offers=1, guardrails=True)
+    placements = [record.reference for record in client.server.store.shelf("dps", "dev", "offer-placement")]
+    everywhere = {"limit": 1, "scope": "global", "entity": "offer"}
+    at_one = everywhere | {"entity": "placement", "placement": placements[0]}
+    document = {
+        "name": "F",
+        "status": "draft",
+        "representations": [{"placement": placement} for placement in placements[:2]],
+        "frequencyCappingConstraints": [everywhere, at_one],
+    }
+    first, second = [await dps(client, "POST", FALLBACK, body=document) for _ in range(2)]  # 2 + 1 each
+    assert (first.status, second.status) == (201, 422)
+    assert second.body["detail"] == "6 capping configurations are more than 5"
+    path = f"/{first.body['id']}"
+    for added, status in ((everywhere, 200), (at_one, 422)):  # 3 + 2, 5 + 1
+        patch = [{"op": "add", "path": "/frequencyCappingConstraints/-", "value": added}]
+        assert (await dps(client, "PATCH", FALLBACK, path, patch)).status == status
 
 
 async def test_an_asynchronous_delete_is_polled(start: Start, clock: Clock) -> None:
@@ -637,6 +676,38 @@ async def test_what_the_seeds_refer_to_is_seeded(start: Start) -> None:
     # an offer refers to 2 placements and a tag; a fallback offer to one of each; a collection to a tag; a decision to a
     # fallback offer, a placement, a collection and a rule: in dps and in each of 3 containers
     assert checked == (5 + 5) * 3 + 4 * (2 * 2 + 1 + 4)
+
+
+async def test_what_passes_at_first_sight_is_what_a_closer_look_lets_through(start: Start) -> None:
+    client = await start(seed_offers=1)
+    surely = passed = 0
+    for record in client.server.store:
+        shape = SCHEMAS[record.word]
+        document = msgspec.json.decode(record.document)
+        first, closer = Walk(record.style), Walk(record.style)
+        assert first.passes(document, shape), record
+        shape.check(document, "", closer)
+        assert sorted(one.identifier for one in first.references) == sorted(one.identifier for one in closer.references)
+        for altered in alterations(document):
+            surely += 1
+            if Walk(record.style).passes(altered, shape):
+                passed += 1
+                shape.check(altered, "", Walk(record.style))
+    assert 0 < passed < surely
+
+
+def alterations(value: Any) -> Iterator[Any]:
+    """A JSON value with one value in it replaced or left out, in all ways that may matter."""
+    yield from (None, True, -1, 0, 1.0, 10**30, "", "2024", "none", [], [1], {}, {"type": "x"})
+    if isinstance(value, dict):
+        for name in value:
+            rest = {other: one for other, one in value.items() if other != name}
+            yield rest
+            yield from (rest | {name: one} for one in alterations(value[name]))
+    if isinstance(value, list):
+        yield value * 2
+        for index in range(len(value)):
+            yield from ([*value[:index], one, *value[index + 1 :]] for one in alterations(value[index]))
 
 
 async def test_companions_of_containers_share_their_references_only(start: Start) -> None:

@@ -93,6 +93,7 @@ def test_the_listing_has_every_kind_and_every_key() -> None:
     for kind in KINDS.values():
         assert f"\n  {kind.name} " in text
         assert all(f"    {one.name} " in text for one in kind.parameters)
+    assert max(map(len, text.splitlines())) <= 80
 
 
 async def struck(client: Client, requests: int, method: str = "GET") -> list[int]:

@@ -29,6 +29,7 @@ from migrator.emulator import (
     seeded_offer_id,
     seeded_tag,
 )
+from migrator.emulator.codes import GATEWAY_CODES
 from migrator.emulator.faults import KINDS
 from migrator.emulator.faults.disguises import respelled
 
@@ -246,7 +247,7 @@ async def test_a_server_error_on_either_side_of_the_effect(start: Start, kind: s
 @pytest.mark.parametrize(
     ("body", "content_type", "expected"),
     [
-        ("gateway", "application/json", {"error_code": "503000", "message": "Service Unavailable"}),
+        ("gateway", "application/json", {"error_code": "503999", "message": "Service Unavailable"}),
         ("error-message", "application/json", {"errorMessage": "Service Unavailable"}),
         ("empty", None, ""),
     ],
@@ -259,6 +260,10 @@ async def test_a_server_error_in_other_shapes(
     assert (answer.status, answer.headers["Retry-After"], answer.body) == (503, "7", expected)
     assert answer.headers.get("Content-Type") in (content_type, "application/octet-stream")
     assert did(client) == OURS
+
+
+def test_the_gateway_has_no_such_code_which_would_deny_the_effect() -> None:
+    assert not [code for code in GATEWAY_CODES if code.endswith("999")]
 
 
 @pytest.mark.parametrize(

@@ -161,3 +161,9 @@ async def test_a_taken_port_is_an_os_error(client: Client) -> None:
         await second.start()
     with pytest.raises(RuntimeError, match="not running"):
         _ = second.port
+
+
+async def test_an_ipv6_address_stands_in_brackets(start: Start) -> None:
+    client = await start(host="::1")
+    assert client.server.url == f"http://[::1]:{client.server.port}"
+    assert (await client.dps("GET", "/offers")).status == 200

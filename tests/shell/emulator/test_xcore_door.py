@@ -68,6 +68,12 @@ async def test_a_created_offer_is_receipted_and_read_back(start: Start, clock: C
     assert {name: value for name, value in receipt.items() if name != "@id"}.items() <= read.body.items()
 
 
+async def test_the_sandbox_is_named_where_one_object_is_read_and_not_in_lists(client: Client) -> None:
+    assert (await client.xcore("GET", INSTANCE)).body["sandboxName"] == "dev"
+    listed = await client.xcore("GET", f"{SEARCH}?schema={SCHEMA}")
+    assert not [one for one in listed.body["_embedded"]["results"] if "sandboxName" in one]
+
+
 async def test_a_wrapped_body_and_the_hal_media_type_create_too(client: Client) -> None:
     content_type = f'application/vnd.adobe.platform.xcore.hal+json; schema="{NAMESPACE}fallback-offer"'
     body = {"_instance": OFFER, "_links": {}}

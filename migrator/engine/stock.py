@@ -56,7 +56,7 @@ class Stock:
         """
         self._largest = largest
         self._size = 0
-        self._ready: deque[Ready] = deque()
+        self._ready: deque[Ready | Step] = deque()
         self._idle: deque[asyncio.Event] = deque()
         self._room = asyncio.Event()
         self._closed = False
@@ -70,8 +70,11 @@ class Stock:
         await self._room.wait()
         return not self._closed
 
-    def put(self, ready: Ready) -> bool:
-        """Add a step, and wake whoever has waited longest for one. Return whether the stock is full now."""
+    def put(self, ready: Ready | Step) -> bool:
+        """Add a step, and wake whoever has waited longest for one. Return whether the stock is full now.
+
+        One whose base must be read first is added as it is: that is its worker's to do.
+        """
         self._ready.append(ready)
         if self._idle:
             self._idle.popleft().set()
@@ -80,7 +83,7 @@ class Stock:
             self._room.clear()
         return full
 
-    async def take(self) -> Ready | None:
+    async def take(self) -> Ready | Step | None:
         """Return the next step; wait for it if there is none; `None` when there will be none."""
         while not self._ready:
             if self._closed:
@@ -131,7 +134,7 @@ class Stock:
         """Wait until it is closed and everything is taken, or the run stops."""
         await self._over.wait()
 
-    def rest(self) -> Iterator[Ready]:
+    def rest(self) -> Iterator[Ready | Step]:
         """Take out what nobody took."""
         while self._ready:
             yield self._ready.popleft()

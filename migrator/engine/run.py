@@ -1,0 +1,303 @@
+"""The rounds of a run, its workers, and what stops them.
+
+::
+
+    probe ─▶ ┌─▶ look at what is in doubt ─▶ send what is pending ─▶ ┬─▶ end
+             └───────────────── something is in doubt again ◀────────┘
+
+A look comes before everything, so that nothing of which an earlier process left the fate unknown is sent again without
+one. It comes again at the end, for what this process has lost: what is in doubt holds nobody up.
+
+Nothing here is ever cancelled in the middle of a request: whatever ends a run, a signal, a refusal, a full disk, stops
+handing out steps and lets what is in flight be answered and recorded. Only who cancels the run itself ends that too;
+what was in flight then stays an intent in the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+
+from migrator.core.errors import Stopped
+from migrator.core.limits import Fuse, Limits
+from migrator.core.model import Doubt
+from migrator.core.reconcile import Bounds, Finding
+from migrator.core.states import Move, State, after
+from migrator.core.styles import Style
+from migrator.core.verdict import Policy
+from migrator.engine.feed import Feed
+from migrator.engine.looking import Caller, Decide, Decision, Looker, hold
+from migrator.engine.sending import Sender
+from migrator.engine.wire import Tally, Wire
+from migrator.logs import log
+from migrator.ports import Clock, How, Ledger, Outcome, Throttle, Transport
+
+PAGE = 500
+"""Steps in doubt that are in memory at a time."""
+
+
+class Engine:
+    """Runs the pending steps of one ledger, and settles those in doubt."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        transport: Transport,
+        throttle: Throttle,
+        clock: Clock,
+        style: Style,
+        caller: Caller,
+        policy: Policy,
+        concurrency: int,
+        per_container: int = 0,
+        guard: bool = True,
+        bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        decide: Decide = hold,
+    ) -> None:
+        """Wire a run.
+
+        Args:
+            ledger: the durable truth.
+            transport: sends.
+            throttle: gives leave to send.
+            clock: time and chance.
+            style: spells requests and reads receipts.
+            caller: who sends.
+            policy: bounds on attempts and delays.
+            concurrency: requests in flight.
+            per_container: requests in flight for each container; 0 for no limit.
+            guard: whether to read what an object is before its patch, and guard the patch by it.
+            bounds: when a look at a step in doubt is a proof, and how often to send again.
+            limits: when the run stops itself.
+            decide: decides what looking cannot tell.
+        """
+        self._wire = Wire(transport=transport, throttle=throttle, clock=clock, policy=policy)
+        self._looker = Looker(ledger=ledger, wire=self._wire, style=style, caller=caller, bounds=bounds)
+        self._ledger = ledger
+        self._clock = clock
+        self._style = style
+        self._caller = caller
+        self._concurrency = concurrency
+        self._per_container = per_container
+        self._guard = guard
+        self._bounds = bounds
+        self._limits = limits
+        self._decide = decide
+        self._sender: Sender | None = None
+        self._ended_by: BaseException | None = None
+        self._log = log.bind()
+
+    @property
+    def tally(self) -> Tally:
+        """What has been done so far."""
+        return self._wire.tally
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run is on its way to a clean stop."""
+        return self._wire.stopping
+
+    def stop(self) -> None:
+        """Stop cleanly: hand out nothing more, let what is in flight be answered and recorded."""
+        self._wire.stop()
+        if self._sender is not None:
+            self._sender.stop()
+
+    async def run(self, steps: int = 0) -> None:
+        """Send everything that is pending and settle everything that is in doubt.
+
+        Args:
+            steps: of the whole run, if a share of them may fail.
+
+        Returns when every step is settled, or after `stop` when nothing is in flight any more.
+
+        Raises:
+            ServiceRefused: the service refuses the run as a whole.
+            Stopped: patience ran out, a limit was reached, or the ledger failed; what is pending stays pending.
+        """
+        ending = self._limits.max_duration_s
+        timer = asyncio.get_running_loop().call_later(ending, self._run_out_of_time) if ending else None
+        try:
+            await self._probe_all([*await self._ledger.containers(), *await self._containers_in_doubt([State.DOUBT])])
+            fuse = Fuse(self._limits, steps)
+            while not self.stopping:
+                await self._reconcile([State.DOUBT])
+                await self._send(fuse)
+                if not await self._ledger.doubts([State.DOUBT], 0, 1):
+                    break
+            await self._end()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    async def reconcile(self) -> None:
+        """Settle by reading alone what is in doubt, and look once more at what could not be settled before.
+
+        Raises:
+            ServiceRefused: the service refuses the run as a whole.
+            Stopped: patience ran out, or the ledger failed.
+        """
+        states = [State.DOUBT, State.UNRESOLVED]
+        await self._probe_all(await self._containers_in_doubt(states))
+        await self._reconcile(states)
+        await self._end()
+
+    async def _settled(self) -> None:
+        """Wait until the ledger answers with all that was recorded. If it has failed, that is what ends the run."""
+        if self._ended_by is None:
+            await self._ledger.flush()
+
+    async def _end(self) -> None:
+        if self._ended_by is not None:
+            raise self._ended_by
+        await self._ledger.flush()
+
+    def _run_out_of_time(self) -> None:
+        message = f"the run has taken the {self._limits.max_duration_s:g} s that --max-duration allows"
+        self._ended_by = self._ended_by or Stopped(message)
+        self.stop()
+
+    async def _crew(self, work: Callable[[], Awaitable[None]], *others: Callable[[], Awaitable[None]]) -> None:
+        """Let every worker do `work`, beside `others`. The first that fails stops all cleanly, and ends the run."""
+
+        async def guarded(work: Callable[[], Awaitable[None]]) -> None:
+            try:
+                await work()
+            except BaseException as error:
+                self._ended_by = self._ended_by or error
+                self.stop()
+                # An error is raised by `run`, when nothing is in flight any more. A cancellation is not held up.
+                if not isinstance(error, Exception):
+                    raise
+
+        async with asyncio.TaskGroup() as crew:
+            for each in (*others, *[work] * self._concurrency):
+                crew.create_task(guarded(each))
+
+    async def _for_each(self, items: Collection[str], what: Callable[[str], Awaitable[None]]) -> None:
+        waiting = iter(items)
+
+        async def work() -> None:
+            for item in waiting:
+                if self.stopping:
+                    return
+                await what(item)
+
+        await self._crew(work)
+
+    async def _probe_all(self, containers: Collection[str]) -> None:
+        """Look at every container before the first write, so that a wrong one is found while nothing is changed."""
+        await self._for_each(list(dict.fromkeys(containers)), self._looker.probe)
+
+    # Sending
+
+    async def _send(self, fuse: Fuse) -> None:
+        """Send everything that is pending."""
+        containers = await self._ledger.containers()
+        if self._guard and not self.stopping:
+            await self._for_each(containers, self._looker.survey)
+        if self.stopping:
+            return
+        feed = Feed(self._ledger, containers, self._per_container, self._wire.throttle.rest_s)
+        sender = Sender(
+            feed,
+            ledger=self._ledger,
+            wire=self._wire,
+            style=self._style,
+            sandbox=self._caller.sandbox,
+            looker=self._looker if self._guard else None,
+            fuse=fuse,
+            concurrency=self._concurrency,
+        )
+        self._sender = sender
+        await self._crew(sender.work, sender.make_ready)
+        await sender.take_back_stock()
+        await self._settled()
+
+    # Reconciling
+
+    async def _doubts(self, states: Collection[State]) -> AsyncIterator[Doubt]:
+        last = 0
+        while page := await self._ledger.doubts(states, last, PAGE):
+            for doubt in page:
+                yield doubt
+            last = page[-1].step.seq
+
+    async def _containers_in_doubt(self, states: Collection[State]) -> list[str]:
+        return list({doubt.step.container: None async for doubt in self._doubts(states)})
+
+    async def _reconcile(self, states: Collection[State]) -> None:
+        """Look at every step in `states`."""
+        doubts = self._doubts(states)
+        taking = asyncio.Lock()
+        announced = False
+
+        async def work() -> None:
+            nonlocal announced
+            while not self.stopping:
+                async with taking:  # an asynchronous generator has one reader at a time
+                    doubt = await anext(doubts, None)
+                if doubt is None:
+                    return
+                if not announced and (wait_s := self._looker.due_in_s(doubt)) > 1:
+                    announced = True
+                    self._log.info(
+                        "run.waiting", seconds=round(wait_s), because="what was lost may still be carried out"
+                    )
+                finding = await self._looker.look(doubt)
+                if finding is not None:
+                    await self._conclude(doubt, finding)
+
+        await self._crew(work)
+        await self._settled()
+
+    async def _conclude(self, doubt: Doubt, finding: Finding) -> None:
+        """Record what a look proved, or what a person makes of what it could not prove."""
+        how = How.LOOK
+        if finding.move is Move.GIVE_UP:
+            decision = await self._decide(doubt, finding.note)
+            if decision is Decision.HOLD and doubt.state is State.UNRESOLVED:
+                return  # it stays as it is
+            if decision is not Decision.HOLD:
+                how = How.POLICY
+                move = Move.FIND if decision is Decision.ASSUME_APPLIED else Move.MISS
+                finding = Finding(move, f"by --on-doubt {decision}: {finding.note}")
+        if doubt.state is State.UNRESOLVED and finding.move is Move.REJECT:
+            return
+        if finding.base is not None:
+            self._ledger.keep(doubt.step.seq, finding.base)
+        self._ledger.record(self._outcome(doubt, finding, how))
+        self._note(doubt, finding)
+
+    def _outcome(self, doubt: Doubt, finding: Finding, how: How) -> Outcome:
+        seen = finding.seen
+        return Outcome(
+            seq=doubt.step.seq,
+            state=after(doubt.state, finding.move),
+            at=self._clock.now(),
+            http_status=doubt.http_status,
+            error_class=finding.error,
+            message=finding.note,
+            etag=seen.etag if seen else None,
+            object=seen.object if seen else "",
+            reference=seen.reference if seen else "",
+            how=how,
+        )
+
+    def _note(self, doubt: Doubt, finding: Finding) -> None:
+        """Count and log what became of a step in doubt."""
+        tally = self.tally
+        tally.in_doubt -= doubt.state is State.DOUBT and tally.in_doubt > 0
+        tally.applied += finding.move is Move.FIND
+        tally.rejected += finding.move is Move.REJECT
+        tally.unresolved += finding.move is Move.GIVE_UP
+        event = {
+            Move.FIND: "doubt.applied",
+            Move.MISS: "doubt.not_applied",
+            Move.REJECT: "doubt.rejected",
+            Move.GIVE_UP: "doubt.unresolved",
+        }[finding.move]
+        tell = self._log.warning if finding.move is Move.GIVE_UP else self._log.info
+        tell(event, line=doubt.step.seq, container=doubt.step.container, object=doubt.step.object, seen=finding.note)

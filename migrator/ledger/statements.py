@@ -1,0 +1,154 @@
+"""What a running ledger says to SQLite.
+
+Writes come as functions of a number of rows, because all rows of a batch go into one statement (see `runledger`). What
+is not bound in such a statement is NULL, and a row without a step is none.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from migrator.core.model import Kind
+from migrator.core.states import State
+
+
+@cache
+def intend(rows: int) -> str:
+    """Return the statement that writes up to so many intents: `Intent`'s members in their order, for each."""
+    return f"""
+INSERT INTO progress (step, attempt, request_id, sent_at, first_sent_at, state)
+SELECT *, column4, '{State.INTENT}' FROM ({_values(rows, 4)}) WHERE column1 IS NOT NULL
+ON CONFLICT (step) DO UPDATE SET
+    state = excluded.state, attempt = excluded.attempt, request_id = excluded.request_id, sent_at = excluded.sent_at,
+    ended_at = NULL, http_status = NULL, error_class = '', message = '', how = ''
+"""
+
+
+@cache
+def record(rows: int) -> str:
+    """Return the statement that writes up to so many outcomes: `Outcome`'s members in their order, for each."""
+    return f"""
+UPDATE progress SET
+    misses = misses + (column2 = '{State.PENDING}' AND state <> '{State.INTENT}'),
+    state = column2, ended_at = column3, http_status = column4, error_class = column5, message = column6,
+    etag = column7, object = column8, reference = column9, how = column10
+FROM ({_values(rows, 10)}) WHERE step = column1
+"""
+
+
+@cache
+def remember(rows: int) -> str:
+    """Return the statement that keeps up to so many attempts that settled nothing as history.
+
+    How such an attempt ended is what the outcome says, unless the step was in doubt: then the outcome is that of a
+    look, and how the attempt ended is what was known until now. A step that looking could not tell is remembered when
+    that is found, and again, which changes nothing, if a later look finds that it was not applied.
+    """
+    # CROSS JOIN fixes the order of the loops: each outcome finds its row by the primary key.
+    return f"""
+INSERT INTO attempt
+SELECT step, attempt, request_id, sent_at,
+       CASE state WHEN '{State.INTENT}' THEN column3 ELSE coalesce(ended_at, column3) END,
+       CASE state WHEN '{State.INTENT}' THEN column4 ELSE http_status END,
+       CASE state WHEN '{State.INTENT}' THEN column5 ELSE error_class END,
+       CASE state WHEN '{State.INTENT}' THEN column6 ELSE message END
+FROM ({_values(rows, 10)}) CROSS JOIN progress ON step = column1 WHERE true
+ON CONFLICT (step, number) DO UPDATE SET number = number
+"""
+
+
+@cache
+def dismiss(rows: int) -> str:
+    """Return the statement that ends up to so many steps without a request: `Outcome`'s members, for each."""
+    return f"""
+INSERT INTO progress (
+    step, attempt, request_id, sent_at, state, ended_at, http_status, error_class, message, etag, object, reference, how
+)
+SELECT column1, 0, '', column3, column2, column3, column4, column5, column6, column7, column8, column9, column10
+FROM ({_values(rows, 10)}) WHERE column1 IS NOT NULL
+ON CONFLICT (step) DO UPDATE SET
+    state = excluded.state, ended_at = excluded.ended_at, http_status = excluded.http_status,
+    error_class = excluded.error_class, message = excluded.message, how = excluded.how
+"""
+
+
+@cache
+def keep(rows: int) -> str:
+    """Return the statement that writes up to so many bases: columns of the table `base`, for each."""
+    return f"""
+INSERT INTO base (step, etag, touched, body, guarded)
+SELECT * FROM ({_values(rows, 5)}) WHERE column1 IS NOT NULL
+ON CONFLICT (step) DO UPDATE SET
+    etag = excluded.etag, touched = excluded.touched, body = excluded.body, guarded = excluded.guarded
+"""
+
+
+def _values(rows: int, columns: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return "VALUES " + ", ".join([row] * rows)
+
+
+TO_SEND = f"(p.state IS NULL OR p.state = '{State.PENDING}')"
+
+STEP = """
+s.seq, s.key, c.name, s.type, s.object, s.kind, coalesce(b.body, s.body),
+coalesce(p.attempt, 0), coalesce(p.misses, 0), b.step IS NOT NULL, b.etag, coalesce(b.guarded, 0)
+"""
+"""The members of `Step` in their order."""
+
+PENDING = f"""
+SELECT {STEP}
+FROM container AS c CROSS JOIN step AS s ON s.container = c.id
+LEFT JOIN progress AS p ON p.step = s.seq LEFT JOIN base AS b ON b.step = s.seq
+WHERE c.name = ? AND s.seq > ? AND {TO_SEND}
+ORDER BY s.seq LIMIT ?
+"""
+
+UNBASED = f"""
+SELECT s.type, count(*)
+FROM container AS c CROSS JOIN step AS s ON s.container = c.id
+LEFT JOIN progress AS p ON p.step = s.seq LEFT JOIN base AS b ON b.step = s.seq
+WHERE c.name = ? AND s.kind = '{Kind.PATCH}' AND b.step IS NULL AND {TO_SEND}
+GROUP BY s.type
+"""
+
+INDEX_OBJECTS = "CREATE INDEX IF NOT EXISTS step_by_object ON step (object)"
+"""Not every run asks for steps by object, and none before it runs: whoever asks first waits for the index once."""
+
+UNBASED_AMONG = f"""
+SELECT {STEP}
+FROM step AS s INDEXED BY step_by_object CROSS JOIN container AS c ON c.id = s.container
+LEFT JOIN progress AS p ON p.step = s.seq LEFT JOIN base AS b ON b.step = s.seq
+WHERE s.object IN (SELECT value FROM json_each(?)) AND c.name = ? AND s.type = ?
+  AND s.kind = '{Kind.PATCH}' AND b.step IS NULL AND {TO_SEND}
+ORDER BY s.seq
+"""
+
+DOUBTS = f"""
+SELECT {STEP.replace("coalesce(b.body, s.body)", "s.body")},
+       b.touched, b.body, p.state, p.first_sent_at, p.sent_at, p.http_status, p.error_class, p.message
+FROM progress AS p CROSS JOIN step AS s ON s.seq = p.step JOIN container AS c ON c.id = s.container
+LEFT JOIN base AS b ON b.step = s.seq
+WHERE p.state IN (SELECT value FROM json_each(?)) AND p.step > ?
+ORDER BY p.step LIMIT ?
+"""
+
+SETTLED_OBJECTS = f"""
+SELECT s.object FROM step AS s INDEXED BY step_by_object CROSS JOIN progress AS p ON p.step = s.seq
+WHERE s.object IN (SELECT value FROM json_each(?1)) AND p.state = '{State.APPLIED}'
+UNION
+SELECT object FROM progress WHERE object IN (SELECT value FROM json_each(?1)) AND state = '{State.APPLIED}'
+"""
+"""A change names its object itself; what was created, the receipt names."""
+
+CONTAINERS = f"""
+SELECT c.name FROM container AS c WHERE EXISTS (
+    SELECT 1 FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq WHERE s.container = c.id AND {TO_SEND}
+) ORDER BY c.id
+"""
+
+DOUBT_INTENTS = f"""
+UPDATE progress SET state = '{State.DOUBT}', error_class = 'no_answer',
+       message = 'the run ended between sending and the answer'
+WHERE state = '{State.INTENT}'
+"""

@@ -1,0 +1,50 @@
+"""Bringing a ledger of an earlier format up to ours, so that a run begun with an older version can be resumed.
+
+Tables are changed step by step, each from one format to the next, in words that stay as they are once they were
+released. The view and the triggers hold nothing: they are dropped and made anew as `schema` has them now, which also
+lets the tables be changed in ways that the triggers are there to refuse.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+
+from migrator.ledger.database import format_of
+from migrator.ledger.schema import FORMAT, VIEW, triggers
+
+UPGRADES: Mapping[int, str] = {
+    1: """
+ALTER TABLE progress ADD COLUMN misses INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE progress ADD COLUMN first_sent_at REAL;
+ALTER TABLE progress ADD COLUMN how TEXT NOT NULL DEFAULT '';
+UPDATE progress SET
+    first_sent_at = coalesce((SELECT min(a.sent_at) FROM attempt a WHERE a.step = progress.step), sent_at),
+    how = CASE WHEN ended_at IS NULL THEN '' ELSE 'answer' END;
+CREATE TABLE base (
+    step INTEGER PRIMARY KEY REFERENCES step, etag INTEGER, touched TEXT, body BLOB NOT NULL, guarded INTEGER NOT NULL
+) STRICT;
+CREATE TABLE lease (epoch INTEGER NOT NULL, owner TEXT NOT NULL, expires_at REAL NOT NULL) STRICT;
+INSERT INTO lease VALUES (0, '', 0);
+""",
+}
+"""By format, the statements that lead to the next."""
+
+
+def upgrade(db: sqlite3.Connection) -> None:
+    """Bring the ledger that `db` has open for writing up to our format: all of it, or nothing.
+
+    The caller holds the run's lock, and has seen to it that a commit is synced.
+    """
+    found = format_of(db)
+    if found == FORMAT:
+        return
+    made = db.execute("SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchall()
+    db.executescript(
+        "BEGIN IMMEDIATE;"
+        + "".join(f"DROP {type_} {name};" for type_, name in made)
+        + "".join(UPGRADES[format_] for format_ in range(found, FORMAT))
+        + VIEW
+        + triggers()
+        + f"PRAGMA user_version = {FORMAT}; COMMIT;"
+    )
