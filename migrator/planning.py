@@ -6,7 +6,7 @@ that passes is one rename away from being a run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from migrator.core.model import Change, Kind, Problem, Row
 from migrator.core.plan import Fingerprint
 from migrator.core.rows import RowParser
 from migrator.core.styles import Style
+from migrator.core.verdict import ErrorClass
 from migrator.ledger.planfile import PlanFile, RunRecord
+from migrator.ledger.reading import read_run
 from migrator.sources import InputShape, open_source
 
 
@@ -88,6 +90,19 @@ class Draft:
                 self.sha256 = opened.sha256
         self._plan.merge()
 
+    def read_failed(self, earlier: Path, classes: Collection[ErrorClass]) -> None:
+        """Take the failed rows of the ledger `earlier`, instead of an input. They were checked and merged for that run.
+
+        The fingerprint is that of an input of one row for each object: what `migrator results` writes of such rows.
+        """
+        of = read_run(earlier)
+        self.shape = msgspec.json.decode(of.shape, type=InputShape)
+        self.sha256 = of.input_sha256
+        self._plan.take_failed(earlier, classes)
+        for key in self._plan.step_keys():
+            self._fingerprint.add(key)
+        self.rows = self._plan.count_rows()
+
     def _take(self, row: Row | Problem, parser: RowParser) -> None:
         if isinstance(row, Problem):
             self._plan.complain([row])
@@ -129,12 +144,12 @@ class Draft:
         """Yield what is wrong with the input, in the order of lines."""
         return self._plan.problems()
 
-    def accept(self, run_id: str, source: Input, settings: dict[str, object], now: float) -> None:
+    def accept(self, run_id: str, name: str, settings: dict[str, object], now: float) -> None:
         """Make the plan a run's ledger.
 
         Args:
             run_id: the run.
-            source: where it came from.
+            name: what the input is called.
             settings: what shapes requests, without secrets.
             now: seconds since the epoch.
 
@@ -142,14 +157,14 @@ class Draft:
             UsageError: the input has changes that cannot be carried out yet.
         """
         if self.text_rows:
-            message = f"{source.name} changes texts in {self.text_rows} rows, which needs a look-up: not built yet"
+            message = f"{name} changes texts in {self.text_rows} rows, which needs a look-up: not built yet"
             raise UsageError(message, "until then, patch /representations/…/content by pointer")
         self._plan.finish(
             RunRecord(
                 id=run_id,
                 created_at=now,
                 style=self._target.style.name,
-                input=source.name,
+                input=name,
                 input_sha256=self.sha256,
                 shape=msgspec.json.encode(self.shape).decode(),
                 fingerprint=self.fingerprint,
@@ -166,4 +181,13 @@ def draft_plan(source: Input, target: Target, ledger: Path) -> Iterator[Draft]:
     with PlanFile(ledger, target.style.name) as plan:
         draft = Draft(target, plan)
         draft.read(source)
+        yield draft
+
+
+@contextmanager
+def draft_retry(earlier: Path, classes: Collection[ErrorClass], target: Target, ledger: Path) -> Iterator[Draft]:
+    """Make a plan of what failed in the ledger `earlier` that can become the ledger `ledger`; see `draft_plan`."""
+    with PlanFile(ledger, target.style.name) as plan:
+        draft = Draft(target, plan)
+        draft.read_failed(earlier, classes)
         yield draft

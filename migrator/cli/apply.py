@@ -82,7 +82,7 @@ def apply(
     out = Output(output)
     with opened_job(file, values, input_format, delimiter, encoding) as (source, settings):
         run = _plan(source, settings, run_id, again, yes, out)
-    return _run(run, settings, out, viewing) if run else 2
+    return carry_out(run, settings, out, viewing) if run else 2
 
 
 def _plan(
@@ -96,12 +96,12 @@ def _plan(
             return None
         _warn_of_other_sandboxes(draft, settings)
         if not yes:
-            _ask(draft, settings)
+            ask(draft, settings)
         # Somebody may have applied the same while we asked: the check and the acceptance are one act.
         with Runs(settings.ledger).locked():
             if not again:
                 _refuse_repetition(draft, settings)
-            draft.accept(run.id, source, settings.remembered(), SystemClock.now())
+            draft.accept(run.id, source.name, settings.remembered(), SystemClock.now())
     return run
 
 
@@ -123,7 +123,8 @@ def _refuse_repetition(draft: api.Draft, settings: Settings) -> None:
     raise UsageError(f"run {run} is about exactly these changes and has not ended", hint)
 
 
-def _ask(draft: api.Draft, settings: Settings) -> None:
+def ask(draft: api.Draft, settings: Settings) -> None:
+    """Ask whether to send what is planned; a no ends the program."""
     place = (
         f"{counted(draft.containers, 'container')} of sandbox {settings.sandbox}"
         if STYLES[settings.style].needs_container
@@ -175,10 +176,10 @@ def resume(
     if input_file is not None:
         api.check_same_input(found, input_file)
     settings = api.resumed(found, flags_of(values), values.get("profile"))
-    return _run(found, settings, Output(output), viewing)
+    return carry_out(found, settings, Output(output), viewing)
 
 
-def _run(run: RunFolder, settings: Settings, out: Output, viewing: Viewing) -> int:
+def carry_out(run: RunFolder, settings: Settings, out: Output, viewing: Viewing) -> int:
     """Run `run`, show it, and say how it ended."""
 
     @asynccontextmanager

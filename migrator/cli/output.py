@@ -51,6 +51,7 @@ class Output:
             _summary_text(summary, next_step, running=running),
             "summary",
             run=summary.run.id,
+            retries=summary.run.retries,
             running=running,
             rows=summary.run.rows,
             states={state.value: count for state, count in summary.rows.items()},

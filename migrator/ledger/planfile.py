@@ -11,7 +11,7 @@ synced and put under its final name when it is whole. A ledger that exists is th
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Self
@@ -22,7 +22,9 @@ from msgspec import Struct
 from migrator.core import plan
 from migrator.core.errors import UsageError
 from migrator.core.model import Change, EntityType, Kind, Problem, Row, Step
+from migrator.core.states import State
 from migrator.core.values import MAX_OBJECT_BYTES
+from migrator.core.verdict import ErrorClass
 from migrator.ledger.database import ledger_errors, sync, tune
 from migrator.ledger.schema import DRAFT, FORMAT, PLAN, PROGRESS, VIEW, triggers
 
@@ -59,6 +61,25 @@ CROSSING = """
 gains all bytes but one: the brackets go and a comma comes."""
 
 
+def failed(classes: Collection[ErrorClass]) -> str:
+    """Return the condition that a record `p` of progress meets if its step failed: with one of `classes`, if any."""
+    wanted = " OR ".join(f"p.error_class = '{one}'" for one in classes)
+    return f"p.state = '{State.REJECTED}'" + (f" AND ({wanted})" if wanted else "")
+
+
+def copy_failed(classes: Collection[ErrorClass]) -> tuple[str, ...]:
+    """Return the statements that take over failed steps of the ledger `earlier`, their containers and their rows."""
+    return (
+        f"""INSERT INTO main.step
+               SELECT s.* FROM earlier.step AS s JOIN earlier.progress AS p ON p.step = s.seq
+               WHERE {failed(classes)} ORDER BY s.seq""",
+        """INSERT INTO main.container
+               SELECT * FROM earlier.container WHERE id IN (SELECT container FROM main.step) ORDER BY id""",
+        """INSERT INTO main.input_row
+               SELECT * FROM earlier.input_row WHERE step IN (SELECT seq FROM main.step) ORDER BY line""",
+    )
+
+
 class RunRecord(Struct, frozen=True):
     """What was asked: the `run` table's one row, member by column.
 
@@ -70,8 +91,8 @@ class RunRecord(Struct, frozen=True):
         input_sha256: of the decompressed bytes.
         shape: how the input was written, as JSON.
         fingerprint: of the plan.
-        settings: what shapes requests, as JSON, without secrets.
-        rows: records of the input.
+        settings: what shapes requests, as JSON, without secrets; of a retry also `retries`, the run it is from.
+        rows: records of the input; of a retry those that are sent again.
         steps: requests they became.
     """
 
@@ -85,6 +106,12 @@ class RunRecord(Struct, frozen=True):
     settings: str
     rows: int
     steps: int
+
+    @property
+    def retries(self) -> str | None:
+        """The run whose failed rows this one sends again, or `None`."""
+        origin = msgspec.json.decode(self.settings).get("retries")
+        return None if origin is None else str(origin)
 
 
 class PlanFile:
@@ -112,13 +139,17 @@ class PlanFile:
         with ExitStack() as cleanup, ledger_errors(self._path):
             self._remove()
             cleanup.callback(self._remove)
-            self._db = cleanup.enter_context(closing(sqlite3.connect(self._draft, isolation_level=None)))
+            self._db = cleanup.enter_context(closing(self._connect()))
             self._begin()
             self._cleanup = cleanup.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._cleanup.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        # As a URI, so that others can be attached by one: only that can say that they are not to be written.
+        return sqlite3.connect(f"{self._draft.absolute().as_uri()}?mode=rwc", uri=True, isolation_level=None)
 
     def _begin(self) -> None:
         self._db.execute("ATTACH DATABASE ? AS draft", (str(self._work),))
@@ -146,6 +177,25 @@ class PlanFile:
         if len(self._rows) >= BATCH:
             self._write()
         return key
+
+    def take_failed(self, earlier: Path, classes: Collection[ErrorClass]) -> None:
+        """Take over the failed steps of the ledger `earlier` with all their rows, as they are; instead of `add`.
+
+        Args:
+            earlier: a ledger of this format. It is only read.
+            classes: what they may have failed with; anything if there are none.
+        """
+        with ledger_errors(self._path):
+            self._db.execute("ATTACH DATABASE ? AS earlier", (f"{earlier.absolute().as_uri()}?mode=ro",))
+            for statement in copy_failed(classes):
+                self._db.execute(statement)
+            self._containers = dict(self._db.execute("SELECT name, id FROM main.container ORDER BY id"))
+
+    def step_keys(self) -> Iterator[str]:
+        """Yield the key of each step, in order."""
+        with ledger_errors(self._path):
+            for (key,) in self._db.execute("SELECT key FROM main.step ORDER BY seq"):
+                yield key
 
     def complain(self, problems: Iterable[Problem]) -> None:
         """Keep what is wrong with the input."""
@@ -230,6 +280,10 @@ class PlanFile:
     def count_steps(self) -> int:
         """Return how many requests the plan has; valid after `merge`."""
         return self._count("step")
+
+    def count_rows(self) -> int:
+        """Return how many rows the steps are made of."""
+        return self._count("input_row")
 
     def container_names(self) -> list[str]:
         """Return the containers that the plan touches, in the order of their first rows."""
