@@ -3,12 +3,12 @@
 What is simulated: objects whose etag moves by one with each write; a JSON Patch that is applied as a whole or not at
 all, with `test` operations (dps) or `If-Match` (xcore); a new object for each POST; lists in pages that are behind by
 up to the search lag; requests that get lost or arrive late, answers that get lost or are cut, a 504 of what is carried
-out all the same, refusals of the gateway, errors before and after the effect, tokens that take long to get; edits by
-somebody else. There is a log of all effects, by request id. A request is carried out within `LATEST_S` of its leaving
-or never.
+out all the same, refusals of the gateway, errors before and after the effect, tokens that take long to get; somebody
+else who edits, deletes, and undoes what we have done. There is a log of all effects, by request id. A request is
+carried out within `LATEST_S` of its leaving, or never.
 
-What is not: names that must be unique, references between objects, an edit by somebody else that puts back what was
-before (which looks like a change that was never applied), an etag that moves otherwise.
+What is not: names that must be unique, references between objects, somebody else who writes just what we write or makes
+an object of the same name, an etag that moves otherwise.
 """
 
 from __future__ import annotations
@@ -157,6 +157,19 @@ class Service:
         fields = self.fields(object_)
         if fields is not None:
             self._write(object_, {**fields, self._prefix + member: value}, by_us=False)
+
+    def undo(self, object_: str, member: str) -> None:
+        """Let somebody else put back what a member was in the beginning."""
+        fields, first = self.fields(object_), self._objects[object_][0].fields or {}
+        if fields is not None:
+            name = self._prefix + member
+            others = {key: value for key, value in fields.items() if key != name}
+            self._write(object_, {**others, name: first[name]} if name in first else others, by_us=False)
+
+    def remove(self, object_: str) -> None:
+        """Let somebody else delete an object."""
+        if self.fields(object_) is not None:
+            self._write(object_, None, by_us=False)
 
     # The way there and back
 

@@ -68,9 +68,9 @@ class Process:
 
     @property
     def failure(self) -> BaseException | None:
-        """What ended it, if it did not end well."""
+        """What ended it, if it ended by itself and not well."""
         assert self._main is not None
-        return self._main.exception() if self._main.done() else None
+        return self._main.exception() if self._main.done() and not self._main.cancelled() else None
 
     def take(self, turn: asyncio.Handle) -> None:
         if not (self.dead or self._paused):
@@ -87,6 +87,11 @@ class Process:
     def kill(self) -> None:
         self.dead = True
 
+    def cancel(self) -> None:
+        """End it as a second Ctrl-C does: it drops what it has in flight, and closes the ledger."""
+        assert self._main is not None
+        self._main.cancel()
+
     def pause(self, seconds: float) -> None:
         self._paused = True
         self._loop.call_at(self._loop.time() + seconds, self._wake, context=Context())
@@ -98,10 +103,9 @@ class Process:
 
     def bury(self) -> None:
         """Let a killed process unwind. Call it when all is said and done, and nothing it touches counts any more."""
-        assert self._main is not None
         self.dead = self._paused = False
         self.kill_at = self.pause_at = 0
-        self._main.cancel()
+        self.cancel()
         self._loop.hand_back(self._held)
 
 
@@ -253,6 +257,8 @@ class Disk(ThreadPoolExecutor):
 
 
 def _settle(future: Future[T], call: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
     try:
         future.set_result(call())
     except BaseException as error:  # noqa: BLE001 (as the real one does)

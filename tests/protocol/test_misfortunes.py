@@ -82,6 +82,18 @@ class Misfortunes(RuleBasedStateMachine):
         self.world.leaves_some = True
         self.world.service.edit(object_, member, foreign_value(member, self._edits))
 
+    @rule(object_=st.sampled_from(EDITED), member=st.sampled_from(MEMBERS))
+    def undo(self, object_: str, member: str) -> None:
+        """Let somebody else put back what was there in the beginning."""
+        self.world.leaves_some = True
+        self.world.service.undo(object_, member)
+
+    @rule(object_=st.sampled_from(EDITED))
+    def remove(self, object_: str) -> None:
+        """Let somebody else delete an object."""
+        self.world.leaves_some = True
+        self.world.service.remove(object_)
+
     @invariant()
     def nothing_is_wrong(self) -> None:
         self.world.check_midway()

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
 from contextvars import Context
+from functools import partial
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -380,6 +381,15 @@ def killed_twice(world: World, first: int) -> None:
     world.finish()
 
 
+def cancelled(world: World, first: int) -> None:
+    """End a process in haste but in order, and kill the one that carries on."""
+    process = world.start()
+    world.loop.run_until(lambda: process.turns >= first or process.over)
+    process.cancel()
+    world.loop.run_until(lambda: process.over)
+    killed_twice(world, world.dice.randint(1, LIFE))
+
+
 def paused(world: World, first: int) -> None:
     """Let a process stand still and go on, and perhaps kill it soon after."""
     dice = world.dice
@@ -396,12 +406,19 @@ def taken_over(world: World, first: int) -> None:
 
 
 def meddled_with(world: World, first: int) -> None:
-    """Kill twice, while somebody else edits."""
+    """Kill twice, while somebody else edits, undoes and deletes."""
     world.leaves_some = True
     for number in range(world.dice.randint(1, 4)):
         object_, member = world.dice.choice(EDITED), world.dice.choice(MEMBERS)
         at = world.dice.uniform(0, 150)
-        world.loop.call_at(at, world.service.edit, object_, member, foreign_value(member, number), context=Context())
+        deed = world.dice.choice(
+            [
+                partial(world.service.edit, object_, member, foreign_value(member, number)),
+                partial(world.service.undo, object_, member),
+                partial(world.service.remove, object_),
+            ]
+        )
+        world.loop.call_at(at, deed, context=Context())
     killed_twice(world, first)
 
 
