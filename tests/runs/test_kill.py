@@ -10,7 +10,7 @@ import pytest
 from migrator.core.states import State
 from migrator.emulator import Emulator, EmulatorSettings
 from tests.soak.job import Job, Style
-from tests.soak.killing import BAD_DAY, QUICK, soon_after_the_first_effect, survive
+from tests.soak.killing import BAD_DAY, QUICK, after_the_first_effect, after_the_first_request, survive
 
 
 @pytest.mark.slow
@@ -20,12 +20,14 @@ async def test_a_run_that_is_killed_again_and_again_on_a_bad_day_changes_everyth
 ) -> None:
     job = Job(style, appends=90, replaces=20, deletes=5, creates=35, containers=2)
     settings = EmulatorSettings(
-        seed_offers=job.offers, containers=job.containers, latency_s=0.02, faults=BAD_DAY, fault_seed=5
+        seed_offers=job.offers, containers=job.containers, latency_s=0.03, faults=BAD_DAY, fault_seed=5
     )
     async with Emulator(settings) as server:
         migrator.environment |= QUICK
 
-        story = await survive(migrator, server, job, soon_after_the_first_effect(3, Random(style)))
+        chance = Random(style)
+        deaths = [after_the_first_effect(chance), after_the_first_request(chance), after_the_first_effect(chance)]
+        story = await survive(migrator, server, job, deaths)
 
         assert story.kills > 0
         assert story.code == 0, story.said

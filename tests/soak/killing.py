@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -38,25 +38,29 @@ BAD_DAY = (
     "expire-token:*:every=60",
 )
 
-Moment = Callable[[], bool]
-"""Whether the time has come from which on a process may be killed."""
-
 
 class Death(Struct, frozen=True):
     """When a process is killed.
 
     Attributes:
         effects: it has brought about so many at least,
+        requests: and sent so many, reads too,
         seconds: and so much time has passed since.
     """
 
     effects: int
+    requests: int
     seconds: float
 
 
-def soon_after_the_first_effect(times: int, chance: Random) -> list[Death]:
-    """Kill each of so many processes 50 to 500 ms after its first effect."""
-    return [Death(1, chance.uniform(0.05, 0.5)) for _ in range(times)]
+def after_the_first_effect(chance: Random) -> Death:
+    """Kill it 50 to 500 ms after its first effect."""
+    return Death(1, 1, chance.uniform(0.05, 0.5))
+
+
+def after_the_first_request(chance: Random) -> Death:
+    """Kill it at once, most likely while it only looks."""
+    return Death(0, chance.randint(1, 10), 0.0)
 
 
 class Ledger(Struct, frozen=True):
@@ -64,14 +68,12 @@ class Ledger(Struct, frozen=True):
 
     Attributes:
         states: rows by state.
-        doubts: attempts of which it was not known what became of them.
-        looks: steps that a look settled.
+        doubts: requests of which it was not known what became of them.
         results: rows of all results files.
     """
 
     states: dict[State, int]
     doubts: int
-    looks: int
     results: int
 
 
@@ -143,7 +145,7 @@ async def survive(migrator: CommandLine, server: Emulator, job: Job, deaths: Ite
         kills += 1
         arguments = ("resume",)
     seconds = asyncio.get_running_loop().time() - began_at
-    while len(server.late):  # what is still to come must not come unseen
+    while len(server.late):  # noqa: ASYNC110 (what is still to come must not come unseen)
         await asyncio.sleep(0.01)
     await migrator("results")
     requests = server.counters.requests
@@ -165,12 +167,17 @@ async def _live(
     migrator: CommandLine, server: Emulator, arguments: tuple[str, ...], death: Death | None
 ) -> tuple[int, str]:
     """Let a process live until it ends or is killed. Return its exit code and what it said."""
-    before = len(server.effects)
+    effects, requests = len(server.effects), server.counters.requests.total()
+
+    def is_due(death: Death) -> bool:
+        sent = server.counters.requests.total() - requests
+        return len(server.effects) - effects >= death.effects and sent >= death.requests
+
     process = await migrator.start(*arguments)
     end = asyncio.create_task(process.communicate())
     try:
         if death is not None:
-            while len(server.effects) - before < death.effects and not end.done():
+            while not (is_due(death) or end.done()):  # noqa: ASYNC110 (the server cannot call)
                 await asyncio.sleep(0.002)
             await asyncio.wait([end], timeout=death.seconds)
             if process.returncode is None:
@@ -188,9 +195,8 @@ def read(run: Path) -> Ledger:
     path = run / "ledger.sqlite"
     with closing(sqlite3.connect(path)) as db:
         (doubts,) = db.execute(
-            "SELECT (SELECT count(*) FROM attempt WHERE error_class IN ('no_answer', 'server', 'guard_failed'))"
-            " + (SELECT count(*) FROM progress WHERE how = 'look' AND state = 'APPLIED')"
+            "SELECT (SELECT count(*) FROM progress WHERE how = 'look' AND state <> 'PENDING') + (SELECT count(*)"
+            " FROM attempt WHERE error_class IN ('no_answer', 'server', 'unreadable_answer', 'guard_failed'))"
         ).fetchone()
-        (looks,) = db.execute("SELECT count(*) FROM progress WHERE how = 'look'").fetchone()
     results = sum(file.read_bytes().count(b"\n") for file in (run / "results").iterdir())
-    return Ledger(dict(summarize(path).rows), doubts, looks, results)
+    return Ledger(dict(summarize(path).rows), doubts, results)
