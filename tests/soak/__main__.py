@@ -133,9 +133,7 @@ def line(played: Round, story: Story) -> str:
     """Say in one line how a round went."""
     found = story.found
     if story.perfect:
-        return (
-            f"{played.name}: {found.changes} changes by {played.job.style}, {story.kills} kills, {story.seconds:.1f} s"
-        )
+        return f"{played.name}: {found.changes} changes by {played.job.style}, {story.kills} kills, {story.seconds:.1f} s, {story.breaches} beyond"
     said = story.said.strip().splitlines()[-1:]
     return f"{played.name}: WRONG: {found}, {story.ledger}, exit {story.code} {said}"
 
@@ -151,11 +149,12 @@ def table(stories: list[Story]) -> Table:
         "changes": [story.found.changes for story in stories],
         "requests": [story.requests for story in stories],
         "of them reads": [story.reads for story in stories],
+        "faults": [story.faults for story in stories],
         "doubts": [story.ledger.doubts for story in stories],
         "lost": [story.found.lost for story in stories],
         "twice": [story.found.twice + story.repeated for story in stories],
         "unresolved": [story.unresolved for story in stories],
-        "otherwise wrong": [int(not story.perfect) for story in stories],
+        "not perfect": [int(not story.perfect) for story in stories],
         "beyond the rate": [story.breaches for story in stories],
     }.items():
         shown.add_row(name, f"{sum(numbers):,}")

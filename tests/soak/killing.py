@@ -87,6 +87,7 @@ class Story(Struct):
         found: by the job, in the emulator.
         ledger: by the ledger.
         repeated: requests that were carried out twice.
+        faults: how often a fault struck.
         breaches: requests beyond the limit of the service.
         requests: all that arrived.
         reads: those of them that change nothing.
@@ -99,6 +100,7 @@ class Story(Struct):
     found: Found
     ledger: Ledger
     repeated: int
+    faults: int
     breaches: int
     requests: int
     reads: int
@@ -130,7 +132,7 @@ async def survive(migrator: CommandLine, server: Emulator, job: Job, deaths: Ite
         server: seeded for the job.
         job: what is to be done.
         deaths: of the first process, the second and so on. The one after the last lives.
-        flags: of `migrator apply`.
+        flags: of `migrator apply` and `migrator resume`.
     """
     migrator.point_at(server.url)
     path = migrator.folder / "changes.jsonl"
@@ -143,7 +145,7 @@ async def survive(migrator: CommandLine, server: Emulator, job: Job, deaths: Ite
         if code != -9:
             break
         kills += 1
-        arguments = ("resume",)
+        arguments = ("resume", *flags)
     seconds = asyncio.get_running_loop().time() - began_at
     while len(server.late):  # noqa: ASYNC110 (what is still to come must not come unseen)
         await asyncio.sleep(0.01)
@@ -156,6 +158,7 @@ async def survive(migrator: CommandLine, server: Emulator, job: Job, deaths: Ite
         found=job.look(server),
         ledger=read(migrator.run_folder()),
         repeated=len(repeats(server.effects)),
+        faults=sum(fault.hits for fault in server.faults),
         breaches=server.counters.key_violations.refused.total(),
         requests=requests.total(),
         reads=sum(number for (method, _), number in requests.items() if method == "GET"),
