@@ -59,6 +59,12 @@ __all__ = [
     "validate",
 ]
 
+LEASE_TIMEOUTS = 4
+"""The lease of a run in request timeouts: a request that leaves in the first half of it has ended long before it."""
+
+GOOD_SHARE = 0.25
+"""The quiet period counts from the intent: the share of it after which a request may not leave on that intent."""
+
 TARGET = ("style", "base_url", "org_id", "sandbox")
 """The settings that shape every request: a resume must have them as they were."""
 
@@ -216,12 +222,20 @@ async def _run(
     run: RunFolder, settings: Settings, before: Summary, around: Around, decide: Decide, *, only_look: bool
 ) -> None:
     throttle = Throttle(rate=settings.rate, container_rate=settings.container_rate)
-    async with RunLedger(run.ledger) as ledger, _transport(settings) as transport:
+    clock = SystemClock()
+    ledger = RunLedger(
+        run.ledger,
+        lease_s=LEASE_TIMEOUTS * settings.timeout,
+        good_s=min(LEASE_TIMEOUTS / 2 * settings.timeout, GOOD_SHARE * settings.quiet_period),
+        now=clock.now,
+        monotonic=clock.monotonic,
+    )
+    async with ledger, _transport(settings) as transport:
         engine = Engine(
             ledger=ledger,
             transport=transport,
             throttle=throttle,
-            clock=SystemClock(),
+            clock=clock,
             style=STYLES[settings.style],
             caller=Caller(settings.sandbox, settings.client_id, settings.marker),
             policy=settings.policy,

@@ -5,15 +5,19 @@ from __future__ import annotations
 import itertools
 import random
 import time
+from functools import partial
 
 _COUNTED_BITS = 48
+
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""The clock that goes on while a laptop sleeps, where there is one: what was good for a minute is not good afterwards."""
 
 
 class SystemClock:
     """Implements `ports.Clock` with the machine's clocks."""
 
     now = staticmethod(time.time)
-    monotonic = staticmethod(time.monotonic)
+    monotonic = staticmethod(partial(time.clock_gettime, _BOOT_CLOCK))
     chance = staticmethod(random.random)
 
     def __init__(self) -> None:

@@ -6,10 +6,12 @@ The fakes implement the ports. `MemoryLedger` passes the same suite as the real 
 from __future__ import annotations
 
 import asyncio
+import math
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Self, TypeVar
@@ -17,7 +19,20 @@ from typing import Self, TypeVar
 import msgspec
 
 from migrator.core.errors import LedgerFailed
-from migrator.core.model import Answer, Change, EntityType, Failure, Kind, Operation, Request, Response, Row, Step
+from migrator.core.model import (
+    Answer,
+    Base,
+    Change,
+    Doubt,
+    EntityType,
+    Failure,
+    Kind,
+    Operation,
+    Request,
+    Response,
+    Row,
+    Step,
+)
 from migrator.core.plan import merge
 from migrator.core.states import LEGAL, State
 from migrator.ledger.planfile import PlanFile, RunRecord
@@ -124,6 +139,10 @@ class MemoryCommit:
         self._intent = intent
         self._written = False
 
+    @property
+    def good_until(self) -> float:
+        return self._ledger.good_until
+
     def hurry(self) -> None:
         pass
 
@@ -137,27 +156,42 @@ class MemoryCommit:
 class MemoryLedger:
     """A ledger that forgets with the process. Opening it once more is what a resume finds.
 
+    A copy of it (`copy.copy`) shares all that is written: opened, it is another process with the same ledger.
+
     Attributes:
         states: of the steps that are no longer as they were planned.
+        bases: of the steps that have one.
+        misses: of the steps that were missed, how often.
         history: every intent that became durable, in order.
-        outcomes: every outcome, in order.
+        outcomes: every outcome, in order, of steps that were dismissed too.
         trace: what happened, in order; shared with other fakes.
         failure: set it, and nothing can be written any more.
+        good_until: what commits say.
     """
 
     def __init__(self, planned: Iterable[Step], trace: list[Line] | None = None) -> None:
         self._steps = {step.seq: step for step in planned}
         self.states: dict[int, State] = {}
+        self.bases: dict[int, Base] = {}
+        self.misses: Counter[int] = Counter()
         self.history: list[Intent] = []
         self.outcomes: list[Outcome] = []
         self.trace: list[Line] = [] if trace is None else trace
         self.failure: LedgerFailed | None = None
+        self.good_until = math.inf
+        self._last: dict[int, Outcome] = {}
+        self._epochs = [0]
+        self._epoch = 0
 
     async def __aenter__(self) -> Self:
         self.failure = None
+        self._epoch = len(self._epochs)
+        self._epochs.append(self._epoch)
         for seq, state in self.states.items():
             if state is State.INTENT:
                 self._move(seq, State.DOUBT)
+                said = "the run ended between sending and the answer"
+                self._last[seq] = Outcome(seq, State.DOUBT, 0.0, error_class="no_answer", message=said)
         return self
 
     async def __aexit__(self, *exception: object) -> None:
@@ -172,13 +206,64 @@ class MemoryLedger:
     async def pending(self, container: str, after: int, limit: int) -> Sequence[Step]:
         await asyncio.sleep(0)
         found = [step for step in self._to_send() if step.container == container and step.seq > after]
-        return [msgspec.structs.replace(step, attempts=self._attempts(step.seq)) for step in found[:limit]]
+        return [self._known(step) for step in found[:limit]]
+
+    async def doubts(self, states: Collection[State], after: int, limit: int) -> Sequence[Doubt]:
+        await asyncio.sleep(0)
+        found = [step for seq, step in self._steps.items() if self.state(seq) in states and seq > after]
+        return [self._doubt(step) for step in found[:limit]]
+
+    async def unbased(self, container: str) -> Mapping[EntityType, int]:
+        return Counter(step.type for step in self._unbased() if step.container == container)
+
+    async def unbased_among(self, container: str, type_: EntityType, objects: Collection[str]) -> Sequence[Step]:
+        wanted = [step for step in self._unbased() if (step.container, step.type) == (container, type_)]
+        return [self._known(step) for step in wanted if step.object in objects]
+
+    async def settled_objects(self, objects: Collection[str]) -> Collection[str]:
+        applied = [seq for seq, state in self.states.items() if state is State.APPLIED]
+        return {name for seq in applied for name in (self._steps[seq].object, self._last[seq].object)} & set(objects)
 
     def _to_send(self) -> list[Step]:
         return [step for step in self._steps.values() if self.state(step.seq) is State.PENDING]
 
-    def _attempts(self, seq: int) -> int:
-        return sum(intent.seq == seq for intent in self.history)
+    def _unbased(self) -> list[Step]:
+        return [step for step in self._to_send() if step.kind is Kind.PATCH and step.seq not in self.bases]
+
+    def _intents(self, seq: int) -> list[Intent]:
+        return [intent for intent in self.history if intent.seq == seq]
+
+    def _known(self, step: Step) -> Step:
+        known = msgspec.structs.replace(step, attempts=len(self._intents(step.seq)), misses=self.misses[step.seq])
+        base = self.bases.get(step.seq)
+        if base is None:
+            return known
+        return msgspec.structs.replace(known, body=base.body, based=True, etag=base.etag, guarded=base.guarded)
+
+    def _doubt(self, step: Step) -> Doubt:
+        intents, last = self._intents(step.seq), self._last[step.seq]
+        return Doubt(
+            msgspec.structs.replace(self._known(step), body=step.body),
+            self.bases.get(step.seq),
+            self.state(step.seq),
+            intents[0].at,
+            intents[-1].at,
+            last.http_status,
+            last.error_class,
+            last.message,
+        )
+
+    def keep(self, seq: int, base: Base) -> None:
+        self._check()
+        self.bases[seq] = base
+        self.trace.append(("base", seq))
+
+    def dismiss(self, outcome: Outcome) -> None:
+        self._check()
+        if self.state(outcome.seq) is not State.PENDING:
+            self.failure = LedgerFailed(f"step {outcome.seq} is {self.state(outcome.seq)}: it cannot be dismissed")
+            return
+        self._settle(outcome)
 
     def intend(self, intent: Intent) -> MemoryCommit:
         self._check()
@@ -193,7 +278,16 @@ class MemoryLedger:
 
     def record(self, outcome: Outcome) -> None:
         self._check()
+        before = self.state(outcome.seq)
+        if before is State.PENDING:
+            self.failure = LedgerFailed(f"step {outcome.seq} has no intent")
+            return
+        self.misses[outcome.seq] += outcome.state is State.PENDING and before is not State.INTENT
+        self._settle(outcome)
+
+    def _settle(self, outcome: Outcome) -> None:
         self._move(outcome.seq, outcome.state)
+        self._last[outcome.seq] = outcome
         self.outcomes.append(outcome)
         self.trace.append(("outcome", outcome.seq))
 
@@ -207,6 +301,8 @@ class MemoryLedger:
             self.states[seq] = state
 
     def _check(self) -> None:
+        if self._epoch != self._epochs[-1]:
+            self.failure = LedgerFailed("another process has taken over this run")
         if self.failure is not None:
             raise self.failure
 

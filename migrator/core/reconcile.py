@@ -4,15 +4,18 @@ What belongs here: decisions from what is in the ledger and what the service sho
 look cannot decide is given up with a sentence that says what was seen, and a person decides. Source:
 `reference/resumption.md` section 6; that the rules are sound together is shown by `tests/protocol`.
 
-Three things make a look a proof:
+Four things make a look a proof:
 
-* *When.* A request that was given up may still be carried out: for as long as the quiet period. Only a guarded patch
-  may be looked at earlier, for the service itself refuses it once it has been applied or the object has changed.
+* *When.* That an effect is there can be seen at once. That it is not, and will not come, only when the quiet period is
+  over: for so long a request that was given up may still be carried out. A patch with `If-Match` is the exception; once
+  it is missing it may go again at once, since whichever of the two comes second is refused.
 * *The pinned base.* The patch goes again with the same guard as before, so that of all the times it was sent, one can
-  succeed. A fresh base is taken only when no earlier request can be carried out any more: all of them were refused, or
-  the quiet period is over.
+  succeed. A fresh base is taken only when no earlier request can be carried out any more.
 * *The etag moves by one with every write.* If it has moved by one, and what the patch touches is neither what it was
-  nor what we sent, that one write was somebody else's.
+  nor what we sent, that one write was somebody else's. If it has moved by two or more, ours may have been among them,
+  even if everything looks as before: somebody may have undone it.
+* *A refusal proves something only about the request that it answers.* While an earlier one may still be carried out,
+  no step is rejected.
 """
 
 from __future__ import annotations
@@ -70,14 +73,10 @@ class Finding(Struct, frozen=True):
     base: Base | None = None
 
 
-def due_at(doubt: Doubt, bounds: Bounds) -> float:
-    """Return when `doubt` may be looked at; seconds since the epoch."""
-    if doubt.step.kind is Kind.CREATE:
-        return doubt.sent_at + bounds.quiet_period_s + bounds.search_lag_s
-    if doubt.step.kind is Kind.DELETE or doubt.error_class == ErrorClass.GUARD_FAILED:
-        return doubt.sent_at
-    guarded = doubt.base is not None and doubt.base.guarded
-    return doubt.sent_at + (0.0 if guarded else bounds.quiet_period_s)
+def told_at(doubt: Doubt, bounds: Bounds) -> float:
+    """Return from when on a look can tell that there is no effect; seconds since the epoch."""
+    lag_s = bounds.search_lag_s if doubt.step.kind is Kind.CREATE else 0.0
+    return doubt.sent_at + bounds.quiet_period_s + lag_s
 
 
 def judge_look(doubt: Doubt, seen: Seen | None, style: Style, bounds: Bounds, *, now: float) -> Finding | None:
@@ -91,18 +90,26 @@ def judge_look(doubt: Doubt, seen: Seen | None, style: Style, bounds: Bounds, *,
         now: seconds since the epoch, when the look began.
 
     Returns:
-        What is proven, or `None` if that is only to be told when the quiet period is over.
+        What is proven, or `None` if that is only to be told later: at `told_at`.
     """
     if doubt.step.kind is Kind.DELETE:
+        # Sent again it does no harm: what is gone stays gone, and ids are not given twice.
         return _bounded(Finding(Move.MISS, "it is still there"), doubt, bounds) if seen else Finding(Move.FIND)
+    finding = _bounded(_patch_finding(doubt, seen, style), doubt, bounds)
+    guarded_by_etag = style.guards_by_etag and doubt.base is not None and doubt.base.guarded
+    proven = (
+        finding.move is Move.FIND
+        or _refused(doubt)
+        or (finding.move is Move.MISS and guarded_by_etag)
+        or now >= told_at(doubt, bounds)
+    )
+    return finding if proven else None
+
+
+def _patch_finding(doubt: Doubt, seen: Seen | None, style: Style) -> Finding:
     if seen is None:
         return _gone(doubt)
-    refused = _refused(doubt)
-    quiet = refused or now >= doubt.sent_at + bounds.quiet_period_s
-    finding = _patch_finding(doubt, seen, style) if doubt.base is not None else _without_base(doubt, seen)
-    if finding.base is not None and not quiet:
-        return None
-    return _bounded(finding, doubt, bounds)
+    return _without_base(doubt, seen) if doubt.base is None else _with_base(doubt, doubt.base, seen, style)
 
 
 def _refused(doubt: Doubt) -> bool:
@@ -134,56 +141,51 @@ def _give_up(sentence: str) -> Finding:
     return Finding(Move.GIVE_UP, sentence, ErrorClass.UNDECIDED)
 
 
-def _patch_finding(doubt: Doubt, seen: Seen, style: Style) -> Finding:
-    base = doubt.base
-    assert base is not None
-    if base.touched is None:
-        return _unknown_effect(doubt, base, seen, style)
-    now = now_at(base.touched, seen.document)
+def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style) -> Finding:
+    """Compare what stands where the patch touches the object with what was there and with what was sent."""
     moved = None if base.etag is None or seen.etag is None else seen.etag - base.etag
-    # What was before is compared first, and to the letter: it may well look like what was written.
+    if base.touched is None:
+        return _unknown_effect(doubt, base, seen, style, moved)
+    now = now_at(base.touched, seen.document)
+    # What was before is compared first, and to the letter: it may well look like what was sent.
     as_before = all(same_place(place.before, value) for place, value in zip(base.touched, now, strict=True))
-    no_effect = all(same_place(place.before, place.after) for place in base.touched)
-    if not (as_before and not no_effect) and all(
-        _shows(value, place.after) for place, value in zip(base.touched, now, strict=True)
-    ):
+    no_op = all(same_place(place.before, place.after) for place in base.touched)
+    as_sent = all(_shows(value, place.after) for place, value in zip(base.touched, now, strict=True))
+    if as_sent and (no_op or not as_before):
         return Finding(Move.FIND, _edited_since(moved, seen), seen=seen)
-    if moved is not None and moved < 0:
-        return _give_up(f"the object is now at version {seen.etag}, before it was at {base.etag}: was it restored?")
-    if as_before:
-        return _not_applied(doubt, seen, style, moved)
+    if _refused(doubt):
+        return _after_refusals(doubt, seen, style, intact=as_before and (moved == 0 or not style.guards_by_etag))
+    if as_before and moved == 0:
+        return _not_applied(doubt)
     if moved == 1:
-        return Finding(
-            Move.MISS, f"changed by somebody else before us{_by(seen)}", base=examine(doubt.step.body, seen, style)
-        )
+        fresh = examine(doubt.step.body, seen, style)
+        return Finding(Move.MISS, f"not applied: somebody else changed the object{_by(seen)}", base=fresh)
     return _give_up(
-        f"{_places(base.touched, now)}: neither what it was nor what was sent. Version {base.etag} before, now"
-        f" {seen.etag}{_by(seen)}. See whether the change is in it"
+        f"{_places(base.touched, now)}; version {base.etag} before, now {seen.etag}{_by(seen)}. See whether the change"
+        " is in it, or was and has been undone"
     )
 
 
-def _not_applied(doubt: Doubt, seen: Seen, style: Style, moved: int | None) -> Finding:
-    """What the patch touches is as before, so it was not applied."""
-    if doubt.error_class == ErrorClass.GUARD_FAILED and (moved == 0 or not (style.guards_by_etag or doubt.step.misses)):
-        # The guard held, so the refusal was meant for the row.
+def _after_refusals(doubt: Doubt, seen: Seen, style: Style, *, intact: bool) -> Finding:
+    """All that was sent was refused. If the guard holds, the row was meant; otherwise the object has changed."""
+    if intact:
         return Finding(Move.REJECT, doubt.message, ErrorClass.CONFLICT)
-    if moved == 0 or not style.guards_by_etag:
-        return Finding(Move.MISS, "not applied")
-    return Finding(Move.MISS, f"not applied; changed elsewhere{_by(seen)}", base=examine(doubt.step.body, seen, style))
+    return Finding(Move.MISS, f"somebody else was first{_by(seen)}", base=examine(doubt.step.body, seen, style))
 
 
-def _unknown_effect(doubt: Doubt, base: Base, seen: Seen, style: Style) -> Finding:
+def _not_applied(doubt: Doubt) -> Finding:
+    """Nothing has changed. If the last request was refused all the same, the row was meant."""
+    if doubt.error_class == ErrorClass.GUARD_FAILED:
+        return Finding(Move.REJECT, doubt.message, ErrorClass.CONFLICT)
+    return Finding(Move.MISS, "not applied")
+
+
+def _unknown_effect(doubt: Doubt, base: Base, seen: Seen, style: Style, moved: int | None) -> Finding:
     """The patch did not fit what was read before, so that only the version can tell."""
-    if base.etag is None or seen.etag is None:
-        return _give_up("the service does not tell the version of the object, and the patch did not fit what it was")
-    if seen.etag == base.etag:
-        if doubt.error_class == ErrorClass.GUARD_FAILED:
-            return Finding(Move.REJECT, doubt.message, ErrorClass.CONFLICT)
-        return Finding(Move.MISS, "not applied")
     if _refused(doubt):
-        return Finding(
-            Move.MISS, f"changed by somebody else before us{_by(seen)}", base=examine(doubt.step.body, seen, style)
-        )
+        return _after_refusals(doubt, seen, style, intact=moved == 0)
+    if moved == 0:
+        return _not_applied(doubt)
     return _give_up(
         f"the patch did not fit version {base.etag}, and the object is now at {seen.etag}{_by(seen)}. See whether the"
         " change is in it"
@@ -214,7 +216,8 @@ def judge_search(
     client_id: str,
     taken: Collection[str],
     marker: str = "",
-) -> Finding:
+    now: float,
+) -> Finding | None:
     """Judge a search for what a create should have made.
 
     Args:
@@ -225,6 +228,10 @@ def judge_search(
         client_id: ours; what another client created is not what we sent.
         taken: ids of the objects that other steps of the run have made.
         marker: pointer to the member that makes each create of a run another one, "" if there is none.
+        now: seconds since the epoch, when the search began.
+
+    Returns:
+        What is proven, or `None` if that is only to be told later: at `told_at`.
     """
     wanted = msgspec.json.decode(doubt.step.body)
     ours = [
@@ -238,12 +245,12 @@ def judge_search(
     equal = [seen for seen in ours if shows(value_at(seen.document, style.root), wanted)]
     if len(equal) == 1:
         return Finding(Move.FIND, "", seen=equal[0])
+    if now < told_at(doubt, bounds):
+        return None
     if equal:
         return _give_up(f"it is there {len(equal)} times: {_ids(equal)}. Keep one")
     if ours:
-        return _give_up(
-            f"{_ids(ours)} has its name and was made at that time, but differs from what was sent. Is it ours?"
-        )
+        return _give_up(f"{_ids(ours)} has its name and was made at that time, but is not what was sent. Is it ours?")
     return _bounded(Finding(Move.MISS, "it is not there"), doubt, bounds)
 
 

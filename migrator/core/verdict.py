@@ -300,16 +300,19 @@ def _may_be_our_own_doing(answer: Response, kind: Kind, attempt: Attempt) -> boo
     """Whether the object may have been refused for not being what it was, which an earlier request may have done.
 
     A guard that fails says 409 or 412, and in dps, where the documents are silent, perhaps 422 or 400 (C-16). Those are
-    the row's own faults, too, so without an earlier request in play they count only if they name the `test`. A create
-    that was lost and not found may have come late, and then its name is taken.
+    the row's own faults, too, so without an earlier request in play they count only if they name the `test`. With one
+    in play no refusal counts: it says nothing about the other request. A create that was lost and not found may have
+    come late, and then its name is taken.
     """
+    status = answer.status
+    if not 400 <= status < 500 or status == 408:
+        return False
     if kind is Kind.CREATE:
-        return answer.status == 409 and attempt.missed
+        return status == 409 and attempt.missed
     if not attempt.guarded:
         return False
-    return answer.status in (409, 412) or (
-        answer.status in (400, 422) and (attempt.missed or _NAMES_TEST.search(message_of(answer)) is not None)
-    )
+    names_test = status in (400, 422) and _NAMES_TEST.search(message_of(answer)) is not None
+    return attempt.missed or status in (409, 412) or names_test
 
 
 _NAMES_TEST = re.compile(r"\btest(ed)?\b", re.IGNORECASE)

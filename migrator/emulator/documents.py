@@ -196,8 +196,11 @@ class Rules:
 
     def _check(self, document: dict[str, Any], target: Target, names: Collection[str | None]) -> None:
         """Hold a document against the table of its entity, and its references against the store."""
-        walk = Walk(self._spelling.style, reject_unknown=self._choices.unknown_members == "reject")
         schema = SCHEMAS[target.entity.word]
+        walk = self._walk()
+        if walk.passes(document, schema) and all(self._exists(one, target.scope) for one in walk.references):
+            return
+        walk = self._walk()
         try:
             # Only an offer's members are independent of each other.
             schema.check_some(document, self._spelling.root, walk, names if target.entity.offer_type else document)
@@ -207,9 +210,15 @@ class Rules:
             problem.status = self._invalid
             raise
 
+    def _walk(self) -> Walk:
+        return Walk(self._spelling.style, reject_unknown=self._choices.unknown_members == "reject")
+
+    def _exists(self, reference: Reference, scope: str) -> bool:
+        style = self._spelling.style
+        return any(self._store.shelf(style, scope, word).referenced(reference.identifier) for word in reference.words)
+
     def _check_reference(self, reference: Reference, scope: str) -> None:
-        shelves = (self._store.shelf(self._spelling.style, scope, word) for word in reference.words)
-        if not any(shelf.referenced(reference.identifier) for shelf in shelves):
+        if not self._exists(reference, scope):
             kinds = " or ".join(ENTITIES[word].noun for word in reference.words)
             detail = f"there is no {kinds} {reference.identifier}"
             raise _invalid("unresolved-reference", detail, reference.pointer)

@@ -70,7 +70,7 @@ _REPRESENTATION = Members(
     )
 )
 
-_REPRESENTATIONS = Many(_REPRESENTATION, unique=("placement", "xdm:placement"))
+_REPRESENTATIONS = Many(_REPRESENTATION, unique=MappingProxyType({"dps": "placement", "xcore": "xdm:placement"}))
 """At most one for each placement."""
 
 _RANK_ORDER = Members(

@@ -6,6 +6,9 @@ other case (contract 5, 5.9), without looking whether it is right.
 
 A table is written once for both styles. The style only decides which of a field's names counts, and how the few words
 that differ are spelt.
+
+Nearly all documents are right, and that is soon seen: every shape can say itself as a *type*, which msgspec holds a
+value against in one go. What a type cannot say is left to the shape's own check, as is every value that does not pass.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+
+import msgspec
 
 from migrator.emulator import instants
 from migrator.emulator.entities import NAMESPACE, Style
@@ -58,6 +63,34 @@ class Walk:
         self.reject_unknown = reject_unknown
         self.references: list[Reference] = []
 
+    def passes(self, value: Any, shape: Shape) -> bool:
+        """Whether a value surely has a shape; all that it refers to is noted then, without saying where.
+
+        False is no refusal, but a matter for `Shape.check`: so are members that no table knows where these are refused,
+        and two references to one object, which may be one too many (`Many.unique`).
+        """
+        if self.reject_unknown:
+            return False
+        try:
+            msgspec.convert(value, shape.typed(self.style), dec_hook=self._judge)
+        except (msgspec.ValidationError, ProblemError, RecursionError):
+            return False
+        return len({one.identifier for one in self.references}) == len(self.references)
+
+    def _judge(self, kind: type[_Judged], value: Any) -> _Judged:
+        kind.shape.check(value, "", self)
+        return kind()
+
+
+class _Judged:
+    """A type that msgspec knows nothing of: it asks us, and we ask the shape.
+
+    Attributes:
+        shape: the shape.
+    """
+
+    shape: ClassVar[Shape]
+
 
 class Rewriting(NamedTuple):
     """How a document is rewritten.
@@ -98,12 +131,9 @@ class Shape:
         """The value in another spelling; a value of the wrong shape comes back as it is."""
         return value
 
-    def plain(self) -> Fits | None:
-        """Whether a value has this shape, where that is all that a check is about; None where it collects references.
-
-        Nearly all members are plain and right, so this spares them a pointer that nobody reads.
-        """
-        return None
+    def typed(self, style: Style) -> Any:  # noqa: ARG002 - most shapes do not care
+        """The shape as a type for msgspec, which lets nothing through that `check` refuses."""
+        return type("Judged", (_Judged,), {"shape": self})
 
     def refers_to(self) -> frozenset[str]:
         """The entities that a value of this shape may refer to."""
@@ -118,36 +148,47 @@ class Scalar(Shape):
         wanted: what it has to be, for messages.
         fits: whether it is.
         schema: the same as a JSON Schema.
+        type: the same as a type; None when there is none.
     """
 
     wanted: str
     fits: Fits
     schema: Mapping[str, Any]
+    type: Any = None
 
     def check(self, value: Any, at: str, walk: Walk) -> None:  # noqa: ARG002 - nothing to collect
         """Refuse what does not fit."""
         if not self.fits(value):
             raise wrong(at, self.wanted)
 
-    def plain(self) -> Fits | None:
-        """It is."""
-        return self.fits
+    def typed(self, style: Style) -> Any:
+        """Its type."""
+        return Shape.typed(self, style) if self.type is None else self.type
 
 
 def whole(least: int) -> Scalar:
     """A whole number; true and false are none."""
-    schema = {"type": "integer", "minimum": least}
-    return Scalar(f"a whole number of at least {least}", lambda value: type(value) is int and value >= least, schema)
+    return Scalar(
+        f"a whole number of at least {least}",
+        lambda value: type(value) is int and value >= least,
+        {"type": "integer", "minimum": least},
+        Annotated[int, msgspec.Meta(ge=least)],
+    )
 
 
-def _text(wanted: str, fits: Callable[[str], bool], **more: Any) -> Scalar:
-    return Scalar(wanted, lambda value: isinstance(value, str) and fits(value), {"type": "string", **more})
-
-
-TEXT = Scalar("text", lambda value: isinstance(value, str), {"type": "string"})
-NAME = _text("text that is not empty", bool, minLength=1)
-FLAG = Scalar("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
-DATE = _text("a date and time with an offset", instants.is_instant, format="date-time")
+TEXT = Scalar("text", lambda value: isinstance(value, str), {"type": "string"}, str)
+NAME = Scalar(
+    "text that is not empty",
+    lambda value: isinstance(value, str) and value != "",
+    {"type": "string", "minLength": 1},
+    Annotated[str, msgspec.Meta(min_length=1)],
+)
+FLAG = Scalar("true or false", lambda value: isinstance(value, bool), {"type": "boolean"}, bool)
+DATE = Scalar(
+    "a date and time with an offset",
+    lambda value: isinstance(value, str) and instants.is_instant(value),
+    {"type": "string", "format": "date-time"},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +202,10 @@ class Word(Shape):
         spellings = self.spellings(walk.style)
         if value not in spellings:
             raise wrong(at, f"one of {', '.join(spellings)}")
+
+    def typed(self, style: Style) -> Any:
+        """The words."""
+        return Literal[tuple(self.spellings(style))]
 
     def spellings(self, style: Style) -> Sequence[str]:
         """The words as a style may spell them."""
@@ -187,9 +232,9 @@ class Content(Shape):
         """Refuse what is no text."""
         NAME.check(value, at, walk)
 
-    def plain(self) -> Fits | None:
-        """It is."""
-        return NAME.fits
+    def typed(self, style: Style) -> Any:
+        """Text."""
+        return NAME.typed(style)
 
     def rewrite(self, value: Any, how: Rewriting) -> Any:
         """The URI for the word, or the word for the URI."""
@@ -253,12 +298,12 @@ class Many(Shape):
     Attributes:
         of: the shape of its elements.
         least: how many there have to be.
-        unique: names of a member in which no two elements may be equal, for each style the one that counts.
+        unique: names of the reference in which no two elements may be equal, for each style the one that counts.
     """
 
     of: Shape
     least: int = 0
-    unique: tuple[str, ...] = ()
+    unique: Mapping[Style, str] | None = None
 
     def check(self, value: Any, at: str, walk: Walk) -> None:
         """Refuse what is no array, is too short, or has a wrong element."""
@@ -266,15 +311,12 @@ class Many(Shape):
             raise wrong(at, f"an array of at least {self.least}" if self.least else "an array")
         for index, element in enumerate(value):
             self.of.check(element, f"{at}/{index}", walk)
-        for name in self.unique:
-            _check_unique(value, name, at)
+        if self.unique is not None:
+            _check_unique(value, self.unique[walk.style], at)
 
-    def plain(self) -> Fits | None:
-        """It is when its elements are, and nothing else is asked of it."""
-        fits = self.of.plain()
-        if fits is None or self.least or self.unique:
-            return None
-        return lambda value: isinstance(value, list) and all(map(fits, value))
+    def typed(self, style: Style) -> Any:
+        """A list; `Walk.passes` sees to what has to be unique."""
+        return Annotated[list[self.of.typed(style)], msgspec.Meta(min_length=self.least)]  # type: ignore[misc]
 
     def rewrite(self, value: Any, how: Rewriting) -> Any:
         """Element by element."""
@@ -297,6 +339,10 @@ class Named(Shape):
             raise wrong(at, "an object")
         for name, member in value.items():
             self.of.check(member, f"{at}/{escaped(name)}", walk)
+
+    def typed(self, style: Style) -> Any:
+        """A mapping."""
+        return dict[str, self.of.typed(style)]  # type: ignore[misc]
 
     def rewrite(self, value: Any, how: Rewriting) -> Any:
         """Member by member; the names stay."""
@@ -336,16 +382,15 @@ class Members(Shape):
 
     fields: tuple[Field, ...]
     _known: dict[Style, dict[str, Field]] = field(init=False, repr=False, default_factory=dict)
-    _plain: dict[Style, dict[str, Fits]] = field(init=False, repr=False, default_factory=dict)
     _required: dict[Style, list[tuple[str, ...]]] = field(init=False, repr=False, default_factory=dict)
+    _types: dict[Style, Any] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         styles: tuple[Style, ...] = ("xcore", "dps")
         for style in styles:
             self._known[style] = {name: one for one in self.fields for name in one.names(style)}
-            plain = {name: one.shape.plain() for name, one in self._known[style].items()}
-            self._plain[style] = {name: fits for name, fits in plain.items() if fits is not None}
             self._required[style] = [one.names(style) for one in self.fields if one.required]
+            self._types[style] = self._struct(style)
 
     def known(self, style: Style) -> Mapping[str, Field]:
         """The fields by name; a field with two names is there twice."""
@@ -364,15 +409,29 @@ class Members(Shape):
                 raise ProblemError(
                     HTTPStatus.UNPROCESSABLE_ENTITY, "required-member", f"{names[0]} is required", f"{at}/{names[0]}"
                 )
-        known, plain = self._known[walk.style], self._plain[walk.style]
+        known = self._known[walk.style]
         for name in touched:
-            if name is None or name not in value or (name in plain and plain[name](value[name])):
+            if name is None or name not in value:
                 continue
             found = known.get(name)
             if found is not None:
                 found.shape.among(value).check(value[name], f"{at}/{name}", walk)
             elif walk.reject_unknown:
                 raise _unknown(f"{at}/{escaped(name)}", name)
+
+    def typed(self, style: Style) -> Any:
+        """A struct, made once: msgspec learns a type when it first sees it."""
+        return self._types[style]
+
+    def _struct(self, style: Style) -> Any:
+        known = self._known[style]
+        if any(isinstance(one.shape, By) or (one.required and len(one.names(style)) > 1) for one in known.values()):
+            return Shape.typed(self, style)
+        members = [
+            (f"m{number}", *_typed_member(name, one.shape.typed(style), required=one.required))
+            for number, (name, one) in enumerate(known.items())
+        ]
+        return msgspec.defstruct("Struct", members, kw_only=True, gc=False)
 
     def rewrite(self, value: Any, how: Rewriting) -> Any:
         """Member by member, under its name in the target style."""
@@ -396,6 +455,13 @@ def member(dps: str, shape: Shape, *, required: bool = False, xcore: str | tuple
     """A field; in xcore it has the same name with ``xdm:`` before it, unless it is said otherwise."""
     names = f"xdm:{dps}" if xcore is None else xcore
     return Field(dps, (names,) if isinstance(names, str) else names, shape, required)
+
+
+def _typed_member(name: str, of: Any, *, required: bool) -> tuple[Any, Any]:
+    """The type of a struct's member, and what else there is to say of it."""
+    if required:
+        return of, msgspec.field(name=name)
+    return of | msgspec.UnsetType, msgspec.field(name=name, default=msgspec.UNSET)
 
 
 def wrong(pointer: str, wanted: str) -> ProblemError:

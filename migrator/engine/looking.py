@@ -15,7 +15,7 @@ from msgspec import Struct
 from migrator.core.base import examine
 from migrator.core.errors import ServiceRefused, Stopped
 from migrator.core.model import Base, Doubt, EntityType, Kind, Page, Request, Response, Seen, Step
-from migrator.core.reconcile import Bounds, Finding, due_at, judge_look, judge_search, name_of
+from migrator.core.reconcile import Bounds, Finding, judge_look, judge_search, name_of, told_at
 from migrator.core.states import Move
 from migrator.core.styles import Style
 from migrator.core.verdict import ErrorClass, Scope, Settled
@@ -140,34 +140,28 @@ class Looker:
 
     # What became of a change
 
-    def due_in_s(self, doubt: Doubt) -> float:
-        """Return in how many seconds a look at `doubt` will be a proof; 0 or less if it is now."""
-        return due_at(doubt, self._bounds) - self._wire.clock.now()
+    def told_in_s(self, doubt: Doubt) -> float:
+        """Return in how many seconds a look can tell that `doubt` had no effect; 0 or less if it is now."""
+        return told_at(doubt, self._bounds) - self._wire.clock.now()
 
     async def look(self, doubt: Doubt) -> Finding | None:
-        """Look at what became of a step, waiting until that can be told.
+        """Look at what became of a step.
 
         Returns:
-            What is proven; `None` if the run stops.
+            What is proven; `None` if that is only to be told later, or the run stops.
         """
-        await self._wire.rest(self.due_in_s(doubt))
-        while not self._wire.stopping:
-            now = self._wire.clock.now()
-            if doubt.step.kind is Kind.CREATE:
-                return await self._search(doubt)
-            seen = await self._see(doubt.step)
-            if seen is None:
-                return None
-            if isinstance(seen, Settled) and seen.error is not ErrorClass.NOT_FOUND:
-                return Finding(Move.GIVE_UP, f"it could not be looked at: {seen.message}", seen.error)
-            there = seen if isinstance(seen, Seen) else None
-            finding = judge_look(doubt, there, self._style, self._bounds, now=now)
-            if finding is not None:
-                return finding
-            await self._wire.rest(doubt.sent_at + self._bounds.quiet_period_s - now)
-        return None
+        now = self._wire.clock.now()
+        if doubt.step.kind is Kind.CREATE:
+            return await self._search(doubt, now)
+        seen = await self._see(doubt.step)
+        if seen is None:
+            return None
+        if isinstance(seen, Settled) and seen.error is not ErrorClass.NOT_FOUND:
+            return Finding(Move.GIVE_UP, f"it could not be looked at: {seen.message}", seen.error)
+        there = seen if isinstance(seen, Seen) else None
+        return judge_look(doubt, there, self._style, self._bounds, now=now)
 
-    async def _search(self, doubt: Doubt) -> Finding | None:
+    async def _search(self, doubt: Doubt, now: float) -> Finding | None:
         """Look for what a create should have made."""
         step = doubt.step
         name = name_of(msgspec.json.decode(step.body))
@@ -188,6 +182,7 @@ class Looker:
             client_id=self._caller.client_id,
             taken=taken,
             marker=self._caller.marker,
+            now=now,
         )
 
     def _is_called(self, seen: Seen, name: str) -> bool:

@@ -229,23 +229,24 @@ class Engine:
         return list({doubt.step.container: None async for doubt in self._doubts(states)})
 
     async def _reconcile(self, states: Collection[State]) -> None:
-        """Look at every step in `states`."""
+        """Look at every step in `states`: at once, and where that proves nothing, once more when it does."""
+        await self._look_at_all(states)
+        if not self.stopping and await self._ledger.doubts([State.DOUBT], 0, 1):
+            await self._look_at_all([State.DOUBT], patiently=True)
+
+    async def _look_at_all(self, states: Collection[State], *, patiently: bool = False) -> None:
         doubts = self._doubts(states)
         taking = asyncio.Lock()
-        announced = False
 
         async def work() -> None:
-            nonlocal announced
             while not self.stopping:
                 async with taking:  # an asynchronous generator has one reader at a time
                     doubt = await anext(doubts, None)
                 if doubt is None:
                     return
-                if not announced and (wait_s := self._looker.due_in_s(doubt)) > 1:
-                    announced = True
-                    self._log.info(
-                        "run.waiting", seconds=round(wait_s), because="what was lost may still be carried out"
-                    )
+                if patiently and (wait_s := self._looker.told_in_s(doubt)) > 0:
+                    self._log.info("run.waiting", seconds=round(wait_s), line=doubt.step.seq)
+                    await self._wire.rest(wait_s)
                 finding = await self._looker.look(doubt)
                 if finding is not None:
                     await self._conclude(doubt, finding)

@@ -77,7 +77,7 @@ class Sender:
         self._sandbox = sandbox
         self._looker = looker
         self._fuse = fuse
-        self._stock = Stock(AHEAD * concurrency, wire.clock.monotonic)
+        self._stock: Stock[Ready | Step] = Stock(AHEAD * concurrency, wire.clock.monotonic)
         self._log = log.bind()  # bound once: what is not wanted then costs next to nothing
 
     def stop(self) -> None:
@@ -90,7 +90,7 @@ class Sender:
         try:
             while await self._stock.has_room() and (step := self._feed.next() or await self._feed.take()) is not None:
                 if self._needs_base(step):
-                    self._stock.put(step)
+                    self._stock.put(step)  # its worker makes it ready
                     continue
                 if not (self._throttle.free or await self._throttle.permit(step.container)):
                     break

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
 from migrator.core.model import Request, Step
 from migrator.ports import Commit
+
+T = TypeVar("T")
 
 AHEAD_S = 0.02
 """What is sent in this time may lie ready, and how often that is measured."""
@@ -36,7 +39,7 @@ class Ready(Struct, frozen=True, gc=False):
     commit: Commit
 
 
-class Stock:
+class Stock(Generic[T]):
     """A bounded queue with one who fills it and many who take from it.
 
     What lies here when the process dies is in doubt like what was in flight, for nobody can tell them apart. So it is
@@ -56,7 +59,7 @@ class Stock:
         """
         self._largest = largest
         self._size = 0
-        self._ready: deque[Ready | Step] = deque()
+        self._ready: deque[T] = deque()
         self._idle: deque[asyncio.Event] = deque()
         self._room = asyncio.Event()
         self._closed = False
@@ -70,11 +73,8 @@ class Stock:
         await self._room.wait()
         return not self._closed
 
-    def put(self, ready: Ready | Step) -> bool:
-        """Add a step, and wake whoever has waited longest for one. Return whether the stock is full now.
-
-        One whose base must be read first is added as it is: that is its worker's to do.
-        """
+    def put(self, ready: T) -> bool:
+        """Add a step, and wake whoever has waited longest for one. Return whether the stock is full now."""
         self._ready.append(ready)
         if self._idle:
             self._idle.popleft().set()
@@ -83,7 +83,7 @@ class Stock:
             self._room.clear()
         return full
 
-    async def take(self) -> Ready | Step | None:
+    async def take(self) -> T | None:
         """Return the next step; wait for it if there is none; `None` when there will be none."""
         while not self._ready:
             if self._closed:
@@ -134,7 +134,7 @@ class Stock:
         """Wait until it is closed and everything is taken, or the run stops."""
         await self._over.wait()
 
-    def rest(self) -> Iterator[Ready | Step]:
+    def rest(self) -> Iterator[T]:
         """Take out what nobody took."""
         while self._ready:
             yield self._ready.popleft()

@@ -35,7 +35,7 @@ def take(db: sqlite3.Connection, owner: str, now: float, expires_at: float) -> i
     epoch, before, until = db.execute("SELECT epoch, owner, expires_at FROM lease").fetchone()
     if until > now and _host(before) != _host(owner):
         host, _, process = before.rpartition(" ")
-        hint = "wait until then, or stop it there; a clean stop gives the run free at once"
+        hint = "wait until then, or stop it there; a clean stop frees the run at once"
         raise Stopped(f"process {process} on {host} is running this run, at least until {_spelled(until)}", hint)
     db.execute("UPDATE lease SET epoch = ?, owner = ?, expires_at = ?", (epoch + 1, owner, expires_at))
     return int(epoch) + 1

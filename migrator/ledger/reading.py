@@ -24,7 +24,7 @@ SELECT coalesce(p.state, 'PENDING'), count(*) FROM input_row r LEFT JOIN progres
 # An attempt that ended without an error class was taken back before it was sent.
 SPAN = """
 SELECT coalesce(sum(attempt - coalesce(unsent, 0)), 0), coalesce(sum(attempt > coalesce(unsent, 0)), 0),
-       min(sent_at), max(ended_at)
+       min(sent_at) FILTER (WHERE attempt > 0), max(ended_at)
 FROM progress LEFT JOIN (SELECT step, count(*) AS unsent FROM attempt WHERE error_class = '' GROUP BY step) USING (step)
 """
 

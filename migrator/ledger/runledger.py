@@ -26,12 +26,12 @@ from typing import Any, Self, TypeAlias, TypeVar
 import msgspec
 
 from migrator.core.errors import LedgerFailed
-from migrator.core.model import Base, EntityType, Kind, Step, Touched
+from migrator.core.model import Base, Doubt, EntityType, Kind, Step, Touched
 from migrator.core.states import State
 from migrator.ledger import lease, statements
 from migrator.ledger.database import check_whole, connect, ledger_errors
 from migrator.ledger.upgrade import upgrade
-from migrator.ports import Doubt, Intent, Outcome
+from migrator.ports import Intent, Outcome
 
 T = TypeVar("T")
 
@@ -62,6 +62,7 @@ class Batch:
         bases: rows of the table `base`.
         dismissals: outcomes of steps that were not sent.
         intents: in the order in which they came.
+        begun: whether there is anything in it.
         good_until: see `ports.Commit`.
         failure: why it is not on the disk, and never will be.
     """
@@ -116,6 +117,7 @@ class RunLedger:
         path: Path,
         *,
         lease_s: float = lease.DURATION_S,
+        good_s: float = lease.DURATION_S / 2,
         owner: str | None = None,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -124,14 +126,16 @@ class RunLedger:
 
         Args:
             path: the file.
-            lease_s: for how long each batch keeps other machines away. In the first half of that time requests may
-                leave on the strength of it, and in the second they are over.
+            lease_s: for how long each batch keeps other machines away.
+            good_s: for how long requests may leave on the strength of a batch; no longer than they can be over before
+                the lease is.
             owner: host and process id; those of this process if `None`.
             now: wall-clock seconds since the epoch.
             monotonic: seconds that never go back.
         """
         self._path = path
         self._lease_s = lease_s
+        self._good_s = good_s
         self._owner = owner or lease.this_process()
         self._now = now
         self._monotonic = monotonic
@@ -156,6 +160,8 @@ class RunLedger:
         self._writer.cancel()
         # Intents that are not written yet are dropped: nobody waits for them any more, so none of them was sent.
         self._batch.intents.clear()
+        # The last batch ends the lease, whatever else is in it.
+        self._batch.begun = True
         self._thread.submit(self._write_batch, self._batch, expires_at=0.0)
         self._close()
         self._check()
@@ -297,7 +303,7 @@ class RunLedger:
             self._wanted.clear()
             batch, self._batch = self._batch, Batch(self._wanted.set)
             # Measured before the lease begins anew: what leaves by then has arrived or failed when that ends.
-            batch.good_until = self._monotonic() + self._lease_s / 2
+            batch.good_until = self._monotonic() + self._good_s
             writing = asyncio.get_running_loop().run_in_executor(
                 self._thread, self._write_batch, batch, self._now() + self._lease_s
             )
@@ -309,7 +315,7 @@ class RunLedger:
 
     def _write_batch(self, batch: Batch, expires_at: float) -> None:
         """Write a batch in one transaction. Whatever goes wrong becomes the failure of the ledger."""
-        if self._failure is not None:
+        if self._failure is not None or not batch.begun:
             return
         try:
             with ledger_errors(self._path), self._db:

@@ -167,8 +167,8 @@ async def send_all(run: RunFolder, settings: Settings, watch: Watch) -> None:
 
     @asynccontextmanager
     async def watched(running: api.Running) -> AsyncIterator[None]:
-        engine = running.engine
-        engine._transport = WatchedTransport(engine._transport, watch)
+        wire = running.engine._wire
+        wire.transport = WatchedTransport(wire.transport, watch)
         yield
         watch.stop()
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from migrator.core.errors import LedgerFailed
-from migrator.core.model import Change, EntityType, Kind
+from migrator.core.model import Base, Change, Doubt, EntityType, Kind, Touched
 from migrator.core.states import State
 from migrator.ledger.runledger import RunLedger
-from migrator.ports import Intent, Ledger, Outcome
-from tests.fakes import MemoryLedger, changes, failing, make_plan, soon, steps, written
+from migrator.ports import How, Intent, Ledger, Outcome
+from tests.fakes import MemoryLedger, change, changes, failing, make_plan, soon, steps, written
 
 Open = Callable[[], AbstractAsyncContextManager[Ledger]]
 """Opens the ledger; a second time, as a later process would."""
@@ -32,17 +35,40 @@ def plan(request: pytest.FixtureRequest, tmp_path: Path) -> Plan:
 
     def fake(of: Sequence[Change]) -> Open:
         ledger = MemoryLedger(steps(of))
-        return lambda: ledger
+        return lambda: copy.copy(ledger)
 
     return real if request.param == "RunLedger" else fake
 
 
+BASES = [
+    Base(7, (Touched("/name", "old", "new"), Touched("/tags", [1], None), Touched("/rank")), b'[{"op":"test"}]', True),
+    Base(None, None, b"[]", False),
+    Base(0, (), b"[]", False),
+]
+
+
 def intent(seq: int, attempt: int = 1) -> Intent:
-    return Intent(seq, attempt, f"request-{seq}-{attempt}", 1_800_000_000.5)
+    return Intent(seq, attempt, f"request-{seq}-{attempt}", 1_800_000_000.5 + attempt)
 
 
-def outcome(seq: int, state: State) -> Outcome:
-    return Outcome(seq, state, 1_800_000_001.5, http_status=200)
+def outcome(seq: int, state: State, object_: str = "") -> Outcome:
+    return Outcome(seq, state, 1_800_000_001.5, http_status=200, object=object_)
+
+
+def lost(seq: int) -> Outcome:
+    return Outcome(seq, State.DOUBT, 1_800_000_002.5, 504, "server", "HTTP 504: gone")
+
+
+def looked(seq: int, state: State) -> Outcome:
+    return Outcome(seq, state, 1_800_000_090.5, 200, "missed", "a look said so", how=How.LOOK)
+
+
+async def go(ledger: Ledger, seq: int, *outcomes: Outcome, attempt: int = 1) -> None:
+    """Send a step as far as the ledger is concerned."""
+    await soon(written(ledger, intent(seq, attempt)))
+    for one in outcomes:
+        ledger.record(one)
+    await soon(ledger.flush())
 
 
 async def pending(ledger: Ledger, container: str = "dev") -> list[int]:
@@ -164,3 +190,222 @@ async def test_what_failed_stays_failed_until_it_is_opened_anew(plan: Plan) -> N
 
     async with reopen() as ledger:
         assert await pending(ledger) == [2, 3]
+
+
+class TestBases:
+    @pytest.mark.parametrize("base", BASES)
+    async def test_a_step_with_a_base_is_sent_as_the_base_has_it(self, plan: Plan, base: Base) -> None:
+        planned = changes(["dev", "dev"])
+        reopen = plan(planned)
+        async with reopen() as ledger:
+            ledger.keep(2, base)
+            await soon(ledger.flush())
+            here = await ledger.pending("dev", 0, 9)
+
+        async with reopen() as ledger:
+            later = await ledger.pending("dev", 0, 9)
+
+        assert list(here) == list(later)
+        assert later[0] == replace(steps(planned)[0], body=base.body, based=True, etag=base.etag, guarded=base.guarded)
+        assert later[1] == steps(planned)[1]
+
+    async def test_a_base_is_there_with_the_first_intent_that_came_after_it(self, plan: Plan) -> None:
+        reopen = plan(changes(["dev"]))
+        async with failing(reopen()) as ledger:
+            ledger.keep(2, BASES[0])
+            await soon(written(ledger, intent(2)))
+
+            async with reopen() as successor:
+                (doubt,) = await successor.doubts([State.DOUBT], 0, 9)
+                assert doubt.base == BASES[0]
+
+    async def test_a_fresh_base_takes_the_place_of_the_old_one(self, plan: Plan) -> None:
+        async with plan(changes(["dev"]))() as ledger:
+            ledger.keep(2, BASES[0])
+            ledger.keep(2, BASES[1])
+            await soon(ledger.flush())
+            ledger.keep(2, BASES[2])
+            await go(ledger, 2, lost(2))
+
+            (doubt,) = await ledger.doubts([State.DOUBT], 0, 9)
+            assert doubt.base == BASES[2]
+
+    async def test_patches_without_a_base_are_counted_by_type(self, plan: Plan) -> None:
+        tag = Change(9, "dev", EntityType.TAG, "t", Kind.PATCH, change(9).operations)
+        others = [
+            Change(10, "dev", EntityType.TAG, "", Kind.CREATE, document={"name": "A"}),
+            Change(11, "dev", EntityType.TAG, "gone", Kind.DELETE),
+        ]
+        async with plan([*changes(["dev", "dev", "prod", "dev", "dev"]), tag, *others])() as ledger:
+            ledger.keep(2, BASES[0])
+            await go(ledger, 3, outcome(3, State.APPLIED))
+            await go(ledger, 5, outcome(5, State.PENDING))
+
+            assert dict(await ledger.unbased("dev")) == {EntityType.PERSONALIZED_OFFER: 2, EntityType.TAG: 1}
+            assert dict(await ledger.unbased("prod")) == {EntityType.PERSONALIZED_OFFER: 1}
+            assert dict(await ledger.unbased("nowhere")) == {}
+
+    async def test_patches_without_a_base_are_found_by_their_objects(self, plan: Plan) -> None:
+        tag = Change(9, "dev", EntityType.TAG, "offer-3", Kind.PATCH, change(9).operations)
+        planned = [*changes(["dev"] * 5), tag, change(10, "prod", "offer-3")]
+        async with plan(planned)() as ledger:
+            ledger.keep(2, BASES[0])
+            await go(ledger, 4, outcome(4, State.APPLIED))
+            await go(ledger, 5, outcome(5, State.PENDING))
+            wanted = ["offer-2", "offer-3", "offer-4", "offer-5", "else"]
+
+            found = await ledger.unbased_among("dev", EntityType.PERSONALIZED_OFFER, wanted)
+            assert [(step.seq, step.attempts) for step in found] == [(3, 0), (5, 1)]
+            assert found[0] == steps(planned)[1]
+            (of_tag,) = await ledger.unbased_among("dev", EntityType.TAG, wanted)
+            assert of_tag.seq == 9
+            assert list(await ledger.unbased_among("dev", EntityType.TAG, [])) == []
+
+
+class TestDoubts:
+    async def test_a_doubt_says_what_was_planned_what_was_sent_and_why_it_is_one(self, plan: Plan) -> None:
+        planned = changes(["dev", "prod"])
+        reopen = plan(planned)
+        async with reopen() as ledger:
+            await go(ledger, 2, outcome(2, State.PENDING))
+            ledger.keep(2, BASES[0])
+            await go(ledger, 2, lost(2), attempt=2)
+            await soon(written(ledger, intent(3)))
+
+        async with reopen() as ledger:
+            first, second = await ledger.doubts([State.DOUBT, State.UNRESOLVED], 0, 9)
+
+        step = replace(steps(planned)[0], attempts=2, based=True, etag=7, guarded=True)
+        assert first == Doubt(
+            step, BASES[0], State.DOUBT, intent(2, 1).at, intent(2, 2).at, 504, "server", "HTTP 504: gone"
+        )
+        step = replace(steps(planned)[1], attempts=1)
+        at = intent(3).at
+        said = "the run ended between sending and the answer"
+        assert second == Doubt(step, None, State.DOUBT, at, at, None, "no_answer", said)
+
+    async def test_doubts_come_by_state_in_pages_in_order(self, plan: Plan) -> None:
+        async with plan(changes(["dev"] * 6))() as ledger:
+            for seq in (6, 2, 4):
+                await go(ledger, seq, lost(seq))
+            await go(ledger, 3, lost(3), looked(3, State.UNRESOLVED))
+            await go(ledger, 5, outcome(5, State.APPLIED))
+
+            async def found(*states: State, after: int = 0, limit: int = 9) -> list[int]:
+                return [doubt.step.seq for doubt in await ledger.doubts(states, after, limit)]
+
+            assert await found(State.DOUBT) == [2, 4, 6]
+            assert await found(State.UNRESOLVED) == [3]
+            assert await found(State.DOUBT, State.UNRESOLVED, limit=2) == [2, 3]
+            assert await found(State.DOUBT, State.UNRESOLVED, after=3) == [4, 6]
+
+    @pytest.mark.parametrize("way", [[lost(2)], [lost(2), looked(2, State.UNRESOLVED)]])
+    async def test_a_miss_is_counted_and_the_step_is_to_be_sent_again(self, plan: Plan, way: list[Outcome]) -> None:
+        reopen = plan(changes(["dev"]))
+        async with reopen() as ledger:
+            await go(ledger, 2, outcome(2, State.PENDING))
+            for attempt in (2, 3):
+                await go(ledger, 2, *way, looked(2, State.PENDING), attempt=attempt)
+
+        async with reopen() as ledger:
+            (step,) = await ledger.pending("dev", 0, 9)
+            assert (step.attempts, step.misses) == (3, 2), "an attempt that was refused is no miss"
+
+    @pytest.mark.parametrize(
+        "outcomes",
+        [
+            [looked(2, State.APPLIED)],
+            [looked(2, State.REJECTED)],
+            [looked(2, State.UNRESOLVED), looked(2, State.APPLIED)],
+        ],
+    )
+    async def test_a_look_settles_a_doubt(self, plan: Plan, outcomes: list[Outcome]) -> None:
+        async with plan(changes(["dev"]))() as ledger:
+            await go(ledger, 2, lost(2))
+            for one in outcomes:
+                ledger.record(one)
+            await soon(ledger.flush())
+
+            (settled,) = await ledger.doubts(list(State), 0, 9)
+            assert settled.state is outcomes[-1].state
+            assert await pending(ledger) == []
+
+    async def test_a_step_may_be_lost_missed_and_intended_anew_within_a_moment(self, plan: Plan) -> None:
+        async with plan(changes(["dev"] * 3))() as ledger:
+            await soon(asyncio.gather(*(written(ledger, intent(seq)) for seq in (2, 3, 4))))
+            for seq in (2, 3, 4):
+                ledger.record(lost(seq))
+            ledger.record(looked(3, State.PENDING))
+            ledger.record(looked(4, State.APPLIED))
+            await go(ledger, 3, lost(3), attempt=2)
+
+            doubts = await ledger.doubts([State.DOUBT], 0, 9)
+            assert [(doubt.step.seq, doubt.step.misses) for doubt in doubts] == [(2, 0), (3, 1)]
+
+
+class TestDismissing:
+    async def test_a_step_that_cannot_be_sent_ends_without_an_attempt(self, plan: Plan) -> None:
+        reopen = plan(changes(["dev", "dev", "dev"]))
+        async with reopen() as ledger:
+            await go(ledger, 3, outcome(3, State.PENDING))
+            for seq in (2, 3):
+                ledger.dismiss(looked(seq, State.REJECTED))
+            await soon(ledger.flush())
+            assert await pending(ledger) == [4]
+
+        async with reopen() as ledger:
+            assert await pending(ledger) == [4]
+            assert list(await ledger.doubts([State.DOUBT, State.UNRESOLVED], 0, 9)) == []
+
+    @pytest.mark.parametrize("state", [None, State.DOUBT, State.APPLIED, State.REJECTED])
+    async def test_only_a_pending_step_can_be_dismissed(self, plan: Plan, state: State | None) -> None:
+        async with failing(plan(changes(["dev"]))()) as ledger:
+            await go(ledger, 2, *([outcome(2, state)] if state else []))
+            ledger.dismiss(looked(2, State.REJECTED))
+            with pytest.raises(LedgerFailed):
+                await soon(ledger.flush())
+
+    async def test_what_was_dismissed_cannot_be_intended(self, plan: Plan) -> None:
+        async with failing(plan(changes(["dev"]))()) as ledger:
+            ledger.dismiss(looked(2, State.REJECTED))
+            await soon(ledger.flush())
+            with pytest.raises(LedgerFailed):
+                await soon(written(ledger, intent(2)))
+
+
+async def test_the_objects_that_steps_were_applied_to_are_told_by_either_name(plan: Plan) -> None:
+    create = Change(9, "dev", EntityType.TAG, "", Kind.CREATE, document={"name": "A"})
+    async with plan([*changes(["dev"] * 4), create])() as ledger:
+        await go(ledger, 2, outcome(2, State.APPLIED))
+        await go(ledger, 3, outcome(3, State.REJECTED))
+        await go(ledger, 4, lost(4), looked(4, State.APPLIED))
+        await go(ledger, 9, outcome(9, State.APPLIED, "made"))
+
+        asked = ["offer-2", "offer-3", "offer-4", "offer-5", "made", "else"]
+        assert set(await ledger.settled_objects(asked)) == {"offer-2", "offer-4", "made"}
+        assert set(await ledger.settled_objects(["offer-5"])) == set()
+
+
+class TestTakingOver:
+    async def test_a_process_that_was_taken_over_from_writes_nothing_any_more(self, plan: Plan) -> None:
+        reopen = plan(changes(["dev", "dev"]))
+        async with failing(reopen()) as paused:
+            await soon(written(paused, intent(2)))
+            async with reopen() as successor:
+                with pytest.raises(LedgerFailed, match="another process has taken over"):
+                    await soon(written(paused, intent(3)))
+                with pytest.raises(LedgerFailed, match="another process has taken over"):
+                    paused.record(outcome(2, State.APPLIED))
+
+                assert await pending(successor) == [3]
+                (doubt,) = await successor.doubts([State.DOUBT], 0, 9)
+                assert doubt.step.seq == 2
+                successor.record(looked(2, State.APPLIED))
+                await go(successor, 3, outcome(3, State.APPLIED))
+
+    async def test_a_commit_says_until_when_a_request_may_leave(self, plan: Plan) -> None:
+        async with plan(changes(["dev"]))() as ledger:
+            commit = ledger.intend(intent(2))
+            await soon(commit.durable())
+
+            assert commit.good_until > time.monotonic()

@@ -18,7 +18,9 @@ from migrator.core.model import Answer, Failure, FailureKind, Response
 from migrator.core.states import State
 from migrator.core.styles import DPS
 from migrator.core.verdict import Policy
-from migrator.engine import AHEAD, Engine
+from migrator.engine import Caller, Engine
+from migrator.engine.sending import AHEAD
+from migrator.engine.stock import Stock
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import Intent, Ledger
 from tests.fakes import (
@@ -68,7 +70,7 @@ class World:
             throttle=self.throttle,
             clock=StillClock(self._chance),
             style=DPS,
-            sandbox="dev",
+            caller=Caller("dev"),
             policy=self._policy,
             concurrency=concurrency,
             per_container=per_container,
@@ -91,6 +93,12 @@ class World:
 
     def sent(self) -> list[int]:
         return [int(str(seq)) for event, seq in self.trace if event == "send"]
+
+
+def full_speed(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Let every stock hold `size` steps, as if they were taken fast."""
+    monkeypatch.setattr(Stock, "_size", size)
+    monkeypatch.setattr(Stock, "_measure", lambda stock: None)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -383,7 +391,7 @@ class TestStop:
         world = World(["dev"] * 40)
         late = world.hold(2), world.hold(3)
         engine = world.engine(concurrency=2)
-        engine._stock._size = AHEAD * 2  # as at full speed
+        full_speed(monkeypatch, AHEAD * 2)
         running = asyncio.create_task(soon(engine.run()))
         await until(lambda: len(world.service.in_flight) == 2)
         await some_turns()
@@ -418,7 +426,7 @@ class TestStop:
         world = World(["dev"] * 6)
         late = world.hold(2), world.hold(3)
         engine = world.engine(concurrency=2)
-        engine._stock._size = AHEAD * 2
+        full_speed(monkeypatch, AHEAD * 2)
         running = asyncio.create_task(soon(engine.run()))
         await until(lambda: len(world.service.in_flight) == 2)
         await some_turns()
@@ -434,7 +442,7 @@ class TestStop:
         world = World(["dev"] * 9)
         late = world.hold(2)
         engine = world.engine(concurrency=1)
-        engine._stock._size = 1
+        full_speed(monkeypatch, 1)
         running = asyncio.create_task(soon(engine.run()))
         await until(lambda: len(world.service.in_flight) == 1)
         await some_turns()

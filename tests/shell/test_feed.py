@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from migrator import feed as feed_module
+from migrator.engine import feed as feed_module
 from migrator.core.model import Step
 from migrator.engine.feed import Feed
 from tests.fakes import TIMEOUT_S, MemoryLedger, changes, some_turns, soon, steps

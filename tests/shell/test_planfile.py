@@ -232,6 +232,8 @@ def test_a_finished_plan_is_a_ledger_and_nothing_else_is_left(path: Path) -> Non
     assert read(path, "SELECT line, state, raw FROM outcomes ORDER BY line") == [
         (line, "PENDING", f'["row {line}"]') for line in (2, 3, 4)
     ]
+    assert read(path, "SELECT epoch, owner, expires_at FROM lease") == [(0, "", 0.0)], "nobody has it yet"
+    assert read(path, "SELECT count(*) FROM base") == [(0,)]
 
 
 def test_a_ledger_gets_its_name_when_it_is_on_the_disk_and_then_the_name_goes_there_too(

@@ -7,19 +7,33 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from migrator.core.errors import LedgerFailed, UsageError
+from migrator.core.errors import LedgerFailed, Stopped, UsageError
+from migrator.core.model import Base, Touched
 from migrator.core.states import FINAL, LEGAL, State
 from migrator.ledger import runledger
 from migrator.ledger.reading import outcome_rows, read_run, summarize
-from migrator.ledger.runledger import CONTAINERS, PENDING, RunLedger, intend, record, remember
-from migrator.ports import Intent, Outcome
+from migrator.ledger.runledger import RunLedger
+from migrator.ledger.statements import (
+    CONTAINERS,
+    DOUBTS,
+    INDEX_OBJECTS,
+    PENDING,
+    UNBASED,
+    UNBASED_AMONG,
+    dismiss,
+    intend,
+    keep,
+    record,
+    remember,
+)
+from migrator.ports import How, Intent, Outcome
 from tests.fakes import TIMEOUT_S, changes, child, failing, make_plan, soon, written
 
 STEPS = 60
@@ -227,6 +241,240 @@ class TestAttempts:
         assert summary.last_error == "the run ended between sending and the answer"
 
 
+LOST = Outcome(2, State.DOUBT, 3.0, 504, "server", "HTTP 504: gone")
+NOT_THERE = Outcome(2, State.PENDING, 9.0, 200, "missed", "the name is the old one", how=How.LOOK)
+CANNOT_TELL = Outcome(2, State.UNRESOLVED, 6.0, 200, "unresolved", "somebody else edits it", how=How.LOOK)
+
+
+class TestLooks:
+    @pytest.mark.parametrize("way", [[LOST, NOT_THERE], [LOST, CANNOT_TELL, NOT_THERE]])
+    @pytest.mark.parametrize("together", [True, False])
+    async def test_history_keeps_how_a_lost_attempt_ended_and_not_what_the_look_said(
+        self, path: Path, way: list[Outcome], together: bool
+    ) -> None:
+        async with RunLedger(path) as ledger:
+            await written(ledger, intent(2))
+            for one in way:
+                ledger.record(one)
+                if not together:
+                    await ledger.flush()
+
+        assert read(
+            path, "SELECT step, number, request_id, ended_at, http_status, error_class, message FROM attempt"
+        ) == [(2, 1, "request-2-1", 3.0, 504, "server", "HTTP 504: gone")]
+        assert read(path, "SELECT state, misses, http_status, message, how FROM progress") == [
+            ("PENDING", 1, 200, "the name is the old one", "look")
+        ]
+
+    async def test_a_miss_of_what_a_dead_process_left_says_that_it_died(self, path: Path) -> None:
+        async with RunLedger(path) as ledger:
+            await written(ledger, intent(2))
+        async with RunLedger(path) as ledger:
+            ledger.record(NOT_THERE)
+
+        assert read(path, "SELECT ended_at, http_status, error_class, message FROM attempt") == [
+            (9.0, None, "no_answer", "the run ended between sending and the answer")
+        ]
+
+    async def test_the_first_intent_says_when_a_step_was_first_sent_and_no_later_one(self, path: Path) -> None:
+        async with RunLedger(path) as ledger:
+            for attempt, at in ((1, 10.0), (2, 20.0), (3, 30.0)):
+                await written(ledger, Intent(2, attempt, "r", at))
+                ledger.record(LOST)
+                ledger.record(NOT_THERE)
+            await written(ledger, Intent(2, 4, "r", 40.0))
+
+        assert read(path, "SELECT first_sent_at, sent_at, misses, how FROM progress") == [(10.0, 40.0, 3, "")]
+
+    async def test_by_what_a_state_was_reached_is_told_by_the_view(self, path: Path) -> None:
+        async with RunLedger(path) as ledger:
+            await asyncio.gather(written(ledger, intent(2)), written(ledger, intent(3)))
+            ledger.record(outcome(3))
+            ledger.record(LOST)
+            ledger.record(Outcome(2, State.APPLIED, 9.0, how=How.LOOK))
+
+        assert read(path, "SELECT line, how FROM outcomes WHERE line < 5") == [(2, "look"), (3, "answer"), (4, "")]
+
+    async def test_what_was_dismissed_is_no_request(self, path: Path) -> None:
+        async with RunLedger(path) as ledger:
+            ledger.dismiss(Outcome(2, State.REJECTED, 9.0, 404, "not_found", "it is not there", how=How.LOOK))
+            await written(ledger, intent(3))
+            ledger.record(outcome(3))
+
+        assert read(
+            path, "SELECT state, attempt, request_id, sent_at, first_sent_at, message FROM progress LIMIT 1"
+        ) == [("REJECTED", 0, "", 9.0, None, "it is not there")]
+        summary = summarize(path)
+        assert (summary.attempts, summary.tried, summary.started_at) == (1, 1, 1_800_000_000.5)
+        assert summary.last_error == "it is not there"
+
+    async def test_a_base_is_in_the_file_before_the_intent_that_relies_on_it(self, path: Path) -> None:
+        async with RunLedger(path) as ledger:
+            written_so = statements(ledger, "INSERT")
+            ledger.intend(intent(3))
+            ledger.keep(2, Base(7, (Touched("/name", "old"),), b"[]", True))
+            await written(ledger, intent(2))
+
+            assert [text.split()[2] for text in written_so][:2] == ["base", "progress"], (
+                "then come those of the triggers"
+            )
+            assert read(path, "SELECT * FROM base") == [(2, 7, '[{"path":"/name","before":"old"}]', b"[]", 1)]
+
+
+class Hands:
+    """The clocks of a test."""
+
+    def __init__(self) -> None:
+        self.wall = 1_800_000_000.0
+        self.steady = 100.0
+
+    def now(self) -> float:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.steady
+
+
+def lease(path: Path) -> Any:
+    return read(path, "SELECT epoch, owner, expires_at FROM lease")[0]
+
+
+class TestLease:
+    async def test_a_commit_is_good_for_half_the_lease_from_before_it_was_written(self, path: Path) -> None:
+        hands = Hands()
+        ledger = RunLedger(path, lease_s=40.0, good_s=20.0, owner="here 1", now=hands.now, monotonic=hands.monotonic)
+        async with ledger:
+            with slow_disk(ledger):
+                commit = ledger.intend(intent(2))
+                commit.hurry()
+                await some_turns()
+                hands.wall += 5.0
+                hands.steady += 5.0
+            await soon(commit.durable())
+
+            assert commit.good_until == 120.0
+            assert lease(path) == (1, "here 1", 1_800_000_040.0)
+
+    async def test_every_batch_renews_the_lease_and_leaving_ends_it(self, path: Path) -> None:
+        hands = Hands()
+        async with RunLedger(
+            path, lease_s=40.0, good_s=20.0, owner="here 1", now=hands.now, monotonic=hands.monotonic
+        ) as ledger:
+            await written(ledger, intent(2))
+            hands.wall += 30.0
+            ledger.record(outcome(2))
+            await ledger.flush()
+            assert lease(path) == (1, "here 1", 1_800_000_070.0)
+
+        assert lease(path) == (1, "here 1", 0.0)
+
+    async def test_another_machine_waits_for_the_lease_to_end(self, path: Path) -> None:
+        hands = Hands()
+        async with RunLedger(path, lease_s=40.0, owner="far-away 7", now=hands.now) as ledger:
+            await written(ledger, intent(2))
+            with pytest.raises(Stopped, match="process 7 on far-away") as caught:
+                async with RunLedger(path, owner="here 1", now=hands.now):
+                    pass
+            assert "2027-01-15 08:00:40 UTC" in str(caught.value)
+            assert "wait until then" in caught.value.hint
+            assert states(path) == {2: "INTENT"}, "nothing is in doubt while somebody waits for its answer"
+            assert lease(path)[0] == 1
+
+        async with RunLedger(path, owner="here 1", now=hands.now):
+            assert states(path) == {2: "DOUBT"}
+
+    async def test_a_lease_that_is_over_keeps_nobody_away(self, path: Path) -> None:
+        hands = Hands()
+        async with failing(RunLedger(path, lease_s=40.0, owner="far-away 7", now=hands.now)):
+            hands.wall += 40.0
+            async with RunLedger(path, owner="here 1", now=hands.now):
+                assert lease(path)[:2] == (2, "here 1")
+
+    async def test_on_the_same_machine_the_file_lock_has_proved_the_owner_dead(self, path: Path) -> None:
+        async with failing(RunLedger(path, owner="here 1")), RunLedger(path, owner="here 2"):
+            assert lease(path)[:2] == (2, "here 2")
+
+    async def test_nothing_of_a_batch_is_written_after_somebody_took_over(self, path: Path) -> None:
+        async with failing(RunLedger(path)) as paused:
+            await asyncio.gather(written(paused, intent(2)), written(paused, intent(3)))
+            async with RunLedger(path):
+                paused.record(outcome(2))
+                paused.keep(4, Base(1, None, b"[]", False))
+                paused.dismiss(Outcome(5, State.REJECTED, 9.0))
+                commit = paused.intend(intent(4))
+                with pytest.raises(LedgerFailed, match="taken over") as caught:
+                    await soon(commit.durable())
+
+                assert "migrator status" in caught.value.hint
+                assert states(path) == {2: "DOUBT", 3: "DOUBT"}
+                assert read(path, "SELECT * FROM base") == []
+                assert lease(path)[0] == 2
+
+    async def test_leaving_does_not_end_the_lease_of_a_successor(self, path: Path) -> None:
+        async with AsyncExitStack() as stack:
+            async with failing(RunLedger(path, owner="here 1")):
+                successor = await stack.enter_async_context(RunLedger(path, owner="here 2"))
+
+            assert lease(path)[2] > 0
+            await written(successor, intent(2))
+
+    def test_a_paused_process_writes_nothing_when_it_wakes_up(self, path: Path) -> None:
+        script = """
+import asyncio, sys
+from pathlib import Path
+from migrator.core.errors import LedgerFailed
+from migrator.ledger.runledger import RunLedger
+from migrator.ports import Intent
+
+async def main():
+    async with RunLedger(Path(sys.argv[1])) as ledger:
+        await ledger.intend(Intent(2, 1, "r", 1.0)).durable()
+        print("written", flush=True)
+        sys.stdin.readline()
+        await ledger.intend(Intent(3, 1, "r", 1.0)).durable()
+        print("written again", flush=True)
+
+try:
+    asyncio.run(main())
+except LedgerFailed as error:
+    print(error)
+"""
+
+        async def take_over() -> None:
+            async with RunLedger(path) as ledger:
+                await written(ledger, intent(4))
+
+        with child(script, path) as paused:
+            assert paused.stdout is not None
+            assert paused.stdout.readline() == "written\n"
+            paused.send_signal(signal.SIGSTOP)
+            asyncio.run(take_over())
+            paused.send_signal(signal.SIGCONT)
+            said, _ = paused.communicate("\n", timeout=60)
+
+        assert said == "another process has taken over this run\n"
+        assert states(path) == {2: "DOUBT", 4: "INTENT"}
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "UPDATE lease SET epoch = epoch - 1",
+            "UPDATE lease SET owner = 'x'",
+            "INSERT INTO lease VALUES (9, 'x', 0)",
+            "INSERT OR REPLACE INTO lease VALUES (9, 'x', 0)",
+            "DELETE FROM lease",
+        ],
+    )
+    async def test_the_file_has_one_lease_whose_epoch_only_grows(self, path: Path, change: str) -> None:
+        async with RunLedger(path):
+            pass
+        with (
+            closing(sqlite3.connect(path, isolation_level=None)) as db,
+            pytest.raises(sqlite3.IntegrityError, match="illegal change"),
+        ):
+            db.execute(change)
+
+
 WAYS: dict[State, list[State]] = {
     State.PENDING: [State.INTENT, State.PENDING],
     State.INTENT: [State.INTENT],
@@ -270,8 +518,8 @@ class TestMoves:
 
         assert states(path) == {2: before}
 
-    @pytest.mark.parametrize("state", sorted(set(State) - {State.INTENT}))
-    def test_a_step_begins_with_an_intent(self, path: Path, state: State) -> None:
+    @pytest.mark.parametrize("state", sorted(set(State) - {State.INTENT, State.REJECTED}))
+    def test_a_step_begins_with_an_intent_or_is_dismissed(self, path: Path, state: State) -> None:
         with (
             closing(sqlite3.connect(path, isolation_level=None)) as db,
             pytest.raises(sqlite3.IntegrityError, match="illegal move"),
@@ -316,8 +564,8 @@ class TestGroups:
                 await some_turns()
             await soon(asyncio.gather(*intending))
 
-        assert confirmed == list(range(2, 62))
-        assert len(commits) == 2, "what came while the disk was slow is the second"
+            assert confirmed == list(range(2, 62))
+            assert len(commits) == 2, "what came while the disk was slow is the second"
 
     async def test_the_commit_of_an_intent_takes_the_outcomes_so_far_along(self, path: Path) -> None:
         async with RunLedger(path) as ledger:
@@ -371,14 +619,30 @@ class TestGroups:
                 assert summarize(path).steps == {State.APPLIED: 1, State.INTENT: 1, State.PENDING: STEPS - 2}
                 assert reader.execute("SELECT step, state FROM progress").fetchall() == seen == [(2, "INTENT")]
 
-    @pytest.mark.parametrize("statement", [record(3), remember(3), intend(3), PENDING])
+    @pytest.mark.parametrize("statement", [record(3), remember(3), intend(3), keep(3), dismiss(3), PENDING])
     def test_no_statement_of_the_hot_path_reads_all_of_the_progress(self, path: Path, statement: str) -> None:
         values = [None] * statement.count("?")
         with closing(sqlite3.connect(path)) as db:
             plan = [line for *_, line in db.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
 
-        assert not [line for line in plan if line.startswith(("SCAN p", "SCAN s", "USE TEMP"))], plan
+        assert not [line for line in plan if line.startswith(("SCAN p", "SCAN s", "SCAN b", "USE TEMP"))], plan
         assert not [line for line in plan if "AUTOMATIC" in line], plan
+
+    @pytest.mark.parametrize("statement", [UNBASED_AMONG, UNBASED])
+    def test_steps_without_a_base_are_looked_up_and_not_searched_for(self, path: Path, statement: str) -> None:
+        with closing(sqlite3.connect(path)) as db:
+            db.execute(INDEX_OBJECTS)
+            values = ["[]", "dev", "tag"][: statement.count("?")]
+            plan = [line for *_, line in db.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+
+        assert not [line for line in plan if line.startswith(("SCAN s", "SCAN p", "SCAN b"))], plan
+        assert not [line for line in plan if "AUTOMATIC" in line], plan
+
+    def test_finding_doubts_reads_the_progress_once_and_looks_up_the_rest(self, path: Path) -> None:
+        with closing(sqlite3.connect(path)) as db:
+            plan = [line for *_, line in db.execute(f"EXPLAIN QUERY PLAN {DOUBTS}", ["[]", 0, 1])]
+
+        assert not [line for line in plan if line.startswith(("SCAN s", "SCAN p", "SCAN b", "USE TEMP"))], plan
 
     def test_finding_the_containers_looks_steps_up_by_container(self, path: Path) -> None:
         with closing(sqlite3.connect(path)) as db:
@@ -549,9 +813,9 @@ STRANGE: list[tuple[Callable[[Path], object], type[Exception], str]] = [
     (lambda path: path.write_bytes(b""), UsageError, "is not a ledger"),
     (lambda path: path.write_text("line,step\n" * 500), UsageError, "is not a ledger"),
     (make_other_database, UsageError, "is not a ledger"),
-    (make_other_format, UsageError, "has ledger format 99; this version reads format 1"),
-    (truncate, LedgerFailed, "malformed"),
-    (overwrite, LedgerFailed, "malformed"),
+    (make_other_format, UsageError, "has ledger format 99; this version reads formats 1 to 2"),
+    (truncate, LedgerFailed, "malformed|damaged"),
+    (overwrite, LedgerFailed, "malformed|damaged"),
 ]
 
 
@@ -575,6 +839,19 @@ class TestStrangeFiles:
             look()
         with pytest.raises(error, match=message):
             await run()
+
+    async def test_damage_where_nothing_has_to_be_read_yet_is_found_before_anything_is_sent(self, path: Path) -> None:
+        (root,) = read(path, "SELECT rootpage FROM sqlite_master WHERE name = 'input_row'")[0]
+        with path.open("r+b") as file:
+            file.seek((root - 1) * 4096)
+            file.write(b"\xa5" * 4096)
+
+        with pytest.raises(LedgerFailed, match=r"malformed|damaged") as caught:
+            async with RunLedger(path):
+                pass
+
+        assert "put back a copy" in caught.value.hint
+        assert states(path) == {}
 
     async def test_a_ledger_that_another_program_holds_is_named_so(
         self, path: Path, monkeypatch: pytest.MonkeyPatch

@@ -26,7 +26,7 @@ class Shop:
 
     def __init__(self, largest: int = 100) -> None:
         self.clock = Clock()
-        self.stock = Stock(largest, self.clock)
+        self.stock: Stock[Ready] = Stock(largest, self.clock)
         self._supply = iter(steps(changes(["dev"] * 2000)))
 
     def put(self) -> bool:

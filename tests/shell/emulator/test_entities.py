@@ -20,6 +20,8 @@ from migrator.emulator.schemas import SCHEMAS
 from migrator.emulator.shapes import Rewriting, Walk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.shell.emulator.conftest import Answer, Client, Clock, Start
 
 NAMESPACE = "https://ns.adobe.com/experience/offer-management/"
@@ -674,6 +676,38 @@ async def test_what_the_seeds_refer_to_is_seeded(start: Start) -> None:
     # an offer refers to 2 placements and a tag; a fallback offer to one of each; a collection to a tag; a decision to a
     # fallback offer, a placement, a collection and a rule: in dps and in each of 3 containers
     assert checked == (5 + 5) * 3 + 4 * (2 * 2 + 1 + 4)
+
+
+async def test_what_passes_at_first_sight_is_what_a_closer_look_lets_through(start: Start) -> None:
+    client = await start(seed_offers=1)
+    surely = passed = 0
+    for record in client.server.store:
+        shape = SCHEMAS[record.word]
+        document = msgspec.json.decode(record.document)
+        first, closer = Walk(record.style), Walk(record.style)
+        assert first.passes(document, shape), record
+        shape.check(document, "", closer)
+        assert sorted(one.identifier for one in first.references) == sorted(one.identifier for one in closer.references)
+        for altered in alterations(document):
+            surely += 1
+            if Walk(record.style).passes(altered, shape):
+                passed += 1
+                shape.check(altered, "", Walk(record.style))
+    assert 0 < passed < surely
+
+
+def alterations(value: Any) -> Iterator[Any]:
+    """A JSON value with one value in it replaced or left out, in all ways that may matter."""
+    yield from (None, True, -1, 0, 1.0, 10**30, "", "2024", "none", [], [1], {}, {"type": "x"})
+    if isinstance(value, dict):
+        for name in value:
+            rest = {other: one for other, one in value.items() if other != name}
+            yield rest
+            yield from (rest | {name: one} for one in alterations(value[name]))
+    if isinstance(value, list):
+        yield value * 2
+        for index in range(len(value)):
+            yield from ([*value[:index], one, *value[index + 1 :]] for one in alterations(value[index]))
 
 
 async def test_companions_of_containers_share_their_references_only(start: Start) -> None:

@@ -1,0 +1,226 @@
+"""Ledgers that earlier versions of the code wrote (`tests/fixtures/ledgers`) are read as they are and resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migrator.core.errors import LedgerFailed
+from migrator.core.states import State
+from migrator.emulator import Emulator, EmulatorSettings
+from migrator.ledger.reading import outcome_rows, read_run, summarize
+from migrator.ledger.runledger import RunLedger
+from migrator.ledger.schema import FORMAT
+from migrator.ledger.upgrade import UPGRADES
+from migrator.ports import Doubt, Intent, Outcome
+from tests.fakes import changes, child, make_plan, soon, written
+
+LEDGERS = Path(__file__).parents[1] / "fixtures" / "ledgers"
+
+OLD = sorted(LEDGERS.glob("format-*/*.sql"))
+
+FOUND: dict[str, dict[State, int]] = {
+    "finished": {State.APPLIED: 9, State.REJECTED: 3},
+    "stopped": {State.APPLIED: 6, State.PENDING: 6},
+    "killed": {State.APPLIED: 3, State.DOUBT: 1, State.INTENT: 3, State.PENDING: 4, State.REJECTED: 1},
+}
+
+AS_BEFORE = {
+    "run": "*",
+    "container": "*",
+    "input_row": "*",
+    "step": "*",
+    "attempt": "*",
+    "progress": "step, attempt, request_id, sent_at, ended_at, http_status, etag, object, reference",
+    "outcomes": "line, container, type, object, kind, key, attempt, request_id, http_status, etag, raw",
+}
+"""What an upgrade leaves as it is. The states it leaves too, but opening puts intents in doubt."""
+
+
+def load(dump: Path, path: Path, url: str = "") -> Path:
+    """Make the ledger file `path` from a dump, as a run against `url`."""
+    text = dump.read_text(encoding="utf-8")
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(text.replace("http://127.0.0.1:9", url) if url else text)
+        db.execute("PRAGMA journal_mode = WAL")
+    return path
+
+
+@pytest.fixture(params=OLD, ids=lambda dump: f"{dump.parent.name}-{dump.stem}")
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A ledger of an earlier format, in a folder called what the run is."""
+    folder = tmp_path / request.param.stem
+    folder.mkdir()
+    return load(request.param, folder / "ledger.sqlite")
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    return load(LEDGERS / "format-1" / "killed.sql", tmp_path / "ledger.sqlite")
+
+
+def read(path: Path, query: str) -> list[Any]:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+        return db.execute(query).fetchall()
+
+
+def contents(path: Path) -> dict[str, list[Any]]:
+    return {table: read(path, f"SELECT {columns} FROM {table} ORDER BY 1, 2") for table, columns in AS_BEFORE.items()}
+
+
+def schema(path: Path) -> dict[str, Any]:
+    """Return the columns of every table, and every view, trigger and index as it was typed."""
+    tables = [name for (name,) in read(path, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+    made = read(path, "SELECT name, sql FROM sqlite_master WHERE type <> 'table' AND sql IS NOT NULL ORDER BY name")
+    return {
+        **{name: read(path, f"PRAGMA table_info({name})") for name in tables},
+        **{f"strict {name}": read(path, f"SELECT strict, wr FROM pragma_table_list('{name}')") for name in tables},
+        **dict(made),
+    }
+
+
+async def reopen(path: Path) -> list[Doubt]:
+    """Open for writing, and return what is in doubt then."""
+    async with RunLedger(path) as ledger:
+        return list(await ledger.doubts([State.DOUBT], 0, 99))
+
+
+def test_there_is_a_ledger_of_every_earlier_format() -> None:
+    assert {dump.parent.name for dump in OLD} == {f"format-{number}" for number in range(1, FORMAT)}
+    assert sorted(UPGRADES) == list(range(1, FORMAT))
+
+
+def test_looking_at_an_old_ledger_changes_nothing_in_it(old: Path) -> None:
+    before = hashlib.sha256(old.read_bytes()).hexdigest()
+
+    assert read_run(old).id == old.parent.name
+    assert summarize(old).rows == FOUND[old.parent.name]
+    assert [row.line for row in outcome_rows(old)] == [line for (line,) in read(old, "SELECT line FROM input_row")]
+
+    assert hashlib.sha256(old.read_bytes()).hexdigest() == before
+    assert read(old, "PRAGMA user_version") == [(1,)]
+
+
+async def test_opening_an_old_ledger_for_writing_leaves_every_row_as_it_was(old: Path) -> None:
+    before, rows = contents(old), summarize(old).rows
+
+    await reopen(old)
+
+    assert read(old, "PRAGMA user_version") == [(FORMAT,)]
+    assert contents(old) == before
+    lost = rows.get(State.INTENT, 0)
+    assert summarize(old).rows.get(State.DOUBT, 0) == rows.get(State.DOUBT, 0) + lost
+    assert {state: count for state, count in summarize(old).rows.items() if state is not State.DOUBT} == {
+        state: count for state, count in rows.items() if state not in {State.DOUBT, State.INTENT}
+    }
+    assert read(old, "PRAGMA integrity_check") == [("ok",)]
+
+
+async def test_an_upgraded_ledger_is_like_one_that_was_just_made(old: Path, tmp_path: Path) -> None:
+    new = make_plan(tmp_path / "new.sqlite", changes(["dev"]))
+
+    await reopen(old)
+
+    assert schema(old) == schema(new)
+
+
+async def test_what_the_new_columns_say_of_old_rows_is_true(killed: Path) -> None:
+    doubts = await reopen(killed)
+
+    assert [(doubt.step.seq, doubt.base, doubt.step.misses) for doubt in doubts] == [
+        (seq, None, 0) for seq in (4, 6, 7, 8)
+    ]
+    answered, *unanswered = doubts
+    assert (answered.http_status, answered.error_class) == (504, "server")
+    assert {doubt.error_class for doubt in unanswered} == {"no_answer"}
+    assert all(doubt.first_sent_at < doubt.sent_at for doubt in doubts), "each had an attempt before"
+    assert read(killed, "SELECT DISTINCT state, how FROM progress ORDER BY 1, 2") == [
+        ("APPLIED", "answer"),
+        ("DOUBT", ""),
+        ("DOUBT", "answer"),
+        ("REJECTED", "answer"),
+    ]
+    assert read(killed, "SELECT count(*) FROM base") == [(0,)]
+    assert read(killed, "SELECT epoch, expires_at FROM lease") == [(1, 0.0)]
+
+
+async def test_what_is_pending_in_an_old_ledger_can_be_sent(killed: Path) -> None:
+    async with RunLedger(killed) as ledger:
+        todo = await ledger.pending("dev", 0, 99)
+        for step in todo:
+            await soon(written(ledger, Intent(step.seq, step.attempts + 1, "r", 1.0)))
+            ledger.record(Outcome(step.seq, State.APPLIED, 2.0))
+
+    assert [step.seq for step in todo] == [9, 10, 11, 12]
+    assert summarize(killed).rows == {State.APPLIED: 7, State.DOUBT: 4, State.REJECTED: 1}
+
+
+DIES = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from migrator.ledger import runledger
+from migrator.ledger.runledger import RunLedger
+
+upgrade, point = runledger.upgrade, sys.argv[2]
+
+def dies(db):
+    db.set_trace_callback(lambda text: text.strip().startswith(point) and os.kill(os.getpid(), signal.SIGKILL))
+    upgrade(db)
+
+runledger.upgrade = dies
+asyncio.run(RunLedger(Path(sys.argv[1])).__aenter__())
+"""
+
+
+@pytest.mark.parametrize("point", ["DROP", "ALTER", "INSERT INTO lease", "CREATE TRIGGER", "PRAGMA user_v", "COMMIT"])
+async def test_a_process_that_dies_while_it_upgrades_leaves_the_ledger_as_it_was(killed: Path, point: str) -> None:
+    before = contents(killed)
+    with child(DIES, killed, point) as upgrading:
+        assert upgrading.wait(60) == -signal.SIGKILL
+
+    assert read(killed, "PRAGMA user_version") == [(1,)]
+    assert contents(killed) == before
+    assert len(await reopen(killed)) == 4
+
+
+async def test_an_upgrade_that_fails_half_way_says_so_and_changes_nothing(
+    killed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(killed)
+    monkeypatch.setitem(UPGRADES, 1, UPGRADES[1] + "INSERT INTO lease SELECT * FROM nowhere;")
+
+    with pytest.raises(LedgerFailed, match="cannot be used"):
+        await reopen(killed)
+
+    assert read(killed, "PRAGMA user_version") == [(1,)]
+    assert contents(killed) == before
+
+
+@pytest.mark.parametrize("name", ["stopped", "killed"])
+async def test_an_old_run_is_listed_told_and_resumed(migrator: Any, name: str) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=20, containers=2 if name == "stopped" else 1)) as server:
+        folder = migrator.point_at(server.url).folder / "runs" / name
+        folder.mkdir(parents=True)
+        path = load(LEDGERS / "format-1" / f"{name}.sql", folder / "ledger.sqlite", server.url)
+        if name == "stopped":
+            migrator.environment["MIGRATOR_STYLE"] = "xcore"
+
+        listed, told, results = await migrator("runs"), await migrator("status"), await migrator("results")
+        assert [ended.code for ended in (listed, told, results)] == [0, 0, 0]
+        assert name in listed.out
+        assert "unreadable" not in listed.out
+        assert read(path, "PRAGMA user_version") == [(1,)]
+
+        resumed = await migrator("resume")
+
+        assert resumed.code in {0, 3, 4}, resumed.err
+        assert read(path, "PRAGMA user_version") == [(FORMAT,)]
+        left = summarize(path)
+        assert left.count(State.PENDING, State.INTENT) == 0
+        assert left.count(State.APPLIED) >= FOUND[name][State.APPLIED] + FOUND[name][State.PENDING]
