@@ -63,7 +63,7 @@ async def test_a_process_that_is_stopped_for_longer_than_its_lease_goes_on_and_n
     async with Emulator(EmulatorSettings(seed_offers=job.offers, faults=BAD_DAY, fault_seed=3)) as server:
         migrator.point_at(server.url).environment |= {**QUICK, "PYTHONPATH": str(migrator.folder)}
         job.write(migrator.folder / "c.jsonl")
-        running = await migrator.start("apply", "c.jsonl", "--yes", "--style", style, "-j", "16")
+        running = await migrator.start("apply", "c.jsonl", "--yes", "--style", style, "-j", "8")
         await until(lambda: len(server.effects) >= 100)
 
         running.send_signal(signal.SIGSTOP)

@@ -133,7 +133,10 @@ def line(played: Round, story: Story) -> str:
     """Say in one line how a round went."""
     found = story.found
     if story.perfect:
-        return f"{played.name}: {found.changes} changes by {played.job.style}, {story.kills} kills, {story.seconds:.1f} s, {story.breaches} beyond"
+        return (
+            f"{played.name}: {found.changes} changes by {played.job.style}, {story.kills} kills, {story.faults} faults,"
+            f" {story.ledger.doubts} doubts, {story.seconds:.1f} s"
+        )
     said = story.said.strip().splitlines()[-1:]
     return f"{played.name}: WRONG: {found}, {story.ledger}, exit {story.code} {said}"
 

@@ -35,7 +35,7 @@ BAD_DAY = (
     "503-after:POST,PATCH,DELETE:p=0.03",
     "drop-before:GET:p=0.02",
     "429:*:p=0.02:retry-after=none",
-    "expire-token:*:every=60",
+    "expire-token:*:every=100",
 )
 
 
