@@ -33,6 +33,8 @@ BAD_DAY = (
     "drop-before:POST,PATCH,DELETE:p=0.04",
     f"late:POST,PATCH,DELETE:p=0.04:seconds={LATE_S}:then=504",
     "503-after:POST,PATCH,DELETE:p=0.03",
+    "stall-before:POST,PATCH,DELETE:p=0.04:seconds=0.4",
+    "stall-after:POST,PATCH,DELETE:p=0.03:seconds=0.4",
     "drop-before:GET:p=0.02",
     "429:*:p=0.02:retry-after=none",
     "expire-token:*:every=100",
