@@ -49,6 +49,8 @@ from migrator.transport.http import HttpTransport, open_session
 from migrator.transport.throttle import Throttle
 
 __all__ = [
+    "Decide",
+    "Decision",
     "Draft",
     "Input",
     "Running",
