@@ -198,7 +198,7 @@ class Engine:
         containers = await self._ledger.containers()
         if self._guard and not self.stopping:
             await self._for_each(containers, self._looker.survey)
-            await self._settled()
+            await self._settled()  # what is handed out below knows the bases that were found
         if self.stopping:
             return
         feed = Feed(self._ledger, containers, self._per_container, self._wire.throttle.rest_s)

@@ -74,6 +74,17 @@ async def test_ten_thousand_dps_offers_are_each_changed_exactly_once(migrator: A
         assert [int(row["_line"]) for row in rows] == list(range(2, ROWS + 2))
 
 
+async def test_what_a_page_of_a_list_tells_is_not_read_again_one_by_one(migrator: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=100)) as server:
+        migrator.point_at(server.url).write("changes.csv", OPERATIONS, renames(100))
+
+        applied = await migrator("apply", "changes.csv", "--yes")
+
+        assert applied.code == 0, applied.err
+        # The first look at the container, and one page of a hundred.
+        assert server.counters.requests == {("GET", 200): 2, ("PATCH", 200): 100}
+
+
 @pytest.mark.slow
 async def test_ten_thousand_xcore_offers_in_twenty_containers_are_each_changed_exactly_once(migrator: Any) -> None:
     async with Emulator(EmulatorSettings(seed_offers=ROWS, containers=CONTAINERS)) as server:
