@@ -321,7 +321,7 @@ class World:
         self._expect(process.ended and process.failure is None, "I9 a finished run cannot be opened")
         self._expect(self.service.requests == before, "I9 a finished run sends something")
 
-    def _expect(self, is_so: bool, otherwise: str) -> None:  # noqa: FBT001
+    def _expect(self, is_so: bool, otherwise: str) -> None:
         if not is_so:
             self.wrong[otherwise] += 1
 
