@@ -121,13 +121,11 @@ class Draft:
             self._add(row, change)
 
     def _add(self, row: Row, change: Change) -> None:
-        marked = None
-        if self._marker is not None and change.document is not None:
-            marked = self._marker.mark(change.document, change.line)
-            if isinstance(marked, Fault):
-                self._plan.complain([marked.at(row.line)])
-                return
-        self._fingerprint.add(self._plan.add(row, change, marked))
+        marked = self._marker.mark(change) if self._marker else None
+        if isinstance(marked, Fault):
+            self._plan.complain([marked.at(row.line)])
+        else:
+            self._fingerprint.add(self._plan.add(row, change, marked))
 
     @property
     def steps(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -74,17 +74,20 @@ class Marker(msgspec.Struct, frozen=True):
     pointer: str
     run: str
 
-    def mark(self, document: Mapping[str, Json], line: int) -> bytes | Fault:
-        """Return the JSON text of `document` with the marker in it, or why there is no place for it."""
+    def mark(self, change: Change) -> bytes | Fault | None:
+        """Return the JSON text of what a create makes with the marker in it, or why there is no place for it."""
+        if change.document is None:
+            return None
         *parts, last = self.pointer.split("/")[1:]
-        marked = place = msgspec.json.decode(_encode(document))
+        marked: Json = msgspec.json.decode(_encode(change.document))
+        place = marked
         for part in parts:
             place = place.setdefault(part, {})
             if not isinstance(place, dict):
                 return Fault("create", f"cannot be marked at {self.pointer}: {part} is {json_kind(place)}")
         if last in place:
             return Fault("create", f"cannot be marked at {self.pointer}: there is something already")
-        place[last] = f"{self.run}:{line}"
+        place[last] = f"{self.run}:{change.line}"
         return _encode(marked)
 
 
