@@ -70,6 +70,8 @@ async def _lines(running: Running, every_s: float) -> None:
             failed=standing.failed,
             in_doubt=standing.in_doubt,
             unresolved=standing.unresolved,
+            requests=tally.requests,
+            reads=tally.reads,
             **_pause(running),
         )
 

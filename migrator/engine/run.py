@@ -90,6 +90,7 @@ class Engine:
         self._decide = decide
         self._sender: Sender | None = None
         self._ended_by: BaseException | None = None
+        self._waits_until = 0.0
         self._log = log.bind()
 
     @property
@@ -247,14 +248,22 @@ class Engine:
                 if doubt is None:
                     return
                 if patiently and (wait_s := self._looker.told_in_s(doubt)) > 0:
-                    self._log.info("run.waiting", seconds=round(wait_s), line=doubt.step.seq)
-                    await self._wire.rest(wait_s)
+                    await self._wire.rest(self._announced(wait_s))
                 finding = await self._looker.look(doubt)
                 if finding is not None:
                     await self._conclude(doubt, finding)
 
         await self._crew(work)
         await self._settled()
+
+    def _announced(self, wait_s: float) -> float:
+        """Say that the run waits, unless that has been said of the same wait already."""
+        until = self._clock.monotonic() + wait_s
+        if until > self._waits_until:
+            self._log.info("run.waiting", seconds=round(wait_s), because="what was lost may still be carried out")
+            # Those that wait beside it, and a little longer, are not worth a line each.
+            self._waits_until = until + wait_s
+        return wait_s
 
     async def _conclude(self, doubt: Doubt, finding: Finding) -> None:
         """Record what a look proved, or what a person makes of what it could not prove."""
