@@ -17,6 +17,7 @@ from rich.text import Text
 
 from migrator.api import Running
 from migrator.core.states import State
+from migrator.engine import WAITING
 from migrator.logs import log
 
 REFRESH_S = 0.25
@@ -154,6 +155,8 @@ def _state(running: Running) -> Text:
         text.append(" · ").append(f"stopping, {tally.in_flight} in flight", "bold yellow")
     elif pause := _pause(running):
         text.append(" · ").append(f"paused until {pause['paused_until']}: {pause['because']}", "bold yellow")
+    elif (waits_s := running.engine.waits_s) > 0:
+        text.append(" · ").append(f"looking again in {waits_s:.0f} s: {WAITING}", "bold yellow")
     elif tally.last_error:
         text.append(" · ").append(f"last error: {tally.last_error}", "dim")
     return text

@@ -35,6 +35,8 @@ from migrator.engine.wire import Tally, Wire
 from migrator.logs import log
 from migrator.ports import Clock, How, Ledger, Outcome, Throttle, Transport
 
+WAITING = "what was lost may still be carried out"
+
 PAGE = 500
 """Steps in doubt that are in memory at a time."""
 
@@ -102,6 +104,11 @@ class Engine:
     def stopping(self) -> bool:
         """Whether the run is on its way to a clean stop."""
         return self._wire.stopping
+
+    @property
+    def waits_s(self) -> float:
+        """For how many seconds the run waits for the quiet period to end; 0 or less if it does not."""
+        return self._waits_until - self._clock.monotonic()
 
     def stop(self) -> None:
         """Stop cleanly: hand out nothing more, let what is in flight be answered and recorded."""
@@ -257,12 +264,11 @@ class Engine:
         await self._settled()
 
     def _announced(self, wait_s: float) -> float:
-        """Say that the run waits, unless that has been said of the same wait already."""
-        until = self._clock.monotonic() + wait_s
-        if until > self._waits_until:
-            self._log.info("run.waiting", seconds=round(wait_s), because="what was lost may still be carried out")
-            # Those that wait beside it, and a little longer, are not worth a line each.
-            self._waits_until = until + wait_s
+        """Say that the run waits, if it does not yet."""
+        now = self._clock.monotonic()
+        if now >= self._waits_until:
+            self._log.info("run.waiting", seconds=round(wait_s), because=WAITING)
+        self._waits_until = max(self._waits_until, now + wait_s)
         return wait_s
 
     async def _conclude(self, doubt: Doubt, finding: Finding) -> None:
