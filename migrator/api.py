@@ -12,7 +12,7 @@ A run in three calls::
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     ExitStack,
@@ -21,6 +21,7 @@ from contextlib import (
     nullcontext,
     suppress,
 )
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,14 @@ from migrator.core.errors import MigratorError, UsageError
 from migrator.core.model import Doubt
 from migrator.core.states import OPEN, State
 from migrator.core.styles import STYLES
+from migrator.core.verdict import ErrorClass
 from migrator.engine import Caller, Decide, Decision, Engine, hold
 from migrator.ledger.database import check_sqlite
 from migrator.ledger.folder import RunFolder, Runs, new_run_id
-from migrator.ledger.reading import Summary, read_run, summarize
+from migrator.ledger.reading import Summary, read_run, sent_again, summarize
 from migrator.ledger.runledger import RunLedger
 from migrator.logs import log
-from migrator.planning import Draft, Input, Target, draft_plan
+from migrator.planning import Draft, Input, Target, draft_plan, draft_retry
 from migrator.settings import Settings, load, require_target
 from migrator.sources.octets import open_octets
 from migrator.transport.credentials import ClientCredentials, Credentials, ReadyToken
@@ -47,6 +49,8 @@ from migrator.transport.http import HttpTransport, open_session
 from migrator.transport.throttle import Throttle
 
 __all__ = [
+    "Decide",
+    "Decision",
     "Draft",
     "Input",
     "Running",
@@ -56,6 +60,7 @@ __all__ = [
     "load",
     "plan",
     "resumed",
+    "retry",
     "validate",
 ]
 
@@ -65,13 +70,13 @@ LEASE_TIMEOUTS = 4
 GOOD_SHARE = 0.25
 """The quiet period counts from the intent: the share of it after which a request may not leave on that intent."""
 
-TARGET = ("style", "base_url", "org_id", "sandbox")
+TARGET = ("style", "base_url", "org_id", "sandbox", "marker")
 """The settings that shape every request: a resume must have them as they were."""
 
 
 def target_of(settings: Settings) -> Target:
     """Return where a run with `settings` goes."""
-    return Target(STYLES[settings.style], settings.base_url, settings.org_id, settings.sandbox)
+    return Target(STYLES[settings.style], settings.base_url, settings.org_id, settings.sandbox, settings.marker)
 
 
 @contextmanager
@@ -87,7 +92,7 @@ def validate(source: Input, settings: Settings) -> Iterator[Draft]:
     check_sqlite()
     with (
         tempfile.TemporaryDirectory(prefix="migrator-") as folder,
-        draft_plan(source, target_of(settings), Path(folder) / "ledger.sqlite") as draft,
+        draft_plan(source, target_of(settings), Path(folder) / "ledger.sqlite", "validate") as draft,
     ):
         yield draft
 
@@ -104,12 +109,68 @@ def plan(source: Input, settings: Settings, *, run_id: str | None = None) -> Ite
     Yields:
         The run's folder, and the draft: call its `accept`, or nothing stays.
     """
-    check_sqlite()
     require_target(settings)
-    run = Runs(settings.ledger).create(run_id or new_run_id(SystemClock.now()))
+    with (
+        _new_run(Runs(settings.ledger), run_id or new_run_id(SystemClock.now())) as run,
+        draft_plan(source, target_of(settings), run.ledger, run.id) as draft,
+    ):
+        yield run, draft
+
+
+@contextmanager
+def retry(
+    earlier: RunFolder, settings: Settings, classes: Collection[ErrorClass] = ()
+) -> Iterator[tuple[RunFolder, Draft]]:
+    """Plan a run that sends what failed in `earlier` again; accept the draft to keep it, as the settings of a retry.
+
+    What is final stays final: the earlier run is not touched.
+
+    Args:
+        earlier: a run.
+        settings: those that `resumed` gives back for it.
+        classes: what the rows may have failed with; anything if there are none.
+
+    Yields:
+        The new run's folder, beside that of `earlier`, and the draft, which may be empty.
+    """
+    runs = Runs(earlier.path.parent)
+    names = (f"{earlier.id}.retry-{number}" for number in count(1))
+    with (
+        _new_run(runs, next(name for name in names if not (runs.path / name).exists())) as run,
+        draft_retry(earlier.ledger, classes, target_of(settings), run.ledger) as draft,
+    ):
+        yield run, draft
+
+
+def accept_retry(draft: Draft, run: RunFolder, earlier: RunFolder, settings: Settings) -> None:
+    """Make a draft of `retry` a run, which names the run that it is from."""
+    remembered = settings.remembered() | {"retries": earlier.id}
+    draft.accept(run.id, read_run(earlier.ledger).input, remembered, SystemClock.now())
+
+
+def earlier_retry(run: RunFolder, classes: Collection[ErrorClass]) -> Summary | None:
+    """Return the newest run that sends failed rows of `run` again and has not failed with all of them in its turn.
+
+    It may be a retry of a retry: whose failed rows these are is told by the ids, and that it is one by its record.
+
+    Raises:
+        MigratorError: the ledger of one cannot be read, so that nobody knows.
+    """
+    for later in reversed(Runs(run.path.parent).all()):
+        if later.id.startswith(f"{run.id}.retry-") and read_run(later.ledger).retries is not None:
+            stand = sent_again(run.ledger, later.ledger, classes)
+            if stand.keys() - {State.REJECTED}:
+                return summarize(later.ledger)
+    return None
+
+
+@contextmanager
+def _new_run(runs: Runs, run_id: str) -> Iterator[RunFolder]:
+    """Make the folder of a run; without a ledger in the end, nothing stays of it."""
+    check_sqlite()
+    run = runs.create(run_id)
     try:
-        with draft_plan(source, target_of(settings), run.ledger) as draft:
-            yield run, draft
+        yield run
     finally:
         if not run.ledger.exists():
             run.remove()
@@ -136,9 +197,10 @@ def resumed(run: RunFolder, flags: Mapping[str, Any], profile: str | None = None
     """
     stored = msgspec.json.decode(read_run(run.ledger).settings)
     began_with = stored.pop("profile", None)
+    stored.pop("retries", None)
     settings = load(flags, profile=profile or began_with, job=stored)
     for name in TARGET:
-        before, now = stored[name], getattr(settings, name)
+        before, now = stored.get(name, ""), getattr(settings, name)  # a marker is newer than some ledgers
         if before != now:
             message = f"run {run.id} goes to {name} {before!r}, and the settings now say {now!r}"
             raise UsageError(message, f"unset MIGRATOR_{name.upper()}, or begin a new run with `migrator apply`")
@@ -248,6 +310,7 @@ async def _run(
         )
         async with around(Running(run, engine, throttle, before)):
             await (engine.reconcile() if only_look else engine.run(sum(before.steps.values())))
+        log.info("run.traffic", run=run.id, writes=engine.tally.requests, reads=engine.tally.reads)
 
 
 def _always(decision: Decision) -> Decide:

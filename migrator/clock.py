@@ -10,7 +10,7 @@ from functools import partial
 _COUNTED_BITS = 48
 
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""The clock that goes on while a laptop sleeps, where there is one: what was good for a minute is not good afterwards."""
+"""Goes on while a laptop sleeps, where there is such a clock: what is good for a minute is not good after a night."""
 
 
 class SystemClock:

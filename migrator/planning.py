@@ -6,7 +6,7 @@ that passes is one rename away from being a run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,10 +15,13 @@ from msgspec import Struct
 
 from migrator.core.errors import UsageError
 from migrator.core.model import Change, Kind, Problem, Row
-from migrator.core.plan import Fingerprint
+from migrator.core.plan import Fingerprint, Marker
 from migrator.core.rows import RowParser
 from migrator.core.styles import Style
+from migrator.core.values import Fault
+from migrator.core.verdict import ErrorClass
 from migrator.ledger.planfile import PlanFile, RunRecord
+from migrator.ledger.reading import read_run
 from migrator.sources import InputShape, open_source
 
 
@@ -48,19 +51,22 @@ class Target(Struct, frozen=True):
         base_url: the service.
         org_id: the organisation.
         sandbox: the profile's sandbox.
+        marker: pointer to the member in which creates are marked, "" for none. It is no part of what is done.
     """
 
     style: Style
     base_url: str
     org_id: str
     sandbox: str
+    marker: str = ""
 
 
 class Draft:
     """A plan that is made but not yet accepted."""
 
-    def __init__(self, target: Target, plan: PlanFile) -> None:
-        """Collect into `plan`."""
+    def __init__(self, target: Target, plan: PlanFile, run_id: str) -> None:
+        """Collect into `plan` for the run `run_id`."""
+        self._marker = Marker(target.marker, run_id) if target.marker else None
         self.shape: InputShape | None = None
         self.sha256 = ""
         self.rows = 0
@@ -88,6 +94,19 @@ class Draft:
                 self.sha256 = opened.sha256
         self._plan.merge()
 
+    def read_failed(self, earlier: Path, classes: Collection[ErrorClass]) -> None:
+        """Take the failed rows of the ledger `earlier`, instead of an input. They were checked and merged for that run.
+
+        The fingerprint is that of an input of one row for each object: what `migrator results` writes of such rows.
+        """
+        of = read_run(earlier)
+        self.shape = msgspec.json.decode(of.shape, type=InputShape)
+        self.sha256 = of.input_sha256
+        self._plan.take_failed(earlier, classes)
+        for key in self._plan.step_keys():
+            self._fingerprint.add(key)
+        self.rows = self._plan.count_rows()
+
     def _take(self, row: Row | Problem, parser: RowParser) -> None:
         if isinstance(row, Problem):
             self._plan.complain([row])
@@ -99,7 +118,14 @@ class Draft:
         elif change.kind is Kind.TEXT:
             self.text_rows += 1
         else:
-            self._fingerprint.add(self._plan.add(row, change))
+            self._add(row, change)
+
+    def _add(self, row: Row, change: Change) -> None:
+        marked = self._marker.mark(change) if self._marker else None
+        if isinstance(marked, Fault):
+            self._plan.complain([marked.at(row.line)])
+        else:
+            self._fingerprint.add(self._plan.add(row, change, marked))
 
     @property
     def steps(self) -> int:
@@ -129,12 +155,12 @@ class Draft:
         """Yield what is wrong with the input, in the order of lines."""
         return self._plan.problems()
 
-    def accept(self, run_id: str, source: Input, settings: dict[str, object], now: float) -> None:
+    def accept(self, run_id: str, name: str, settings: dict[str, object], now: float) -> None:
         """Make the plan a run's ledger.
 
         Args:
             run_id: the run.
-            source: where it came from.
+            name: what the input is called.
             settings: what shapes requests, without secrets.
             now: seconds since the epoch.
 
@@ -142,14 +168,14 @@ class Draft:
             UsageError: the input has changes that cannot be carried out yet.
         """
         if self.text_rows:
-            message = f"{source.name} changes texts in {self.text_rows} rows, which needs a look-up: not built yet"
+            message = f"{name} changes texts in {self.text_rows} rows, which needs a look-up: not built yet"
             raise UsageError(message, "until then, patch /representations/…/content by pointer")
         self._plan.finish(
             RunRecord(
                 id=run_id,
                 created_at=now,
                 style=self._target.style.name,
-                input=source.name,
+                input=name,
                 input_sha256=self.sha256,
                 shape=msgspec.json.encode(self.shape).decode(),
                 fingerprint=self.fingerprint,
@@ -161,9 +187,18 @@ class Draft:
 
 
 @contextmanager
-def draft_plan(source: Input, target: Target, ledger: Path) -> Iterator[Draft]:
+def draft_plan(source: Input, target: Target, ledger: Path, run_id: str) -> Iterator[Draft]:
     """Make a plan of `source` that can become the ledger file `ledger`; unless it is accepted, nothing stays."""
-    with PlanFile(ledger, target.style.name) as plan:
-        draft = Draft(target, plan)
+    with PlanFile(ledger, target.style.name, marks=bool(target.marker)) as plan:
+        draft = Draft(target, plan, run_id)
         draft.read(source)
+        yield draft
+
+
+@contextmanager
+def draft_retry(earlier: Path, classes: Collection[ErrorClass], target: Target, ledger: Path) -> Iterator[Draft]:
+    """Make a plan of what failed in the ledger `earlier` that can become the ledger `ledger`; see `draft_plan`."""
+    with PlanFile(ledger, target.style.name) as plan:
+        draft = Draft(target, plan, earlier.parent.name)
+        draft.read_failed(earlier, classes)
         yield draft

@@ -26,6 +26,7 @@ from migrator.core.model import (
     Doubt,
     EntityType,
     Failure,
+    FailureKind,
     Kind,
     Operation,
     Request,
@@ -387,6 +388,9 @@ class Service:
         sent: the objects of all writes, in order of their sending.
         probed: the containers that were looked at.
         in_flight: objects with a request that is not answered yet.
+        effects: objects that were changed, in order.
+        keeps_what_is_lost: whether a request whose answer says nothing has had its effect.
+        looks: what it says to the next reads of an object, in order.
     """
 
     def __init__(self, trace: list[Line] | None = None) -> None:
@@ -398,6 +402,9 @@ class Service:
         self.sent: list[str] = []
         self.probed: list[str] = []
         self.in_flight: list[str] = []
+        self.effects: list[str] = []
+        self.keeps_what_is_lost = False
+        self.looks: dict[str, list[Answer]] = {}
         self._trace: list[Line] = [] if trace is None else trace
 
     @property
@@ -409,9 +416,9 @@ class Service:
         return self.missing.pop(0) if self.missing else None
 
     async def send(self, request: Request) -> Answer:
-        if request.method == "GET":
-            return await self._probe(request)
         name = request.target.rpartition("/")[2].partition("?")[0]
+        if request.method == "GET":
+            return await (self._look(name) if name.startswith("offer-") else self._probe(request))
         self._trace.append(("send", int(name.removeprefix("offer-"))))
         self.sent.append(name)
         self.in_flight.append(name)
@@ -427,6 +434,16 @@ class Service:
         await asyncio.sleep(0)
         return self.probes.pop(0) if self.probes else Response(200, {}, b"{}")
 
+    async def _look(self, name: str) -> Answer:
+        self._trace.append(("look", int(name.removeprefix("offer-"))))
+        await asyncio.sleep(0)
+        if ready := self.looks.get(name):
+            return ready.pop(0)
+        times = self.effects.count(name)
+        return Response(
+            200, {}, msgspec.json.encode({"id": name, "etag": 1 + times, "name": "new" if times else "old"})
+        )
+
     async def _answer(self, name: str) -> Answer:
         await asyncio.sleep(0)
         if name in self.held:
@@ -435,6 +452,11 @@ class Service:
         answer = ready.pop(0) if ready else applied(name)
         if isinstance(answer, BaseException):
             raise answer
+        told = isinstance(answer, Response) and answer.status < 300
+        refused = isinstance(answer, Failure) and answer.kind is not FailureKind.LOST
+        says_nothing = not refused and (not isinstance(answer, Response) or answer.status >= 500)
+        if told or (self.keeps_what_is_lost and says_nothing):
+            self.effects.append(name)
         return answer
 
 

@@ -37,6 +37,8 @@ from migrator.core.verdict import ErrorClass
 SKEW_S = 300.0
 """How far the service's clock may be behind ours. What is older than the first request by more is not ours."""
 
+FOUND = "found by looking"
+
 SHOWN = 60
 """Characters of a value that a sentence repeats."""
 
@@ -94,7 +96,11 @@ def judge_look(doubt: Doubt, seen: Seen | None, style: Style, bounds: Bounds, *,
     """
     if doubt.step.kind is Kind.DELETE:
         # Sent again it does no harm: what is gone stays gone, and ids are not given twice.
-        return _bounded(Finding(Move.MISS, "it is still there"), doubt, bounds) if seen else Finding(Move.FIND)
+        return (
+            _bounded(Finding(Move.MISS, "it is still there"), doubt, bounds)
+            if seen
+            else Finding(Move.FIND, "found to be gone")
+        )
     finding = _bounded(_patch_finding(doubt, seen, style), doubt, bounds)
     guarded_by_etag = style.guards_by_etag and doubt.base is not None and doubt.base.guarded
     proven = (
@@ -201,7 +207,7 @@ def _without_base(doubt: Doubt, seen: Seen) -> Finding:
     except CannotApply as error:
         return _give_up(f"what the object was before is not known, and the patch does not fit what it is: {error}")
     if shows(seen.document, once):
-        return Finding(Move.FIND, "", seen=seen)
+        return Finding(Move.FIND, FOUND, seen=seen)
     if shows(once, twice):
         return Finding(Move.MISS, "not applied, or undone")
     return _give_up("what the object was before is not known, and sent again the patch could be in it twice")
@@ -244,7 +250,7 @@ def judge_search(
     ]
     equal = [seen for seen in ours if shows(value_at(seen.document, style.root), wanted)]
     if len(equal) == 1:
-        return Finding(Move.FIND, "", seen=equal[0])
+        return Finding(Move.FIND, FOUND, seen=equal[0])
     if now < told_at(doubt, bounds):
         return None
     if equal:
@@ -278,7 +284,7 @@ def _shows(now: Json | UnsetType, after: Json | UnsetType) -> bool:
 
 
 def _edited_since(moved: int | None, seen: Seen) -> str:
-    return f"changed again since{_by(seen)}" if moved is not None and moved > 1 else ""
+    return f"{FOUND}; changed again since{_by(seen)}" if moved is not None and moved > 1 else FOUND
 
 
 def _by(seen: Seen) -> str:

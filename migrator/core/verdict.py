@@ -205,6 +205,8 @@ def judge_read(answer: Answer, attempt: Attempt, policy: Policy, *, scope: Scope
         `Settled` with `APPLY` if it is answered, with `REJECT` if it is refused or patience has run out.
     """
     if isinstance(answer, Failure):
+        if answer.kind is FailureKind.LOST:
+            return _later(ErrorClass.NO_ANSWER, answer.message, scope, None, attempt, policy, chance)
         return _not_sent(answer, attempt, policy, chance)
     if 200 <= answer.status < 300:
         inner = _inner_status(answer)

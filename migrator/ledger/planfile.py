@@ -11,7 +11,7 @@ synced and put under its final name when it is whole. A ledger that exists is th
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Self
@@ -22,7 +22,9 @@ from msgspec import Struct
 from migrator.core import plan
 from migrator.core.errors import UsageError
 from migrator.core.model import Change, EntityType, Kind, Problem, Row, Step
+from migrator.core.states import State
 from migrator.core.values import MAX_OBJECT_BYTES
+from migrator.core.verdict import ErrorClass
 from migrator.ledger.database import ledger_errors, sync, tune
 from migrator.ledger.schema import DRAFT, FORMAT, PLAN, PROGRESS, VIEW, triggers
 
@@ -49,6 +51,15 @@ CHANGES = """
 """
 """The changes of one object. Only patches merge, so that what several rows create need not be loaded to refuse it."""
 
+ALIKE = """
+    SELECT line, type, name, first FROM (
+        SELECT line, type, name, identity, first_value(line) OVER names AS first,
+               first_value(identity) OVER names AS first_identity
+        FROM draft.change WHERE kind = 'create' WINDOW names AS (PARTITION BY container, type, name ORDER BY line)
+    ) WHERE line <> first AND identity <> first_identity ORDER BY line
+"""
+"""Find the creates of which an earlier one has the same name."""
+
 CROSSING = """
     SELECT line, size FROM (
         SELECT line, 1 + sum(length(body) - 1) OVER (ORDER BY line) AS size FROM draft.change
@@ -57,6 +68,25 @@ CROSSING = """
 """
 """Find the first row with which the patch of one object is too large. Of each further list of operations the patch
 gains all bytes but one: the brackets go and a comma comes."""
+
+
+def failed(classes: Collection[ErrorClass]) -> str:
+    """Return the condition that a record `p` of progress meets if its step failed: with one of `classes`, if any."""
+    wanted = " OR ".join(f"p.error_class = '{one}'" for one in classes)
+    return f"p.state = '{State.REJECTED}'" + (f" AND ({wanted})" if wanted else "")
+
+
+def copy_failed(classes: Collection[ErrorClass]) -> tuple[str, ...]:
+    """Return the statements that take over failed steps of the ledger `earlier`, their containers and their rows."""
+    return (
+        f"""INSERT INTO main.step
+               SELECT s.* FROM earlier.step AS s JOIN earlier.progress AS p ON p.step = s.seq
+               WHERE {failed(classes)} ORDER BY s.seq""",
+        """INSERT INTO main.container
+               SELECT * FROM earlier.container WHERE id IN (SELECT container FROM main.step) ORDER BY id""",
+        """INSERT INTO main.input_row
+               SELECT * FROM earlier.input_row WHERE step IN (SELECT seq FROM main.step) ORDER BY line""",
+    )
 
 
 class RunRecord(Struct, frozen=True):
@@ -70,8 +100,8 @@ class RunRecord(Struct, frozen=True):
         input_sha256: of the decompressed bytes.
         shape: how the input was written, as JSON.
         fingerprint: of the plan.
-        settings: what shapes requests, as JSON, without secrets.
-        rows: records of the input.
+        settings: what shapes requests, as JSON, without secrets; of a retry also `retries`, the run it is from.
+        rows: records of the input; of a retry those that are sent again.
         steps: requests they became.
     """
 
@@ -86,6 +116,12 @@ class RunRecord(Struct, frozen=True):
     rows: int
     steps: int
 
+    @property
+    def retries(self) -> str | None:
+        """The run whose failed rows this one sends again, or `None`."""
+        origin = msgspec.json.decode(self.settings).get("retries")
+        return None if origin is None else str(origin)
+
 
 class PlanFile:
     """A ledger file while its plan is being made.
@@ -93,13 +129,15 @@ class PlanFile:
     Use as a context manager: unless `finish` is called, nothing stays.
     """
 
-    def __init__(self, path: Path, style: str) -> None:
+    def __init__(self, path: Path, style: str, *, marks: bool = False) -> None:
         """Begin a plan that will become the ledger `path`.
 
         Args:
             path: where the ledger will be; its folder must exist.
             style: name of the endpoint style.
+            marks: whether each create has a marker, by which it is told from others of the same name.
         """
+        self._marks = marks
         self._path = path
         self._style = style
         self._draft = path.with_suffix(".planning")
@@ -112,13 +150,17 @@ class PlanFile:
         with ExitStack() as cleanup, ledger_errors(self._path):
             self._remove()
             cleanup.callback(self._remove)
-            self._db = cleanup.enter_context(closing(sqlite3.connect(self._draft, isolation_level=None)))
+            self._db = cleanup.enter_context(closing(self._connect()))
             self._begin()
             self._cleanup = cleanup.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._cleanup.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        # As a URI, so that others can be attached by one: only that can say that they are not to be written.
+        return sqlite3.connect(f"{self._draft.absolute().as_uri()}?mode=rwc", uri=True, isolation_level=None)
 
     def _begin(self) -> None:
         self._db.execute("ATTACH DATABASE ? AS draft", (str(self._work),))
@@ -133,19 +175,58 @@ class PlanFile:
         self._draft.unlink(missing_ok=True)
         self._work.unlink(missing_ok=True)
 
-    def add(self, row: Row, change: Change) -> str:
-        """Take in one row and what it wants, and return the key of that change."""
+    def add(self, row: Row, change: Change, marked: bytes | None = None) -> str:
+        """Take in one row and what it wants.
+
+        Args:
+            row: as it was read.
+            change: what it wants.
+            marked: the body to send instead of the change's own, of which it differs in a marker only.
+
+        Returns:
+            The key of the change.
+        """
         body = plan.body_of(change)
         identity = plan.identity(change)
         key = plan.step_key(self._style, change.container, change.type, identity, change.kind, body)
         container = self._containers.setdefault(change.container, len(self._containers) + 1)
         self._rows.append((row.line, row.line, row.raw))
         self._changes.append(
-            (row.line, key, container, change.type, identity, change.object, change.kind, change.key, body)
+            (
+                row.line,
+                key,
+                container,
+                change.type,
+                identity,
+                change.object,
+                change.kind,
+                change.key,
+                marked or body,
+                plan.name_of(change),
+            )
         )
         if len(self._rows) >= BATCH:
             self._write()
         return key
+
+    def take_failed(self, earlier: Path, classes: Collection[ErrorClass]) -> None:
+        """Take over the failed steps of the ledger `earlier` with all their rows, as they are; instead of `add`.
+
+        Args:
+            earlier: a ledger of this format. It is only read.
+            classes: what they may have failed with; anything if there are none.
+        """
+        with ledger_errors(self._path):
+            self._db.execute("ATTACH DATABASE ? AS earlier", (f"{earlier.absolute().as_uri()}?mode=ro",))
+            for statement in copy_failed(classes):
+                self._db.execute(statement)
+            self._containers = dict(self._db.execute("SELECT name, id FROM main.container ORDER BY id"))
+
+    def step_keys(self) -> Iterator[str]:
+        """Yield the key of each step, in order."""
+        with ledger_errors(self._path):
+            for (key,) in self._db.execute("SELECT key FROM main.step ORDER BY seq"):
+                yield key
 
     def complain(self, problems: Iterable[Problem]) -> None:
         """Keep what is wrong with the input."""
@@ -156,7 +237,7 @@ class PlanFile:
     def _write(self) -> None:
         with ledger_errors(self._path):
             self._db.executemany("INSERT INTO input_row VALUES (?, ?, ?)", self._rows)
-            self._db.executemany("INSERT INTO draft.change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self._changes)
+            self._db.executemany("INSERT INTO draft.change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._changes)
         self._rows.clear()
         self._changes.clear()
 
@@ -170,6 +251,8 @@ class PlanFile:
                 self._db.execute(statement)
             for changes in self._shared_objects():
                 self._merge_object(changes)
+            if not self._marks:
+                self.complain(_alike(*columns) for columns in self._db.execute(ALIKE))
 
     def _shared_objects(self) -> Iterator[Sequence[Change]]:
         """Yield the changes of each object that several rows are for, object by object, in order of lines.
@@ -231,6 +314,10 @@ class PlanFile:
         """Return how many requests the plan has; valid after `merge`."""
         return self._count("step")
 
+    def count_rows(self) -> int:
+        """Return how many rows the steps are made of."""
+        return self._count("input_row")
+
     def container_names(self) -> list[str]:
         """Return the containers that the plan touches, in the order of their first rows."""
         return list(self._containers)
@@ -260,6 +347,13 @@ class PlanFile:
             sync(self._draft)
             self._draft.rename(self._path)
             sync(self._path.parent)
+
+
+def _alike(line: int, type_: str, name: str, first: int) -> Problem:
+    """Refuse a create that could not be told from another one if the answer to it were lost."""
+    message = f"creates a {type_} named '{name}', and so does line {first}: if an answer is lost, which is which?"
+    hint = "give them different names, or let each be marked: --marker /characteristics/migrator"
+    return Problem(line, "create", message, hint)
 
 
 def _kilobytes(size: int) -> str:

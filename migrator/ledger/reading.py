@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
 from msgspec import Struct
 
 from migrator.core.states import OPEN, State
+from migrator.core.verdict import ErrorClass
 from migrator.ledger.database import connect, ledger_errors
-from migrator.ledger.planfile import RunRecord
+from migrator.ledger.planfile import RunRecord, failed
 
 COUNT_STEPS = """
 SELECT coalesce(p.state, 'PENDING'), count(*) FROM step s LEFT JOIN progress p ON p.step = s.seq GROUP BY 1
@@ -99,6 +100,24 @@ def summarize(path: Path) -> Summary:
         attempts, tried, first, last = db.execute(SPAN).fetchone()
         error = db.execute(LAST_ERROR).fetchone()
         return Summary(_run(db), rows, steps, attempts, tried, first, last, error[0] if error else "")
+
+
+def sent_again(earlier: Path, later: Path, classes: Collection[ErrorClass]) -> dict[State, int]:
+    """Count, by where they stand in `later`, the steps that failed in `earlier` and that `later`, a retry, sends again.
+
+    Args:
+        earlier: a ledger.
+        later: the ledger of a retry of it, or of a retry of that: their steps have the numbers of those they are from.
+        classes: what they failed with in `earlier`; anything if there are none.
+    """
+    query = f"""
+        SELECT coalesce(l.state, 'PENDING'), count(*)
+        FROM main.progress AS p JOIN later.step AS s ON s.seq = p.step LEFT JOIN later.progress AS l ON l.step = s.seq
+        WHERE {failed(classes)} GROUP BY 1
+    """
+    with ledger_errors(later), closing(connect(earlier, read_only=True)) as db:
+        db.execute("ATTACH DATABASE ? AS later", (f"{later.absolute().as_uri()}?mode=ro",))
+        return _counts(db, query)
 
 
 def outcome_rows(path: Path) -> Iterator[OutcomeRow]:

@@ -294,6 +294,8 @@ class RunLedger:
         batch = self._batch
         if not batch.begun:
             batch.begun = True
+            # From the first record on, not from the writing: the quiet period, too, counts from the intent.
+            batch.good_until = self._monotonic() + self._good_s
             asyncio.get_running_loop().call_later(LINGER_S, batch.hurry)
         return batch
 
@@ -302,8 +304,6 @@ class RunLedger:
             await self._wanted.wait()
             self._wanted.clear()
             batch, self._batch = self._batch, Batch(self._wanted.set)
-            # Measured before the lease begins anew: what leaves by then has arrived or failed when that ends.
-            batch.good_until = self._monotonic() + self._good_s
             writing = asyncio.get_running_loop().run_in_executor(
                 self._thread, self._write_batch, batch, self._now() + self._lease_s
             )

@@ -158,7 +158,7 @@ def make_run(path: Path, settings: Settings) -> RunFolder:
     source = api.Input(path, path.name)
     with api.plan(source, settings) as (run, draft):
         assert not draft.count_problems(), next(draft.problems())
-        draft.accept(run.id, source, settings.public(), SystemClock.now())
+        draft.accept(run.id, source.name, settings.public(), SystemClock.now())
     return run
 
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from migrator.engine import feed as feed_module
 from migrator.core.model import Step
+from migrator.engine import feed as feed_module
 from migrator.engine.feed import Feed
 from tests.fakes import TIMEOUT_S, MemoryLedger, changes, some_turns, soon, steps
 

@@ -355,6 +355,19 @@ class TestLease:
             assert commit.good_until == 120.0
             assert lease(path) == (1, "here 1", 1_800_000_040.0)
 
+    async def test_what_waits_for_an_earlier_batch_is_good_no_longer_for_it(self, path: Path) -> None:
+        hands = Hands()
+        ledger = RunLedger(path, good_s=20.0, now=hands.now, monotonic=hands.monotonic)
+        async with ledger:
+            with slow_disk(ledger):
+                ledger.intend(intent(2)).hurry()
+                await some_turns()
+                commit = ledger.intend(intent(3))
+                hands.steady += 30.0
+            await soon(commit.durable())
+
+            assert commit.good_until == 120.0, "its quiet period has begun with it"
+
     async def test_every_batch_renews_the_lease_and_leaving_ends_it(self, path: Path) -> None:
         hands = Hands()
         async with RunLedger(

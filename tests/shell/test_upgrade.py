@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from migrator.core.errors import LedgerFailed
+from migrator.core.model import Doubt
 from migrator.core.states import State
 from migrator.emulator import Emulator, EmulatorSettings
 from migrator.ledger.reading import outcome_rows, read_run, summarize
 from migrator.ledger.runledger import RunLedger
 from migrator.ledger.schema import FORMAT
 from migrator.ledger.upgrade import UPGRADES
-from migrator.ports import Doubt, Intent, Outcome
+from migrator.ports import Intent, Outcome
 from tests.fakes import changes, child, make_plan, soon, written
 
 LEDGERS = Path(__file__).parents[1] / "fixtures" / "ledgers"
