@@ -227,7 +227,7 @@ def test_an_answer_to_a_write_is_judged(answer: Answer, patch: str, create: str 
         (response(200, {"status": "500"}), "again run:server"),
         (response(200, {"status": 423}), "again run:conflict"),
         (response(200, {"status": "approved", "results": []}), "apply:"),
-        (Failure(FailureKind.LOST, "reset"), "again run:unreachable"),
+        (Failure(FailureKind.LOST, "reset"), "again run:no_answer"),
         (Failure(FailureKind.NOT_SENT, "refused"), "again run:unreachable"),
         (Failure(FailureKind.NO_CREDENTIALS, "no"), "refused:credentials"),
     ],
