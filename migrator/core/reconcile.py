@@ -93,8 +93,7 @@ def judge_look(doubt: Doubt, seen: Seen | None, style: Style, bounds: Bounds, *,
         What is proven, or `None` if that is only to be told later: at `told_at`.
     """
     if doubt.step.kind is Kind.DELETE:
-        # Sent again it does no harm: what is gone stays gone, and ids are not given twice.
-        return _bounded(Finding(Move.MISS, "it is still there"), doubt, bounds) if seen else Finding(Move.FIND)
+        return _deletion_finding(doubt, seen, bounds, now)
     finding = _bounded(_patch_finding(doubt, seen, style), doubt, bounds)
     guarded_by_etag = style.guards_by_etag and doubt.base is not None and doubt.base.guarded
     proven = (
@@ -104,6 +103,14 @@ def judge_look(doubt: Doubt, seen: Seen | None, style: Style, bounds: Bounds, *,
         or now >= told_at(doubt, bounds)
     )
     return finding if proven else None
+
+
+def _deletion_finding(doubt: Doubt, seen: Seen | None, bounds: Bounds, now: float) -> Finding | None:
+    """Look whether it is gone. Sent again it does no harm: what is gone stays gone, and ids are not given twice."""
+    if seen is None:
+        return Finding(Move.FIND)
+    finding = _bounded(Finding(Move.MISS, "it is still there"), doubt, bounds)
+    return finding if finding.move is Move.MISS or now >= told_at(doubt, bounds) else None
 
 
 def _patch_finding(doubt: Doubt, seen: Seen | None, style: Style) -> Finding:
