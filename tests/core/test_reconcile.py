@@ -55,7 +55,7 @@ def word(finding: Finding | None) -> str:
     """Spell a finding as the tables do."""
     if finding is None:
         return "later"
-    return "rebase" if finding.base is not None else finding.move.value
+    return "rebase" if finding.base is not None and finding.move is Move.MISS else finding.move.value
 
 
 def look(doubt: Doubt, there: Seen | None, style: Style, now: float = QUIET) -> Finding | None:
@@ -197,6 +197,17 @@ def test_a_fresh_base_is_that_of_the_patch_as_planned() -> None:
     assert finding.base.touched is not None
     assert finding.base.touched[0].after == ["y", "x"]
     assert "somebody else changed the object (last changed by ann at noon)" in finding.note
+
+
+@pytest.mark.parametrize("was", [{"name": "Old"}, {}])
+def test_what_cannot_be_told_has_a_fresh_base_in_case_it_is_to_be_sent_again(was: Json) -> None:
+    for style in STYLES:
+        doubt, there = doubt_of(style, RENAME, seen(style, ETAG, **was)), seen(style, ETAG + 2, name="Other")
+        finding = look(doubt, there, style)
+
+        assert finding is not None
+        assert finding.move is Move.GIVE_UP
+        assert finding.base == examine(doubt.step.body, there, style)
 
 
 UNKNOWN = [
