@@ -310,6 +310,7 @@ async def _run(
         )
         async with around(Running(run, engine, throttle, before)):
             await (engine.reconcile() if only_look else engine.run(sum(before.steps.values())))
+        log.info("run.traffic", run=run.id, writes=engine.tally.requests, reads=engine.tally.reads)
 
 
 def _always(decision: Decision) -> Decide:

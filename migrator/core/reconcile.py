@@ -37,6 +37,8 @@ from migrator.core.verdict import ErrorClass
 SKEW_S = 300.0
 """How far the service's clock may be behind ours. What is older than the first request by more is not ours."""
 
+FOUND = "found by looking"
+
 SHOWN = 60
 """Characters of a value that a sentence repeats."""
 
@@ -109,7 +111,7 @@ def judge_look(doubt: Doubt, seen: Seen | None, style: Style, bounds: Bounds, *,
 def _deletion_finding(doubt: Doubt, seen: Seen | None, bounds: Bounds, now: float) -> Finding | None:
     """Look whether it is gone. Sent again it does no harm: what is gone stays gone, and ids are not given twice."""
     if seen is None:
-        return Finding(Move.FIND)
+        return Finding(Move.FIND, "found to be gone")
     finding = _bounded(Finding(Move.MISS, "it is still there"), doubt, bounds)
     return finding if finding.move is Move.MISS or now >= told_at(doubt, bounds) else None
 
@@ -211,7 +213,7 @@ def _without_base(doubt: Doubt, seen: Seen) -> Finding:
     except CannotApply as error:
         return _give_up(f"what the object was before is not known, and the patch does not fit what it is: {error}")
     if shows(seen.document, once):
-        return Finding(Move.FIND, "", seen=seen)
+        return Finding(Move.FIND, FOUND, seen=seen)
     if shows(once, twice):
         return Finding(Move.MISS, "not applied, or undone")
     return _give_up("what the object was before is not known, and sent again the patch could be in it twice")
@@ -254,7 +256,7 @@ def judge_search(
     ]
     equal = [seen for seen in ours if shows(value_at(seen.document, style.root), wanted)]
     if len(equal) == 1:
-        return Finding(Move.FIND, "", seen=equal[0])
+        return Finding(Move.FIND, FOUND, seen=equal[0])
     if now < told_at(doubt, bounds):
         return None
     if equal:
@@ -288,7 +290,7 @@ def _shows(now: Json | UnsetType, after: Json | UnsetType) -> bool:
 
 
 def _edited_since(moved: int | None, seen: Seen) -> str:
-    return f"changed again since{_by(seen)}" if moved is not None and moved > 1 else ""
+    return f"{FOUND}; changed again since{_by(seen)}" if moved is not None and moved > 1 else FOUND
 
 
 def _by(seen: Seen) -> str:

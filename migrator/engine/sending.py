@@ -82,7 +82,7 @@ class Sender:
         self._events = {
             State.APPLIED: (told.debug, "step.applied"),
             State.REJECTED: (told.info, "step.rejected"),
-            State.DOUBT: (told.warning, "step.in_doubt"),
+            State.DOUBT: (told.info, "step.in_doubt"),
             State.PENDING: (told.debug, "step.again"),
         }
 

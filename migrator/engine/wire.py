@@ -18,7 +18,7 @@ from migrator.ports import Clock, Throttle, Transport
 
 
 class Tally(Struct):
-    """What a run has done so far; kept current by the engine and read by whoever shows progress.
+    """What has changed since the run began or went on; kept current by the engine, read by whoever shows progress.
 
     Attributes:
         requests: writes sent, repeats included.
@@ -26,8 +26,8 @@ class Tally(Struct):
         reads: reads sent.
         applied: steps.
         rejected: steps.
-        in_doubt: steps whose fate is not known at the moment.
-        unresolved: steps that looking could not settle.
+        in_doubt: steps whose fate is not known; less than 0 if more were settled than got in doubt.
+        unresolved: steps that looking could not settle; the same.
         in_flight: requests without an answer yet.
         last_error: what the last request that did not succeed said.
     """

@@ -372,10 +372,10 @@ def test_what_cannot_be_told_says_what_was_seen(operation: Operation, now: Json,
     [
         (1, "ann", "noon", ""),
         (0, "ann", "noon", ""),
-        (2, "ann", "noon", "changed again since (last changed by ann at noon)"),
-        (2, "ann", "", "changed again since (last changed by ann)"),
-        (2, "", "noon", "changed again since (last changed at noon)"),
-        (2, "", "", "changed again since"),
+        (2, "ann", "noon", "; changed again since (last changed by ann at noon)"),
+        (2, "ann", "", "; changed again since (last changed by ann)"),
+        (2, "", "noon", "; changed again since (last changed at noon)"),
+        (2, "", "", "; changed again since"),
     ],
 )
 def test_an_effect_that_was_edited_since_is_noted(moved: int, by: str, at: str, note: str) -> None:
@@ -383,7 +383,7 @@ def test_an_effect_that_was_edited_since_is_noted(moved: int, by: str, at: str, 
 
     finding = look(rename(DPS, LOST), there, DPS)
 
-    assert finding == Finding(Move.FIND, note, seen=there)
+    assert finding == Finding(Move.FIND, f"found by looking{note}", seen=there)
 
 
 def test_a_look_tells_after_the_quiet_period_and_a_search_after_the_lag_of_lists_too() -> None:
