@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 CONSTRAINTS := .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench constraints clean
+.PHONY: help demo test check format bench soak constraints clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ format: $(INSTALLED) ## put the code into shape
 
 bench: $(INSTALLED) ## speed and memory, of the emulator too, as ratios in one run
 	$(BIN)/python -m tests.bench
+
+soak: $(INSTALLED) ## kill -9 over and over for five minutes: nothing lost, nothing twice
+	$(BIN)/python -m tests.soak
 
 constraints: $(INSTALLED) ## pin the newest versions that pyproject.toml allows
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-annotate --no-header --no-emit-options \

@@ -49,6 +49,8 @@ from migrator.transport.http import HttpTransport, open_session
 from migrator.transport.throttle import Throttle
 
 __all__ = [
+    "Decide",
+    "Decision",
     "Draft",
     "Input",
     "Running",
@@ -68,13 +70,13 @@ LEASE_TIMEOUTS = 4
 GOOD_SHARE = 0.25
 """The quiet period counts from the intent: the share of it after which a request may not leave on that intent."""
 
-TARGET = ("style", "base_url", "org_id", "sandbox")
+TARGET = ("style", "base_url", "org_id", "sandbox", "marker")
 """The settings that shape every request: a resume must have them as they were."""
 
 
 def target_of(settings: Settings) -> Target:
     """Return where a run with `settings` goes."""
-    return Target(STYLES[settings.style], settings.base_url, settings.org_id, settings.sandbox)
+    return Target(STYLES[settings.style], settings.base_url, settings.org_id, settings.sandbox, settings.marker)
 
 
 @contextmanager
@@ -90,7 +92,7 @@ def validate(source: Input, settings: Settings) -> Iterator[Draft]:
     check_sqlite()
     with (
         tempfile.TemporaryDirectory(prefix="migrator-") as folder,
-        draft_plan(source, target_of(settings), Path(folder) / "ledger.sqlite") as draft,
+        draft_plan(source, target_of(settings), Path(folder) / "ledger.sqlite", "validate") as draft,
     ):
         yield draft
 
@@ -110,7 +112,7 @@ def plan(source: Input, settings: Settings, *, run_id: str | None = None) -> Ite
     require_target(settings)
     with (
         _new_run(Runs(settings.ledger), run_id or new_run_id(SystemClock.now())) as run,
-        draft_plan(source, target_of(settings), run.ledger) as draft,
+        draft_plan(source, target_of(settings), run.ledger, run.id) as draft,
     ):
         yield run, draft
 
@@ -198,7 +200,7 @@ def resumed(run: RunFolder, flags: Mapping[str, Any], profile: str | None = None
     stored.pop("retries", None)
     settings = load(flags, profile=profile or began_with, job=stored)
     for name in TARGET:
-        before, now = stored[name], getattr(settings, name)
+        before, now = stored.get(name, ""), getattr(settings, name)  # a marker is newer than some ledgers
         if before != now:
             message = f"run {run.id} goes to {name} {before!r}, and the settings now say {now!r}"
             raise UsageError(message, f"unset MIGRATOR_{name.upper()}, or begin a new run with `migrator apply`")
@@ -308,6 +310,7 @@ async def _run(
         )
         async with around(Running(run, engine, throttle, before)):
             await (engine.reconcile() if only_look else engine.run(sum(before.steps.values())))
+        log.info("run.traffic", run=run.id, writes=engine.tally.requests, reads=engine.tally.reads)
 
 
 def _always(decision: Decision) -> Decide:

@@ -15,9 +15,10 @@ from msgspec import Struct
 
 from migrator.core.errors import UsageError
 from migrator.core.model import Change, Kind, Problem, Row
-from migrator.core.plan import Fingerprint
+from migrator.core.plan import Fingerprint, Marker
 from migrator.core.rows import RowParser
 from migrator.core.styles import Style
+from migrator.core.values import Fault
 from migrator.core.verdict import ErrorClass
 from migrator.ledger.planfile import PlanFile, RunRecord
 from migrator.ledger.reading import read_run
@@ -50,19 +51,22 @@ class Target(Struct, frozen=True):
         base_url: the service.
         org_id: the organisation.
         sandbox: the profile's sandbox.
+        marker: pointer to the member in which creates are marked, "" for none. It is no part of what is done.
     """
 
     style: Style
     base_url: str
     org_id: str
     sandbox: str
+    marker: str = ""
 
 
 class Draft:
     """A plan that is made but not yet accepted."""
 
-    def __init__(self, target: Target, plan: PlanFile) -> None:
-        """Collect into `plan`."""
+    def __init__(self, target: Target, plan: PlanFile, run_id: str) -> None:
+        """Collect into `plan` for the run `run_id`."""
+        self._marker = Marker(target.marker, run_id) if target.marker else None
         self.shape: InputShape | None = None
         self.sha256 = ""
         self.rows = 0
@@ -114,7 +118,14 @@ class Draft:
         elif change.kind is Kind.TEXT:
             self.text_rows += 1
         else:
-            self._fingerprint.add(self._plan.add(row, change))
+            self._add(row, change)
+
+    def _add(self, row: Row, change: Change) -> None:
+        marked = self._marker.mark(change) if self._marker else None
+        if isinstance(marked, Fault):
+            self._plan.complain([marked.at(row.line)])
+        else:
+            self._fingerprint.add(self._plan.add(row, change, marked))
 
     @property
     def steps(self) -> int:
@@ -176,10 +187,10 @@ class Draft:
 
 
 @contextmanager
-def draft_plan(source: Input, target: Target, ledger: Path) -> Iterator[Draft]:
+def draft_plan(source: Input, target: Target, ledger: Path, run_id: str) -> Iterator[Draft]:
     """Make a plan of `source` that can become the ledger file `ledger`; unless it is accepted, nothing stays."""
-    with PlanFile(ledger, target.style.name) as plan:
-        draft = Draft(target, plan)
+    with PlanFile(ledger, target.style.name, marks=bool(target.marker)) as plan:
+        draft = Draft(target, plan, run_id)
         draft.read(source)
         yield draft
 
@@ -188,6 +199,6 @@ def draft_plan(source: Input, target: Target, ledger: Path) -> Iterator[Draft]:
 def draft_retry(earlier: Path, classes: Collection[ErrorClass], target: Target, ledger: Path) -> Iterator[Draft]:
     """Make a plan of what failed in the ledger `earlier` that can become the ledger `ledger`; see `draft_plan`."""
     with PlanFile(ledger, target.style.name) as plan:
-        draft = Draft(target, plan)
+        draft = Draft(target, plan, earlier.parent.name)
         draft.read_failed(earlier, classes)
         yield draft

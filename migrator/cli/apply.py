@@ -14,9 +14,11 @@ import click
 from migrator import api
 from migrator.cli.options import (
     Viewing,
+    doubt_options,
     flags_of,
     input_options,
     ledger_option,
+    marker_option,
     opened_job,
     output_option,
     profile_option,
@@ -31,6 +33,7 @@ from migrator.cli.progress import shown
 from migrator.cli.validate import report
 from migrator.clock import SystemClock
 from migrator.core.errors import Interrupted, MigratorError, UsageError
+from migrator.core.model import Doubt
 from migrator.core.styles import STYLES
 from migrator.ledger.folder import RunFolder, Runs
 from migrator.ledger.reading import summarize
@@ -51,6 +54,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @sandbox_option
 @ledger_option
 @sending_options
+@doubt_options
+@marker_option
 @input_options
 @output_option
 @viewing_options
@@ -152,6 +157,7 @@ def _warn_of_other_sandboxes(draft: api.Draft, settings: Settings) -> None:
 @ledger_option
 @profile_option
 @sending_options
+@doubt_options
 @output_option
 @viewing_options
 def resume(
@@ -163,8 +169,8 @@ def resume(
     """Go on with RUN (the newest one by default) after any stop: a signal, a crash, a refusal, a full disk.
 
     The changes are in the ledger; the input file is not needed. What was applied is not sent again. What was in flight
-    when the run died is in doubt: it is named, and not sent again either. (This does not wait for a job elsewhere, as
-    `resume` does in some other tools: it sends.)
+    when the run died is looked at first, and sent again only if it was not applied. (This does not wait for a job
+    elsewhere, as `resume` does in some other tools: it sends.)
 
     \b
     Examples:  migrator resume
@@ -179,17 +185,30 @@ def resume(
     return carry_out(found, settings, Output(output), viewing)
 
 
-def carry_out(run: RunFolder, settings: Settings, out: Output, viewing: Viewing) -> int:
-    """Run `run`, show it, and say how it ended."""
+def carry_out(run: RunFolder, settings: Settings, out: Output, viewing: Viewing, *, only_look: bool = False) -> int:
+    """Run `run`, show it, and say how it ended.
+
+    Args:
+        run: the run.
+        settings: how to send it.
+        out: where the summary goes.
+        viewing: how it is shown.
+        only_look: settle by reading what is in doubt, and send nothing.
+    """
+    asks = settings.on_doubt == "ask"
+    if asks and not is_terminal():
+        raise UsageError("nobody can be asked here", "choose another --on-doubt: hold, assume-applied or resend")
 
     @asynccontextmanager
     async def around(running: api.Running) -> AsyncIterator[None]:
-        async with shown(running, live=viewing.live, every_s=viewing.every_s), interruptible(running):
+        # A question and a live view would write over each other.
+        live = viewing.live and not asks
+        async with shown(running, live=live, every_s=viewing.every_s), interruptible(running):
             yield
 
     ended_by: MigratorError | None = None
     try:
-        asyncio.run(api.execute(run, settings, around=around))
+        asyncio.run(api.execute(run, settings, around=around, decide=Questions().ask, only_look=only_look))
     except MigratorError as error:
         ended_by = error
     summary = summarize(run.ledger)
@@ -198,6 +217,26 @@ def carry_out(run: RunFolder, settings: Settings, out: Output, viewing: Viewing)
         ended_by.hint = "; ".join(filter(None, (ended_by.hint, f"then go on with `migrator resume {run.id}`")))
         raise ended_by
     return exit_code(summary)
+
+
+class Questions:
+    """Asks a person what to do with rows whose fate looking could not tell, one after the other."""
+
+    def __init__(self) -> None:
+        """Begin with no question open."""
+        self._one_at_a_time = asyncio.Lock()
+
+    async def ask(self, doubt: Doubt, sentence: str) -> api.Decision:
+        """Show what was seen and take the answer."""
+        step = doubt.step
+        name = f"line {step.seq}, {step.kind} {step.type} {step.object}".rstrip()
+        async with self._one_at_a_time:
+            tell(f"{name}: {sentence}")
+            choice = click.Choice(list(api.Decision))
+            answer = await asyncio.to_thread(
+                click.prompt, "What now?", type=choice, default=api.Decision.HOLD.value, err=True
+            )
+        return api.Decision(answer)
 
 
 @asynccontextmanager

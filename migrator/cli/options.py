@@ -72,6 +72,12 @@ sending_options = _all(
     click.option("--max-duration", metavar="TIME", help="Stop after this time, e.g. 2h [default: no limit]."),
 )
 
+marker_option = click.option(
+    "--marker",
+    metavar="POINTER",
+    help="Member to mark each created object in, e.g. /characteristics/migrator [default: none].",
+)
+
 doubt_options = _all(
     click.option(
         "--on-doubt",

@@ -75,7 +75,8 @@ def _summary_text(summary: Summary, next_step: str, *, running: bool) -> str:
     counts = [
         ("applied", summary.count(State.APPLIED)),
         ("failed", summary.count(State.REJECTED)),
-        ("in doubt", summary.count(State.DOUBT, State.UNRESOLVED) + (0 if running else open_)),
+        ("unresolved", summary.count(State.UNRESOLVED)),
+        ("in doubt", summary.count(State.DOUBT) + (0 if running else open_)),
         ("in flight", open_ if running else 0),
         ("not sent", summary.count(State.PENDING)),
     ]
@@ -102,7 +103,7 @@ def next_step(summary: Summary) -> str:
     run = summary.run.id
     if not summary.complete:
         return f"migrator resume {run}"
-    if summary.count(State.DOUBT, State.UNRESOLVED, State.REJECTED):
+    if summary.count(State.UNRESOLVED, State.REJECTED):
         return f"migrator results {run}"
     return ""
 
@@ -113,7 +114,7 @@ def exit_code(summary: Summary) -> int:
         return 4
     if summary.count(State.REJECTED):
         return 3
-    return 0
+    return 0 if summary.complete else 6
 
 
 def tell(text: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
+from msgspec import Struct
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from migrator.api import Running
 from migrator.core.states import State
+from migrator.engine import WAITING
 from migrator.logs import log
 
 REFRESH_S = 0.25
@@ -58,16 +60,19 @@ async def _lines(running: Running, every_s: float) -> None:
     meter.read(0)
     while True:
         await asyncio.sleep(every_s)
-        tally = running.engine.tally
+        tally, standing = running.engine.tally, _standing(running)
         log.info(
             "run.progress",
             run=running.run.id,
-            done=_done(running),
+            done=standing.done,
             of=_total(running),
-            rate=round(meter.read(tally.requests), 1),
-            applied=tally.applied,
-            failed=tally.rejected,
-            in_doubt=tally.in_doubt,
+            rate=round(meter.read(tally.requests + tally.reads), 1),
+            applied=standing.applied,
+            failed=standing.failed,
+            in_doubt=standing.in_doubt,
+            unresolved=standing.unresolved,
+            requests=tally.requests,
+            reads=tally.reads,
             **_pause(running),
         )
 
@@ -84,9 +89,29 @@ def _total(running: Running) -> int:
     return sum(running.before.steps.values())
 
 
-def _done(running: Running) -> int:
-    before, tally = running.before, running.engine.tally
-    return _total(running) - before.steps.get(State.PENDING, 0) + tally.applied + tally.rejected + tally.in_doubt
+class Standing(Struct, frozen=True):
+    """Where the steps of a run stand now."""
+
+    applied: int
+    failed: int
+    in_doubt: int
+    unresolved: int
+
+    @property
+    def done(self) -> int:
+        """Those that the run will do no more about."""
+        return self.applied + self.failed + self.unresolved
+
+
+def _standing(running: Running) -> Standing:
+    """Add what has happened to where the run stood at the start, where it found all open intents to be in doubt."""
+    before, tally = running.before.steps.get, running.engine.tally
+    return Standing(
+        applied=before(State.APPLIED, 0) + tally.applied,
+        failed=before(State.REJECTED, 0) + tally.rejected,
+        in_doubt=before(State.DOUBT, 0) + before(State.INTENT, 0) + tally.in_doubt,
+        unresolved=before(State.UNRESOLVED, 0) + tally.unresolved,
+    )
 
 
 async def _live(running: Running) -> None:
@@ -104,7 +129,8 @@ async def _live(running: Running) -> None:
     meter.read(0)
 
     def picture() -> Group:
-        bar.update(task, completed=_done(running), rate=f"{meter.read(running.engine.tally.requests):,.1f}/s")
+        tally = running.engine.tally
+        bar.update(task, completed=_standing(running).done, rate=f"{meter.read(tally.requests + tally.reads):,.1f}/s")
         return Group(bar, _state(running))
 
     with Live(picture(), console=Console(stderr=True), auto_refresh=False) as live:
@@ -118,15 +144,19 @@ async def _live(running: Running) -> None:
 
 def _state(running: Running) -> Text:
     """Say in one line, cut where the terminal ends, what has become of the rows and why nothing moves, if so."""
-    before, tally = running.before.steps, running.engine.tally
+    tally, standing = running.engine.tally, _standing(running)
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f"{before.get(State.APPLIED, 0) + tally.applied:,} applied", "green")
-    text.append(" · ").append(f"{before.get(State.REJECTED, 0) + tally.rejected:,} failed", "red")
-    text.append(" · ").append(f"{before.get(State.DOUBT, 0) + tally.in_doubt:,} in doubt", "yellow")
+    text.append(f"{standing.applied:,} applied", "green")
+    text.append(" · ").append(f"{standing.failed:,} failed", "red")
+    text.append(" · ").append(f"{standing.in_doubt:,} in doubt", "yellow")
+    if standing.unresolved:
+        text.append(" · ").append(f"{standing.unresolved:,} unresolved", "bold red")
     if running.engine.stopping:
         text.append(" · ").append(f"stopping, {tally.in_flight} in flight", "bold yellow")
     elif pause := _pause(running):
         text.append(" · ").append(f"paused until {pause['paused_until']}: {pause['because']}", "bold yellow")
+    elif (waits_s := running.engine.waits_s) > 0:
+        text.append(" · ").append(f"looking again in {waits_s:.0f} s: {WAITING}", "bold yellow")
     elif tally.last_error:
         text.append(" · ").append(f"last error: {tally.last_error}", "dim")
     return text

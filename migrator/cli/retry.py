@@ -10,6 +10,7 @@ import click
 from migrator import api
 from migrator.cli.apply import ask, carry_out
 from migrator.cli.options import (
+    doubt_options,
     flags_of,
     ledger_option,
     output_option,
@@ -42,6 +43,7 @@ from migrator.settings import Settings, load
 @ledger_option
 @profile_option
 @sending_options
+@doubt_options
 @output_option
 @viewing_options
 def retry(run: str | None, classes: tuple[str, ...], yes: bool, again: bool, output: str, **values: Any) -> int:

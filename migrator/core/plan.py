@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from migrator.core.model import Change, EntityType, Kind, Operation, Problem, Step
+from migrator.core.model import Change, EntityType, Json, Kind, Operation, Problem, Step
 from migrator.core.patch import members_of
+from migrator.core.values import Fault, json_kind
 
 _encode = msgspec.json.Encoder().encode
 
@@ -53,6 +54,41 @@ def identity(change: Change) -> str:
     if change.key:
         return "key:" + change.key
     return "document:" + hashlib.sha256(body_of(change)).hexdigest()
+
+
+def name_of(change: Change) -> str:
+    """Return the name of what a create makes, in the words of either style; "" for other changes."""
+    document = change.document or {}
+    names = (document.get(member) for member in ("name", "xdm:name"))
+    return next((name for name in names if isinstance(name, str)), "")
+
+
+class Marker(msgspec.Struct, frozen=True):
+    """What makes each create of a run another one, so that it is found again for certain.
+
+    Attributes:
+        pointer: to a member of the object that the user lets us write.
+        run: the run's id.
+    """
+
+    pointer: str
+    run: str
+
+    def mark(self, change: Change) -> bytes | Fault | None:
+        """Return the JSON text of what a create makes with the marker in it, or why there is no place for it."""
+        if change.document is None:
+            return None
+        *parts, last = self.pointer.split("/")[1:]
+        marked: Json = msgspec.json.decode(_encode(change.document))
+        place = marked
+        for part in parts:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                return Fault("create", f"cannot be marked at {self.pointer}: {part} is {json_kind(place)}")
+        if last in place:
+            return Fault("create", f"cannot be marked at {self.pointer}: there is something already")
+        place[last] = f"{self.run}:{change.line}"
+        return _encode(marked)
 
 
 def step_key(style: str, container: str, type_: EntityType, name: str, kind: Kind, body: bytes) -> str:

@@ -37,6 +37,8 @@ from migrator.core.verdict import ErrorClass
 SKEW_S = 300.0
 """How far the service's clock may be behind ours. What is older than the first request by more is not ours."""
 
+FOUND = "found by looking"
+
 SHOWN = 60
 """Characters of a value that a sentence repeats."""
 
@@ -63,7 +65,8 @@ class Finding(Struct, frozen=True):
         note: a sentence: what was seen, and for what is given up, what a person should check. May be "".
         error: for what did not succeed.
         seen: the object, if it was found to have the effect.
-        base: the fresh base to send the patch again on; `None` for the same as before.
+        base: the fresh base to send the patch again on, if it is, or if a person wants it to be; `None` for the same as
+            before.
     """
 
     move: Move
@@ -106,7 +109,7 @@ def judge_look(doubt: Doubt, seen: Seen | None, style: Style, bounds: Bounds, *,
 
 
 def _deletion_finding(seen: Seen | None) -> Finding:
-    return Finding(Move.MISS, "it is still there") if seen else Finding(Move.FIND)
+    return Finding(Move.MISS, "it is still there") if seen else Finding(Move.FIND, "found to be gone")
 
 
 def _patch_finding(doubt: Doubt, seen: Seen | None, style: Style) -> Finding:
@@ -140,8 +143,8 @@ def _gone(doubt: Doubt) -> Finding:
     return _give_up("the object is not there any more; whether it was changed before it was deleted is not to be told")
 
 
-def _give_up(sentence: str) -> Finding:
-    return Finding(Move.GIVE_UP, sentence, ErrorClass.UNDECIDED)
+def _give_up(sentence: str, base: Base | None = None) -> Finding:
+    return Finding(Move.GIVE_UP, sentence, ErrorClass.UNDECIDED, base=base)
 
 
 def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style) -> Finding:
@@ -160,12 +163,13 @@ def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style) -> Finding:
         return _after_refusals(doubt, seen, style, intact=as_before and (moved == 0 or not style.guards_by_etag))
     if as_before and moved == 0:
         return _not_applied(doubt)
+    fresh = examine(doubt.step.body, seen, style)
     if moved == 1:
-        fresh = examine(doubt.step.body, seen, style)
         return Finding(Move.MISS, f"not applied: somebody else changed the object{_by(seen)}", base=fresh)
     return _give_up(
         f"{_places(base.touched, now)}; version {base.etag} before, now {seen.etag}{_by(seen)}. See whether the change"
-        " is in it, or was and has been undone"
+        " is in it, or was and has been undone",
+        fresh,
     )
 
 
@@ -191,7 +195,8 @@ def _unknown_effect(doubt: Doubt, base: Base, seen: Seen, style: Style, moved: i
         return _not_applied(doubt)
     return _give_up(
         f"the patch did not fit version {base.etag}, and the object is now at {seen.etag}{_by(seen)}. See whether the"
-        " change is in it"
+        " change is in it",
+        examine(doubt.step.body, seen, style),
     )
 
 
@@ -204,7 +209,7 @@ def _without_base(doubt: Doubt, seen: Seen) -> Finding:
     except CannotApply as error:
         return _give_up(f"what the object was before is not known, and the patch does not fit what it is: {error}")
     if shows(seen.document, once):
-        return Finding(Move.FIND, "", seen=seen)
+        return Finding(Move.FIND, FOUND, seen=seen)
     if shows(once, twice):
         return Finding(Move.MISS, "not applied, or undone")
     return _give_up("what the object was before is not known, and sent again the patch could be in it twice")
@@ -247,7 +252,7 @@ def judge_search(
     ]
     equal = [seen for seen in ours if shows(value_at(seen.document, style.root), wanted)]
     if len(equal) == 1:
-        return Finding(Move.FIND, "", seen=equal[0])
+        return Finding(Move.FIND, FOUND, seen=equal[0])
     if now < told_at(doubt, bounds):
         return None
     if equal:
@@ -281,7 +286,7 @@ def _shows(now: Json | UnsetType, after: Json | UnsetType) -> bool:
 
 
 def _edited_since(moved: int | None, seen: Seen) -> str:
-    return f"changed again since{_by(seen)}" if moved is not None and moved > 1 else ""
+    return f"{FOUND}; changed again since{_by(seen)}" if moved is not None and moved > 1 else FOUND
 
 
 def _by(seen: Seen) -> str:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from migrator.engine.looking import Caller, Decide, Decision, hold
-from migrator.engine.run import Engine
+from migrator.engine.run import WAITING, Engine
 from migrator.engine.wire import Tally
 
-__all__ = ["Caller", "Decide", "Decision", "Engine", "Tally", "hold"]
+__all__ = ["WAITING", "Caller", "Decide", "Decision", "Engine", "Tally", "hold"]

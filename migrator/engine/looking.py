@@ -18,8 +18,8 @@ from migrator.core.model import Base, Doubt, EntityType, Kind, Page, Request, Re
 from migrator.core.reconcile import Bounds, Finding, judge_look, judge_search, name_of, told_at
 from migrator.core.states import Move
 from migrator.core.styles import Style
-from migrator.core.verdict import ErrorClass, Scope, Settled
-from migrator.engine.wire import Wire
+from migrator.core.verdict import ErrorClass, Scope
+from migrator.engine.wire import Refused, Wire
 from migrator.ports import Ledger
 
 WORTH_A_LIST = 10
@@ -93,7 +93,7 @@ class Looker:
             )
         except (ServiceRefused, Stopped) as error:
             raise type(error)(f"{prefix}{error}", error.hint) from error
-        if isinstance(answer, Settled):
+        if isinstance(answer, Refused):
             raise ServiceRefused(prefix + answer.message)
 
     # What an object is before its change
@@ -117,7 +117,7 @@ class Looker:
         for step in await self._ledger.unbased_among(container, type_, list(by_id)):
             self._ledger.keep(step.seq, examine(step.body, by_id[step.object], self._style))
 
-    async def base_of(self, step: Step) -> Base | Settled | None:
+    async def base_of(self, step: Step) -> Base | Refused | None:
         """Read what the object of a patch is now.
 
         Returns:
@@ -126,7 +126,7 @@ class Looker:
         seen = await self._see(step)
         return examine(step.body, seen, self._style) if isinstance(seen, Seen) else seen
 
-    async def _see(self, step: Step) -> Seen | Settled | None:
+    async def _see(self, step: Step) -> Seen | Refused | None:
         answer = await self._wire.read(
             step.container,
             lambda request_id: self._style.look(
@@ -136,7 +136,7 @@ class Looker:
         if not isinstance(answer, Response):
             return answer
         seen = self._style.seen(answer)
-        return seen or Settled(Move.REJECT, ErrorClass.UNREADABLE, "the object cannot be read: no such document")
+        return seen or Refused(ErrorClass.UNREADABLE, "the object cannot be read: no such document", answer.status)
 
     # What became of a change
 
@@ -156,7 +156,7 @@ class Looker:
         seen = await self._see(doubt.step)
         if seen is None:
             return None
-        if isinstance(seen, Settled) and seen.error is not ErrorClass.NOT_FOUND:
+        if isinstance(seen, Refused) and seen.error is not ErrorClass.NOT_FOUND:
             return Finding(Move.GIVE_UP, f"it could not be looked at: {seen.message}", seen.error)
         there = seen if isinstance(seen, Seen) else None
         return judge_look(doubt, there, self._style, self._bounds, now=now)
@@ -200,7 +200,7 @@ class Looker:
         followed: set[str] = set()
         after = ""
         while (answer := await self._wire.read(container, self._list(container, type_, name, after))) is not None:
-            if isinstance(answer, Settled):
+            if isinstance(answer, Refused):
                 raise Unlistable(answer.message)
             page = self._style.page(answer)
             if page is None:

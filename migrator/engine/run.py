@@ -2,11 +2,14 @@
 
 ::
 
-    probe ─▶ ┌─▶ look at what is in doubt ─▶ send what is pending ─▶ ┬─▶ end
-             └───────────────── something is in doubt again ◀────────┘
+    probe ─▶ ┌─▶ look at what is in doubt ─▶ anything pending?  ──yes──▶ send it ─▶ ┐
+             │                                       no                             │
+             │                          anything still in doubt? ──no──▶ end        │
+             │                                      yes                             │
+             └──◀── look again, when that can tell more ◀──────────────────◀────────┘
 
-A look comes before everything, so that nothing of which an earlier process left the fate unknown is sent again without
-one. It comes again at the end, for what this process has lost: what is in doubt holds nobody up.
+Nothing of which the fate is unknown is ever sent again without a look, and nothing waits for the fate of another: what
+a first look cannot tell is looked at again when all else is done.
 
 Nothing here is ever cancelled in the middle of a request: whatever ends a run, a signal, a refusal, a full disk, stops
 handing out steps and lets what is in flight be answered and recorded. Only who cancels the run itself ends that too;
@@ -31,6 +34,8 @@ from migrator.engine.sending import Sender
 from migrator.engine.wire import Tally, Wire
 from migrator.logs import log
 from migrator.ports import Clock, How, Ledger, Outcome, Throttle, Transport
+
+WAITING = "what was lost may still be carried out"
 
 PAGE = 500
 """Steps in doubt that are in memory at a time."""
@@ -87,6 +92,7 @@ class Engine:
         self._decide = decide
         self._sender: Sender | None = None
         self._ended_by: BaseException | None = None
+        self._waits_until = 0.0
         self._log = log.bind()
 
     @property
@@ -98,6 +104,11 @@ class Engine:
     def stopping(self) -> bool:
         """Whether the run is on its way to a clean stop."""
         return self._wire.stopping
+
+    @property
+    def waits_s(self) -> float:
+        """For how many seconds the run waits for the quiet period to end; 0 or less if it does not."""
+        return self._waits_until - self._clock.monotonic()
 
     def stop(self) -> None:
         """Stop cleanly: hand out nothing more, let what is in flight be answered and recorded."""
@@ -123,9 +134,12 @@ class Engine:
             await self._probe_all([*await self._ledger.containers(), *await self._containers_in_doubt([State.DOUBT])])
             fuse = Fuse(self._limits, steps)
             while not self.stopping:
-                await self._reconcile([State.DOUBT])
-                await self._send(fuse)
-                if not await self._ledger.doubts([State.DOUBT], 0, 1):
+                await self._look_at_all([State.DOUBT])
+                if containers := await self._ledger.containers():
+                    await self._send(containers, fuse)
+                elif await self._ledger.doubts([State.DOUBT], 0, 1):
+                    await self._look_at_all([State.DOUBT], patiently=True)
+                else:
                     break
             await self._end()
         finally:
@@ -141,7 +155,8 @@ class Engine:
         """
         states = [State.DOUBT, State.UNRESOLVED]
         await self._probe_all(await self._containers_in_doubt(states))
-        await self._reconcile(states)
+        await self._look_at_all(states)
+        await self._look_at_all([State.DOUBT], patiently=True)
         await self._end()
 
     async def _settled(self) -> None:
@@ -193,14 +208,14 @@ class Engine:
 
     # Sending
 
-    async def _send(self, fuse: Fuse) -> None:
+    async def _send(self, containers: Collection[str], fuse: Fuse) -> None:
         """Send everything that is pending."""
-        containers = await self._ledger.containers()
         if self._guard and not self.stopping:
             await self._for_each(containers, self._looker.survey)
+            await self._settled()  # what is handed out below knows the bases that were found
         if self.stopping:
             return
-        feed = Feed(self._ledger, containers, self._per_container, self._wire.throttle.rest_s)
+        feed = Feed(self._ledger, list(containers), self._per_container, self._wire.throttle.rest_s)
         sender = Sender(
             feed,
             ledger=self._ledger,
@@ -228,13 +243,8 @@ class Engine:
     async def _containers_in_doubt(self, states: Collection[State]) -> list[str]:
         return list({doubt.step.container: None async for doubt in self._doubts(states)})
 
-    async def _reconcile(self, states: Collection[State]) -> None:
-        """Look at every step in `states`: at once, and where that proves nothing, once more when it does."""
-        await self._look_at_all(states)
-        if not self.stopping and await self._ledger.doubts([State.DOUBT], 0, 1):
-            await self._look_at_all([State.DOUBT], patiently=True)
-
     async def _look_at_all(self, states: Collection[State], *, patiently: bool = False) -> None:
+        """Look at every step in `states`: at once, or each not before a look can tell that there is no effect."""
         doubts = self._doubts(states)
         taking = asyncio.Lock()
 
@@ -245,8 +255,7 @@ class Engine:
                 if doubt is None:
                     return
                 if patiently and (wait_s := self._looker.told_in_s(doubt)) > 0:
-                    self._log.info("run.waiting", seconds=round(wait_s), line=doubt.step.seq)
-                    await self._wire.rest(wait_s)
+                    await self._wire.rest(self._announced(wait_s))
                 finding = await self._looker.look(doubt)
                 if finding is not None:
                     await self._conclude(doubt, finding)
@@ -254,23 +263,37 @@ class Engine:
         await self._crew(work)
         await self._settled()
 
+    def _announced(self, wait_s: float) -> float:
+        """Say that the run waits, if it does not yet."""
+        now = self._clock.monotonic()
+        if now >= self._waits_until:
+            self._log.info("run.waiting", seconds=round(wait_s), because=WAITING)
+        self._waits_until = max(self._waits_until, now + wait_s)
+        return wait_s
+
     async def _conclude(self, doubt: Doubt, finding: Finding) -> None:
         """Record what a look proved, or what a person makes of what it could not prove."""
         how = How.LOOK
         if finding.move is Move.GIVE_UP:
-            decision = await self._decide(doubt, finding.note)
+            decision = await self._decision(doubt, finding.note)
             if decision is Decision.HOLD and doubt.state is State.UNRESOLVED:
                 return  # it stays as it is
             if decision is not Decision.HOLD:
                 how = How.POLICY
                 move = Move.FIND if decision is Decision.ASSUME_APPLIED else Move.MISS
-                finding = Finding(move, f"by --on-doubt {decision}: {finding.note}")
+                finding = Finding(move, f"by --on-doubt {decision}: {finding.note}", base=finding.base)
         if doubt.state is State.UNRESOLVED and finding.move is Move.REJECT:
             return
-        if finding.base is not None:
+        if finding.base is not None and finding.move is Move.MISS:
             self._ledger.keep(doubt.step.seq, finding.base)
         self._ledger.record(self._outcome(doubt, finding, how))
         self._note(doubt, finding)
+
+    async def _decision(self, doubt: Doubt, sentence: str) -> Decision:
+        """Ask what is to be done. By itself a run sends a step again only so often; then a person has to say so."""
+        decision = await self._decide(doubt, sentence)
+        spent = doubt.state is State.DOUBT and doubt.step.misses + 1 >= self._bounds.max_attempts
+        return Decision.HOLD if spent and decision is Decision.RESEND else decision
 
     def _outcome(self, doubt: Doubt, finding: Finding, how: How) -> Outcome:
         seen = finding.seen
@@ -290,7 +313,8 @@ class Engine:
     def _note(self, doubt: Doubt, finding: Finding) -> None:
         """Count and log what became of a step in doubt."""
         tally = self.tally
-        tally.in_doubt -= doubt.state is State.DOUBT and tally.in_doubt > 0
+        tally.in_doubt -= doubt.state is State.DOUBT
+        tally.unresolved -= doubt.state is State.UNRESOLVED
         tally.applied += finding.move is Move.FIND
         tally.rejected += finding.move is Move.REJECT
         tally.unresolved += finding.move is Move.GIVE_UP

@@ -32,7 +32,7 @@ from migrator.core.verdict import Halt, Settled, Verdict, judge
 from migrator.engine.feed import Feed
 from migrator.engine.looking import Looker
 from migrator.engine.stock import Ready, Stock
-from migrator.engine.wire import NotSent, Patience, Wire, end_by
+from migrator.engine.wire import NotSent, Patience, Refused, Wire, end_by
 from migrator.logs import log
 from migrator.ports import Intent, Ledger, Outcome
 
@@ -78,7 +78,13 @@ class Sender:
         self._looker = looker
         self._fuse = fuse
         self._stock: Stock[Ready | Step] = Stock(AHEAD * concurrency, wire.clock.monotonic)
-        self._log = log.bind()  # bound once: what is not wanted then costs next to nothing
+        told = log.bind()  # bound once: what is not wanted then costs next to nothing
+        self._events = {
+            State.APPLIED: (told.debug, "step.applied"),
+            State.REJECTED: (told.info, "step.rejected"),
+            State.DOUBT: (told.info, "step.in_doubt"),
+            State.PENDING: (told.debug, "step.again"),
+        }
 
     def stop(self) -> None:
         """Hand out nothing more."""
@@ -132,7 +138,7 @@ class Sender:
         base = await self._looker.base_of(step)
         if base is None:
             return None
-        if isinstance(base, Settled):
+        if isinstance(base, Refused):
             self._dismiss(step, base)
             return None
         self._ledger.keep(step.seq, base)
@@ -140,11 +146,12 @@ class Sender:
             return None
         return self._intend(resting_on(step, base), step.attempts + 1)
 
-    def _dismiss(self, step: Step, why: Settled) -> None:
+    def _dismiss(self, step: Step, why: Refused) -> None:
         """Record that a step ends without a request: its object cannot be read."""
         state = after(State.PENDING, Move.REJECT)
-        self._ledger.dismiss(Outcome(step.seq, state, self._clock.now(), error_class=why.error, message=why.message))
-        self._note(step, why, None, state)
+        outcome = Outcome(step.seq, state, self._clock.now(), why.http_status, why.error, why.message)
+        self._ledger.dismiss(outcome)
+        self._note(step, outcome)
 
     def _intend(self, step: Step, number: int) -> Ready:
         """Give the intent to send `step`, for which there is a permit, to the ledger as attempt `number`."""
@@ -169,6 +176,7 @@ class Sender:
                 patience.count(began_at)
                 verdict = self._judged(step, answer, patience)
                 if isinstance(verdict, Settled):
+                    self._wire.settled += 1
                     return
                 if isinstance(verdict, Halt):
                     raise end_by(verdict)
@@ -200,7 +208,7 @@ class Sender:
         )
         outcome = self._outcome(step, answer, verdict)
         self._ledger.record(outcome)
-        self._note(step, verdict, outcome.http_status, outcome.state)
+        self._note(step, outcome)
         return verdict
 
     def _take_back(self, step: Step, why: NotSent) -> None:
@@ -224,34 +232,30 @@ class Sender:
             reference=receipt.reference if receipt else "",
         )
 
-    def _note(self, step: Step, verdict: Verdict, http_status: int | None, state: State) -> None:
+    def _note(self, step: Step, outcome: Outcome) -> None:
         """Count how an attempt ended, and log it: one line, as loud as it deserves.
 
         Raises:
             Stopped: too much fails.
         """
-        tally = self._tally
+        tally, state = self._tally, outcome.state
         tally.applied += state is State.APPLIED
         tally.rejected += state is State.REJECTED
         tally.in_doubt += state is State.DOUBT
-        tally.last_error = verdict.message or tally.last_error
-        tell, event = {
-            State.APPLIED: (self._log.debug, "step.applied"),
-            State.REJECTED: (self._log.info, "step.rejected"),
-            State.DOUBT: (self._log.warning, "step.in_doubt"),
-        }.get(state, (self._log.debug, "step.again"))
+        tally.last_error = outcome.message or tally.last_error
+        tell, event = self._events[state]
         tell(
             event,
             line=step.seq,
             container=step.container,
             object=step.object,
-            error=verdict.error,
-            message=verdict.message,
+            error=outcome.error_class,
+            message=outcome.message,
         )
         if state is State.APPLIED:
             self._fuse.success()
-        elif state in (State.REJECTED, State.DOUBT):
-            self._fuse.failure(verdict.error, http_status, verdict.message)
+        elif state is not State.PENDING:
+            self._fuse.failure(outcome.error_class, outcome.http_status, outcome.message)
 
 
 def resting_on(step: Step, base: Base) -> Step:

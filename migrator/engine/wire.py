@@ -18,7 +18,7 @@ from migrator.ports import Clock, Throttle, Transport
 
 
 class Tally(Struct):
-    """What a run has done so far; kept current by the engine and read by whoever shows progress.
+    """What has changed since the run began or went on; kept current by the engine, read by whoever shows progress.
 
     Attributes:
         requests: writes sent, repeats included.
@@ -26,8 +26,8 @@ class Tally(Struct):
         reads: reads sent.
         applied: steps.
         rejected: steps.
-        in_doubt: steps whose fate is not known at the moment.
-        unresolved: steps that looking could not settle.
+        in_doubt: steps whose fate is not known; less than 0 if more were settled than got in doubt.
+        unresolved: steps that looking could not settle; the same.
         in_flight: requests without an answer yet.
         last_error: what the last request that did not succeed said.
     """
@@ -50,6 +50,20 @@ class NotSent(Enum):
     HELD_UP = "the run was held up"
 
 
+class Refused(Struct, frozen=True):
+    """A read was refused, or could not be answered within all patience.
+
+    Attributes:
+        error: why.
+        message: what was said, in one line.
+        http_status: of the last answer, or `None` if there was none.
+    """
+
+    error: ErrorClass
+    message: str
+    http_status: int | None = None
+
+
 class Wire:
     """Sends requests one at a time for many, counts them, and lets nobody send once the run stops."""
 
@@ -67,6 +81,8 @@ class Wire:
         self.throttle = throttle
         self.clock = clock
         self.policy = policy
+        self.settled = 0
+        """Requests that led to something: a run that moves is not stopped for refusals that are not a step's fault."""
         self._stopping = asyncio.Event()
         self._log = log.bind()  # bound once: what is not wanted then costs next to nothing
 
@@ -106,7 +122,7 @@ class Wire:
 
     async def read(
         self, container: str, request: Callable[[str], Request], scope: Scope = Scope.STEP
-    ) -> Response | Settled | None:
+    ) -> Response | Refused | None:
         """Read until there is an answer.
 
         Args:
@@ -137,7 +153,11 @@ class Wire:
                 chance=self.clock.chance(),
             )
             if isinstance(verdict, Settled):
-                return answer if verdict.move is Move.APPLY and isinstance(answer, Response) else verdict
+                self.settled += 1
+                if isinstance(answer, Response) and verdict.move is Move.APPLY:
+                    return answer
+                status = answer.status if isinstance(answer, Response) else None
+                return Refused(verdict.error, verdict.message, status)
             if isinstance(verdict, Halt):
                 raise end_by(verdict)
             await self.wait(verdict, patience)
@@ -148,7 +168,7 @@ class Wire:
         patience.renewed = verdict.error is ErrorClass.CREDENTIALS
         self.tally.last_error = verdict.message
         if verdict.scope is Scope.RUN:
-            patience.look_up(self.tally.applied + self.tally.rejected)
+            patience.look_up(self.settled)
             self._log.warning("run.paused", seconds=round(verdict.delay_s, 2), because=verdict.message)
             self.throttle.pause(verdict.delay_s, verdict.message)
         else:

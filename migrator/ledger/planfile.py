@@ -51,6 +51,15 @@ CHANGES = """
 """
 """The changes of one object. Only patches merge, so that what several rows create need not be loaded to refuse it."""
 
+ALIKE = """
+    SELECT line, type, name, first FROM (
+        SELECT line, type, name, identity, first_value(line) OVER names AS first,
+               first_value(identity) OVER names AS first_identity
+        FROM draft.change WHERE kind = 'create' WINDOW names AS (PARTITION BY container, type, name ORDER BY line)
+    ) WHERE line <> first AND identity <> first_identity ORDER BY line
+"""
+"""Find the creates of which an earlier one has the same name."""
+
 CROSSING = """
     SELECT line, size FROM (
         SELECT line, 1 + sum(length(body) - 1) OVER (ORDER BY line) AS size FROM draft.change
@@ -120,13 +129,15 @@ class PlanFile:
     Use as a context manager: unless `finish` is called, nothing stays.
     """
 
-    def __init__(self, path: Path, style: str) -> None:
+    def __init__(self, path: Path, style: str, *, marks: bool = False) -> None:
         """Begin a plan that will become the ledger `path`.
 
         Args:
             path: where the ledger will be; its folder must exist.
             style: name of the endpoint style.
+            marks: whether each create has a marker, by which it is told from others of the same name.
         """
+        self._marks = marks
         self._path = path
         self._style = style
         self._draft = path.with_suffix(".planning")
@@ -164,15 +175,35 @@ class PlanFile:
         self._draft.unlink(missing_ok=True)
         self._work.unlink(missing_ok=True)
 
-    def add(self, row: Row, change: Change) -> str:
-        """Take in one row and what it wants, and return the key of that change."""
+    def add(self, row: Row, change: Change, marked: bytes | None = None) -> str:
+        """Take in one row and what it wants.
+
+        Args:
+            row: as it was read.
+            change: what it wants.
+            marked: the body to send instead of the change's own, of which it differs in a marker only.
+
+        Returns:
+            The key of the change.
+        """
         body = plan.body_of(change)
         identity = plan.identity(change)
         key = plan.step_key(self._style, change.container, change.type, identity, change.kind, body)
         container = self._containers.setdefault(change.container, len(self._containers) + 1)
         self._rows.append((row.line, row.line, row.raw))
         self._changes.append(
-            (row.line, key, container, change.type, identity, change.object, change.kind, change.key, body)
+            (
+                row.line,
+                key,
+                container,
+                change.type,
+                identity,
+                change.object,
+                change.kind,
+                change.key,
+                marked or body,
+                plan.name_of(change),
+            )
         )
         if len(self._rows) >= BATCH:
             self._write()
@@ -206,7 +237,7 @@ class PlanFile:
     def _write(self) -> None:
         with ledger_errors(self._path):
             self._db.executemany("INSERT INTO input_row VALUES (?, ?, ?)", self._rows)
-            self._db.executemany("INSERT INTO draft.change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self._changes)
+            self._db.executemany("INSERT INTO draft.change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._changes)
         self._rows.clear()
         self._changes.clear()
 
@@ -220,6 +251,8 @@ class PlanFile:
                 self._db.execute(statement)
             for changes in self._shared_objects():
                 self._merge_object(changes)
+            if not self._marks:
+                self.complain(_alike(*columns) for columns in self._db.execute(ALIKE))
 
     def _shared_objects(self) -> Iterator[Sequence[Change]]:
         """Yield the changes of each object that several rows are for, object by object, in order of lines.
@@ -314,6 +347,13 @@ class PlanFile:
             sync(self._draft)
             self._draft.rename(self._path)
             sync(self._path.parent)
+
+
+def _alike(line: int, type_: str, name: str, first: int) -> Problem:
+    """Refuse a create that could not be told from another one if the answer to it were lost."""
+    message = f"creates a {type_} named '{name}', and so does line {first}: if an answer is lost, which is which?"
+    hint = "give them different names, or let each be marked: --marker /characteristics/migrator"
+    return Problem(line, "create", message, hint)
 
 
 def _kilobytes(size: int) -> str:

@@ -63,7 +63,7 @@ DRAFT = """
 CREATE TABLE draft.problem (line INTEGER, col TEXT, message TEXT, hint TEXT) STRICT;
 CREATE TABLE draft.change (
     line INTEGER PRIMARY KEY, key TEXT, container INTEGER, type TEXT, identity TEXT,
-    object TEXT, kind TEXT, create_key TEXT, body BLOB
+    object TEXT, kind TEXT, create_key TEXT, body BLOB, name TEXT
 ) STRICT;
 """
 """What is only there while a plan is made, in a file of its own that is thrown away."""

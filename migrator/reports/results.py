@@ -23,9 +23,9 @@ from migrator.sources import InputShape
 OUTCOMES: Mapping[State, str] = {
     State.APPLIED: "applied",
     State.REJECTED: "failed",
+    State.UNRESOLVED: "unresolved",
     State.INTENT: "in-doubt",
     State.DOUBT: "in-doubt",
-    State.UNRESOLVED: "in-doubt",
     State.PENDING: "pending",
 }
 """Which file a row goes to, by the state of its step."""

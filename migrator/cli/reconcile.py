@@ -1,0 +1,48 @@
+"""`migrator reconcile`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from migrator import api
+from migrator.cli.apply import carry_out
+from migrator.cli.options import (
+    doubt_options,
+    flags_of,
+    ledger_option,
+    output_option,
+    profile_option,
+    sending_options,
+    viewing_of,
+    viewing_options,
+)
+from migrator.cli.output import Output
+from migrator.ledger.folder import Runs
+from migrator.settings import load
+
+
+@click.command()
+@click.argument("run", required=False)
+@ledger_option
+@profile_option
+@sending_options
+@doubt_options
+@output_option
+@viewing_options
+def reconcile(run: str | None, output: str, **values: Any) -> int:
+    """Settle by reading alone what is in doubt in RUN (the newest one by default), and send nothing.
+
+    What was applied is recorded as such; what was not goes with the next `migrator resume`. What could not be settled
+    before is looked at once more. What looking cannot tell is left to you, or to --on-doubt.
+
+    \b
+    Examples:  migrator reconcile
+               migrator reconcile 20261122-181502-3fa9 --on-doubt ask
+    Exit codes: as `migrator apply`
+    """
+    viewing = viewing_of(values)
+    found = Runs(load(flags_of(values), profile=values.get("profile")).ledger).find(run)
+    settings = api.resumed(found, flags_of(values), values.get("profile"))
+    return carry_out(found, settings, Output(output), viewing, only_look=True)
