@@ -10,7 +10,7 @@ import math
 import subprocess
 import sys
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -391,6 +391,9 @@ class Service:
         effects: objects that were changed, in order.
         keeps_what_is_lost: whether a request whose answer says nothing has had its effect.
         looks: what it says to the next reads of an object, in order.
+        pages: what it says to the next reads of a list; after that, nothing that can be read.
+        listed: the paths and queries of all reads of lists.
+        bodies: by object, the bodies of all writes.
     """
 
     def __init__(self, trace: list[Line] | None = None) -> None:
@@ -405,6 +408,9 @@ class Service:
         self.effects: list[str] = []
         self.keeps_what_is_lost = False
         self.looks: dict[str, list[Answer]] = {}
+        self.pages: list[Answer] = []
+        self.listed: list[str] = []
+        self.bodies: defaultdict[str, list[bytes]] = defaultdict(list)
         self._trace: list[Line] = [] if trace is None else trace
 
     @property
@@ -418,8 +424,11 @@ class Service:
     async def send(self, request: Request) -> Answer:
         name = request.target.rpartition("/")[2].partition("?")[0]
         if request.method == "GET":
-            return await (self._look(name) if name.startswith("offer-") else self._probe(request))
+            return await (self._look(name) if name.startswith("offer-") else self._list_or_probe(request))
+        if request.method == "POST":  # what a create makes is known by its name
+            name = msgspec.json.decode(request.body or b"")["name"]
         self._trace.append(("send", int(name.removeprefix("offer-"))))
+        self.bodies[name].append(request.body or b"")
         self.sent.append(name)
         self.in_flight.append(name)
         try:
@@ -427,8 +436,13 @@ class Service:
         finally:
             self.in_flight.remove(name)
 
-    async def _probe(self, request: Request) -> Answer:
+    async def _list_or_probe(self, request: Request) -> Answer:
         container = request.headers["x-sandbox-name"]
+        if "orderby=" in request.target:
+            self._trace.append(("list", container))
+            self.listed.append(request.target)
+            await asyncio.sleep(0)
+            return self.pages.pop(0) if self.pages else Response(200, {}, b"{}")
         self._trace.append(("probe", container))
         self.probed.append(container)
         await asyncio.sleep(0)

@@ -54,7 +54,9 @@ def examine(body: bytes, seen: Seen, style: Style) -> Base:
         return Base(seen.etag, touched, body, guarded=seen.etag is not None)
     if not any(place.before is not UNSET and not same_place(place.before, place.after) for place in touched):
         return Base(seen.etag, touched, body, guarded=False)
-    guarded = patch_body(_with_tests(operations, touched) if idempotent else _as_effect(operations, touched))
+    guarded = patch_body(
+        _with_tests(operations, touched) if idempotent else _as_effect(operations, touched, seen.document)
+    )
     if len(guarded) > MAX_GUARDED_BYTES:
         return Base(seen.etag, touched, body, guarded=False)
     return Base(seen.etag, touched, guarded, guarded=True)
@@ -85,8 +87,9 @@ def _places_of(operation: Operation, document: Json) -> Iterator[str]:
     """Yield the places that an operation changes: a member, or an array whose elements it moves."""
     if operation.op == "test":
         return
-    above, _, last = operation.path.rpartition("/")
-    moves_elements = operation.op != "replace" and (last == "-" or isinstance(value_at(document, above), list))
+    # An array that an earlier operation has made is inside of a place that is found already.
+    above = operation.path.rpartition("/")[0]
+    moves_elements = operation.op != "replace" and isinstance(value_at(document, above), list)
     yield above if moves_elements else operation.path
 
 
@@ -100,15 +103,16 @@ def _with_tests(operations: Sequence[Operation], touched: Sequence[Touched]) -> 
     yield from operations
 
 
-def _as_effect(operations: Sequence[Operation], touched: Sequence[Touched]) -> Iterator[Operation]:
+def _as_effect(operations: Sequence[Operation], touched: Sequence[Touched], document: Json) -> Iterator[Operation]:
     """Say what will be there instead of how it comes about."""
     yield from _tests(touched)
     for operation in operations:
-        # What the author tested inside of a touched place is tested already, as it was before.
+        # What the author tested inside of a touched place is tested already. What is tested around one may have been
+        # meant for the middle of the patch; here it stands in front, so that it must be what it was before.
         if operation.op == "test" and not any(
             place.path == operation.path or _is_above(place.path, operation.path) for place in touched
         ):
-            yield operation
+            yield Operation("test", operation.path, value_at(document, operation.path))
     for place in touched:
         if place.after is UNSET:
             yield Operation("remove", place.path)

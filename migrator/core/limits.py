@@ -33,7 +33,8 @@ class Fuse:
             limits: how many there may be.
             steps: requests of the whole run, of which a share may fail.
         """
-        share = int(limits.max_failures_share * steps) if limits.max_failures_share else None
+        # Rounded, since 0.29 × 100 is a little less than 29 in floating point.
+        share = int(round(limits.max_failures_share * steps, 6)) if limits.max_failures_share else None
         bounds = [bound for bound in (limits.max_failures or None, share) if bound is not None]
         self._most = min(bounds) if bounds else None
         self._equal = limits.equal_failures

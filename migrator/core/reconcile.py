@@ -65,7 +65,8 @@ class Finding(Struct, frozen=True):
         note: a sentence: what was seen, and for what is given up, what a person should check. May be "".
         error: for what did not succeed.
         seen: the object, if it was found to have the effect.
-        base: the fresh base to send the patch again on; `None` for the same as before.
+        base: the fresh base to send the patch again on, if it is, or if a person wants it to be; `None` for the same as
+            before.
     """
 
     move: Move
@@ -94,22 +95,21 @@ def judge_look(doubt: Doubt, seen: Seen | None, style: Style, bounds: Bounds, *,
     Returns:
         What is proven, or `None` if that is only to be told later: at `told_at`.
     """
-    if doubt.step.kind is Kind.DELETE:
-        # Sent again it does no harm: what is gone stays gone, and ids are not given twice.
-        return (
-            _bounded(Finding(Move.MISS, "it is still there"), doubt, bounds)
-            if seen
-            else Finding(Move.FIND, "found to be gone")
-        )
-    finding = _bounded(_patch_finding(doubt, seen, style), doubt, bounds)
-    guarded_by_etag = style.guards_by_etag and doubt.base is not None and doubt.base.guarded
+    deletion = doubt.step.kind is Kind.DELETE
+    finding = _bounded(_deletion_finding(seen) if deletion else _patch_finding(doubt, seen, style), doubt, bounds)
+    # What is gone stays gone, and ids are not given twice.
+    harmless_twice = deletion or (style.guards_by_etag and doubt.base is not None and doubt.base.guarded)
     proven = (
         finding.move is Move.FIND
         or _refused(doubt)
-        or (finding.move is Move.MISS and guarded_by_etag)
+        or (finding.move is Move.MISS and harmless_twice)
         or now >= told_at(doubt, bounds)
     )
     return finding if proven else None
+
+
+def _deletion_finding(seen: Seen | None) -> Finding:
+    return Finding(Move.MISS, "it is still there") if seen else Finding(Move.FIND, "found to be gone")
 
 
 def _patch_finding(doubt: Doubt, seen: Seen | None, style: Style) -> Finding:
@@ -143,8 +143,8 @@ def _gone(doubt: Doubt) -> Finding:
     return _give_up("the object is not there any more; whether it was changed before it was deleted is not to be told")
 
 
-def _give_up(sentence: str) -> Finding:
-    return Finding(Move.GIVE_UP, sentence, ErrorClass.UNDECIDED)
+def _give_up(sentence: str, base: Base | None = None) -> Finding:
+    return Finding(Move.GIVE_UP, sentence, ErrorClass.UNDECIDED, base=base)
 
 
 def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style) -> Finding:
@@ -163,12 +163,13 @@ def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style) -> Finding:
         return _after_refusals(doubt, seen, style, intact=as_before and (moved == 0 or not style.guards_by_etag))
     if as_before and moved == 0:
         return _not_applied(doubt)
+    fresh = examine(doubt.step.body, seen, style)
     if moved == 1:
-        fresh = examine(doubt.step.body, seen, style)
         return Finding(Move.MISS, f"not applied: somebody else changed the object{_by(seen)}", base=fresh)
     return _give_up(
         f"{_places(base.touched, now)}; version {base.etag} before, now {seen.etag}{_by(seen)}. See whether the change"
-        " is in it, or was and has been undone"
+        " is in it, or was and has been undone",
+        fresh,
     )
 
 
@@ -194,7 +195,8 @@ def _unknown_effect(doubt: Doubt, base: Base, seen: Seen, style: Style, moved: i
         return _not_applied(doubt)
     return _give_up(
         f"the patch did not fit version {base.etag}, and the object is now at {seen.etag}{_by(seen)}. See whether the"
-        " change is in it"
+        " change is in it",
+        examine(doubt.step.body, seen, style),
     )
 
 

@@ -304,13 +304,16 @@ def _may_be_our_own_doing(answer: Response, kind: Kind, attempt: Attempt) -> boo
     A guard that fails says 409 or 412, and in dps, where the documents are silent, perhaps 422 or 400 (C-16). Those are
     the row's own faults, too, so without an earlier request in play they count only if they name the `test`. With one
     in play no refusal counts: it says nothing about the other request. A create that was lost and not found may have
-    come late, and then its name is taken.
+    come late, and then its name is taken. A deletion that was lost goes again at once, so that the one before it may
+    still come.
     """
     status = answer.status
     if not 400 <= status < 500 or status == 408:
         return False
     if kind is Kind.CREATE:
         return status == 409 and attempt.missed
+    if kind is Kind.DELETE:
+        return attempt.missed
     if not attempt.guarded:
         return False
     names_test = status in (400, 422) and _NAMES_TEST.search(message_of(answer)) is not None

@@ -275,19 +275,25 @@ class Engine:
         """Record what a look proved, or what a person makes of what it could not prove."""
         how = How.LOOK
         if finding.move is Move.GIVE_UP:
-            decision = await self._decide(doubt, finding.note)
+            decision = await self._decision(doubt, finding.note)
             if decision is Decision.HOLD and doubt.state is State.UNRESOLVED:
                 return  # it stays as it is
             if decision is not Decision.HOLD:
                 how = How.POLICY
                 move = Move.FIND if decision is Decision.ASSUME_APPLIED else Move.MISS
-                finding = Finding(move, f"by --on-doubt {decision}: {finding.note}")
+                finding = Finding(move, f"by --on-doubt {decision}: {finding.note}", base=finding.base)
         if doubt.state is State.UNRESOLVED and finding.move is Move.REJECT:
             return
-        if finding.base is not None:
+        if finding.base is not None and finding.move is Move.MISS:
             self._ledger.keep(doubt.step.seq, finding.base)
         self._ledger.record(self._outcome(doubt, finding, how))
         self._note(doubt, finding)
+
+    async def _decision(self, doubt: Doubt, sentence: str) -> Decision:
+        """Ask what is to be done. By itself a run sends a step again only so often; then a person has to say so."""
+        decision = await self._decide(doubt, sentence)
+        spent = doubt.state is State.DOUBT and doubt.step.misses + 1 >= self._bounds.max_attempts
+        return Decision.HOLD if spent and decision is Decision.RESEND else decision
 
     def _outcome(self, doubt: Doubt, finding: Finding, how: How) -> Outcome:
         seen = finding.seen

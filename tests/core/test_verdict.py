@@ -202,6 +202,75 @@ def test_an_answer_to_a_write_is_judged(answer: Answer, patch: str, create: str 
     assert outline(judged(answer, Kind.DELETE)) == (delete or patch)
 
 
+GUARDED = Attempt(1, 0.0, renewable=True, guarded=True)
+MISSED = Attempt(1, 0.0, renewable=True, missed=True)
+BOTH = Attempt(1, 0.0, renewable=True, guarded=True, missed=True)
+
+NAMES_TEST = {"title": "a test operation failed"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "guarded", "missed", "both", "create_missed", "delete_missed"),
+    [
+        # What a guard that fails may say is no refusal of the row while there is a guard; with an earlier request in
+        # play nothing is. Without one the row was meant.
+        (response(409), "guard_failed", "conflict", "guard_failed", "guard_failed", "guard_failed"),
+        (response(412), "guard_failed", "conflict", "guard_failed", "conflict", "guard_failed"),
+        (response(422, NAMES_TEST), "guard_failed", "validation", "guard_failed", "validation", "guard_failed"),
+        (response(400, NAMES_TEST), "guard_failed", "validation", "guard_failed", "validation", "guard_failed"),
+        (response(422, {"detail": "TESTED: no"}), "guard_failed", "validation", "guard_failed", "validation", None),
+        (response(200, {"status": 412}), "guard_failed", "conflict", "guard_failed", "conflict", None),
+        (response(422), "validation", "validation", "guard_failed", "validation", "guard_failed"),
+        (response(422, {"title": "contest, latest"}), "validation", "validation", "guard_failed", "validation", None),
+        (response(400), "validation", "validation", "guard_failed", "validation", "guard_failed"),
+        (response(404, NAMES_TEST), "not_found", "not_found", "guard_failed", "not_found", "none"),
+        (response(410), "not_found", "not_found", "guard_failed", "not_found", "none"),
+        (response(405), "validation", "validation", "guard_failed", "validation", "guard_failed"),
+        (response(413), "too_large", "too_large", "guard_failed", "too_large", "guard_failed"),
+        (response(418), "validation", "validation", "guard_failed", "validation", "guard_failed"),
+        # What may have been executed is in doubt for that reason.
+        (response(408), "server", "server", "server", "server", "server"),
+        (response(500, NAMES_TEST), "server", "server", "server", "server", "server"),
+        (response(503), "server", "server", "server", "server", "server"),
+    ],
+)
+def test_a_refusal_is_judged_by_what_else_is_in_play(
+    answer: Answer, guarded: str, missed: str, both: str, create_missed: str, delete_missed: str | None
+) -> None:
+    def error(kind: Kind, attempt: Attempt) -> str:
+        verdict = judged(answer, kind, attempt)
+        assert isinstance(verdict, Settled)
+        in_doubt = verdict.error in (ErrorClass.GUARD_FAILED, ErrorClass.SERVER)
+        assert verdict.move is (Move.LOSE if in_doubt else Move.REJECT if verdict.error else Move.APPLY)
+        return verdict.error or "none"
+
+    assert error(Kind.PATCH, GUARDED) == guarded
+    assert error(Kind.PATCH, MISSED) == missed
+    assert error(Kind.PATCH, BOTH) == both
+    assert error(Kind.CREATE, MISSED) == create_missed
+    assert error(Kind.DELETE, MISSED) == (delete_missed or "guard_failed")
+    for kind in (Kind.CREATE, Kind.DELETE):  # which never have one
+        assert error(kind, FIRST) in (missed, "none")
+
+
+@pytest.mark.parametrize("attempt", [GUARDED, MISSED, BOTH])
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (response(200, {"id": "x", "etag": 2}), "apply:"),
+        (response(401), "again step:credentials"),
+        (response(403), "refused:permission"),
+        (response(423), "again step:conflict"),
+        (response(429), "again run:rate_limited"),
+        (response(503, gateway("503010")), "again run:unavailable"),
+        (response(404, gateway("404040")), "refused:not_found"),
+        (Failure(FailureKind.LOST, "reset"), "lose:no_answer"),
+    ],
+)
+def test_what_is_not_a_refusal_is_judged_as_ever(attempt: Attempt, answer: Answer, verdict: str) -> None:
+    assert outline(judged(answer, Kind.PATCH, attempt)) == verdict
+
+
 @pytest.mark.parametrize(
     ("answer", "verdict"),
     [
@@ -227,7 +296,7 @@ def test_an_answer_to_a_write_is_judged(answer: Answer, patch: str, create: str 
         (response(200, {"status": "500"}), "again run:server"),
         (response(200, {"status": 423}), "again run:conflict"),
         (response(200, {"status": "approved", "results": []}), "apply:"),
-        (Failure(FailureKind.LOST, "reset"), "again run:unreachable"),
+        (Failure(FailureKind.LOST, "reset"), "again run:no_answer"),
         (Failure(FailureKind.NOT_SENT, "refused"), "again run:unreachable"),
         (Failure(FailureKind.NO_CREDENTIALS, "no"), "refused:credentials"),
     ],

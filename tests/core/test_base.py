@@ -1,0 +1,320 @@
+"""The base of a patch: which places it touches, what stands there on either side, and what guards it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from migrator.core import base as rules
+from migrator.core.base import examine, now_at, same_place
+from migrator.core.compare import same
+from migrator.core.model import Base, Json, Operation, Seen, Touched
+from migrator.core.patch import CannotApply, apply, value_at
+from migrator.core.plan import operations_of, patch_body
+from migrator.core.styles import DPS, XCORE
+from migrator.core.styles.base import Style
+
+DOCUMENT = {"name": "Old", "tags": ["t1", "t2"], "rank": {"priority": 0, "kind": "x"}, "a/b": {"m~n": 1}, "0": "zero"}
+
+
+def add(path: str, value: Json = "new") -> Operation:
+    return Operation("add", path, value)
+
+
+def put(path: str, value: Json = "new") -> Operation:
+    return Operation("replace", path, value)
+
+
+def remove(path: str) -> Operation:
+    return Operation("remove", path)
+
+
+def copy(source: str, path: str) -> Operation:
+    return Operation("copy", path, source=source)
+
+
+def test(path: str, value: Json) -> Operation:
+    return Operation("test", path, value)
+
+
+test.__test__ = False  # type: ignore[attr-defined]
+
+
+def base_of(operations: Sequence[Operation], style: Style = DPS, document: Json = None, etag: int | None = 4) -> Base:
+    seen = Seen("o", "o", etag, DOCUMENT if document is None else document)
+    return examine(patch_body(operations), seen, style)
+
+
+def sent(base: Base) -> list[str]:
+    """Spell a body in short."""
+    return [
+        " ".join(filter(None, (one.op, one.source, one.path, "" if one.op in ("remove", "copy") else repr(one.value))))
+        for one in operations_of(base.body)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("operations", "touched"),
+    [
+        # A member: replaced, added over another, added where none was, removed, copied to.
+        ([put("/name")], [Touched("/name", "Old", "new")]),
+        ([add("/name")], [Touched("/name", "Old", "new")]),
+        ([add("/more")], [Touched("/more", UNSET, "new")]),
+        ([add("/more", None)], [Touched("/more", UNSET, None)]),
+        ([remove("/name")], [Touched("/name", "Old", UNSET)]),
+        ([copy("/rank", "/more")], [Touched("/more", UNSET, {"priority": 0, "kind": "x"})]),
+        ([copy("/name", "/rank/kind")], [Touched("/rank/kind", "x", "Old")]),
+        ([put("/rank/priority", 5)], [Touched("/rank/priority", 0, 5)]),
+        ([put("/a~1b/m~0n", 2)], [Touched("/a~1b/m~0n", 1, 2)]),
+        # An element is replaced where it is. What moves elements touches the array.
+        ([put("/tags/0", "x")], [Touched("/tags/0", "t1", "x")]),
+        ([add("/tags/-", "x")], [Touched("/tags", ["t1", "t2"], ["t1", "t2", "x"])]),
+        ([add("/tags/0", "x")], [Touched("/tags", ["t1", "t2"], ["x", "t1", "t2"])]),
+        ([remove("/tags/0")], [Touched("/tags", ["t1", "t2"], ["t2"])]),
+        ([copy("/name", "/tags/-")], [Touched("/tags", ["t1", "t2"], ["t1", "t2", "Old"])]),
+        ([copy("/tags/1", "/tags/0")], [Touched("/tags", ["t1", "t2"], ["t2", "t1", "t2"])]),
+        # A number is an index, and a - the end, in an array only.
+        ([add("/-")], [Touched("/-", UNSET, "new")]),
+        ([add("/rank/-")], [Touched("/rank/-", UNSET, "new")]),
+        ([remove("/0")], [Touched("/0", "zero", UNSET)]),
+        # Of places inside of each other the outermost counts, in the order in which they come.
+        ([put("/rank/priority", 5), put("/rank", {})], [Touched("/rank", {"priority": 0, "kind": "x"}, {})]),
+        ([put("/rank", {}), add("/rank/priority", 5)], [Touched("/rank", DOCUMENT["rank"], {"priority": 5})]),
+        ([add("/more", {}), add("/more/deep", 1)], [Touched("/more", UNSET, {"deep": 1})]),
+        ([add("/more", []), add("/more/0", 1)], [Touched("/more", UNSET, [1])]),
+        ([put("/tags/0", "x"), remove("/tags/1")], [Touched("/tags", ["t1", "t2"], ["x"])]),
+        ([put("/tags/0", "x"), put("/name")], [Touched("/tags/0", "t1", "x"), Touched("/name", "Old", "new")]),
+        ([put("/name", "A"), put("/name", "B")], [Touched("/name", "Old", "B")]),
+        ([add("/ran", 1), put("/rank/kind")], [Touched("/ran", UNSET, 1), Touched("/rank/kind", "x", "new")]),
+        # What comes and goes, and what stays as it is, is touched all the same.
+        ([add("/more"), remove("/more")], [Touched("/more", UNSET, UNSET)]),
+        ([put("/name", "Old")], [Touched("/name", "Old", "Old")]),
+        # A test touches nothing.
+        ([test("/name", "Old")], []),
+        ([test("/name", "Old"), put("/rank/priority", 5)], [Touched("/rank/priority", 0, 5)]),
+        ([], []),
+    ],
+)
+@pytest.mark.parametrize("style", [DPS, XCORE], ids=["dps", "xcore"])
+def test_a_patch_touches_these_places(style: Style, operations: list[Operation], touched: list[Touched]) -> None:
+    assert base_of(operations, style).touched == tuple(touched)
+
+
+@pytest.mark.parametrize(
+    ("operations", "body"),
+    [
+        # What can be repeated keeps its operations, behind a test of each value that it touches.
+        ([put("/name", "N")], ["test /name 'Old'", "replace /name 'N'"]),
+        ([add("/name", "N")], ["test /name 'Old'", "add /name 'N'"]),
+        ([put("/tags/0", "x")], ["test /tags/0 't1'", "replace /tags/0 'x'"]),
+        ([put("/name", "N"), add("/more", 1)], ["test /name 'Old'", "replace /name 'N'", "add /more 1"]),
+        (
+            [test("/0", "zero"), put("/name", "N")],
+            ["test /name 'Old'", "test /0 'zero'", "replace /name 'N'"],
+        ),
+        # What would do more, or could not be done, the second time is sent as its effect.
+        ([add("/tags/-", "x")], ["test /tags ['t1', 't2']", "replace /tags ['t1', 't2', 'x']"]),
+        ([remove("/tags/0")], ["test /tags ['t1', 't2']", "replace /tags ['t2']"]),
+        ([remove("/name")], ["test /name 'Old'", "remove /name"]),
+        (
+            [add("/tags/-", "x"), put("/name", "N"), add("/more", 1)],
+            [
+                "test /tags ['t1', 't2']",
+                "test /name 'Old'",
+                "replace /tags ['t1', 't2', 'x']",
+                "replace /name 'N'",
+                "add /more 1",
+            ],
+        ),
+        # … without what does not change in the end.
+        (
+            [remove("/name"), put("/rank/kind", "x")],
+            ["test /name 'Old'", "test /rank/kind 'x'", "remove /name"],
+        ),
+        # Tests of the author stay if they look elsewhere.
+        (
+            [test("/name", "Old"), test("/rank/kind", "x"), test("/tags/0", "t1"), remove("/tags/0")],
+            ["test /tags ['t1', 't2']", "test /name 'Old'", "test /rank/kind 'x'", "replace /tags ['t2']"],
+        ),
+        ([test("/name", "Old"), put("/name", "N")], ["test /name 'Old'", "replace /name 'N'"]),
+        # One that was meant for the middle is put in front as what was there then.
+        (
+            [remove("/rank/kind"), test("/rank", {"priority": 0})],
+            ["test /rank/kind 'x'", "test /rank {'priority': 0, 'kind': 'x'}", "remove /rank/kind"],
+        ),
+    ],
+)
+def test_a_patch_in_dps_carries_its_guard(operations: list[Operation], body: list[str]) -> None:
+    base = base_of(operations)
+
+    assert sent(base) == body
+    assert base.guarded
+    assert base.etag == 4
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [add("/more", 1)],
+        [add("/more", 1), add("/rank/more", 2)],
+        [add("/more", 1), remove("/more")],
+        [put("/name", "Old")],
+        [put("/rank/priority", 0.0)],
+        [put("/rank", {"kind": "x", "priority": 0})],
+        [add("/tags/-", "x"), remove("/tags/2")],
+        [test("/name", "Old")],
+        [],
+    ],
+)
+def test_where_no_value_becomes_another_there_is_nothing_to_test(operations: list[Operation]) -> None:
+    base = base_of(operations)
+
+    assert not base.guarded
+    assert base.body == patch_body(operations)
+    assert base.touched is not None
+
+
+NEVER_FITS = [
+    [put("/nobody")],
+    [remove("/nobody")],
+    [add("/nobody/deep")],
+    [add("/name/deep")],
+    [add("/tags/9", "x")],
+    [add("/tags/x", "x")],
+    [copy("/nobody", "/name")],
+    [test("/name", "Other"), put("/name")],
+    [put("/name"), test("/name", "Old")],
+]
+
+
+@pytest.mark.parametrize("operations", NEVER_FITS)
+def test_of_a_patch_that_does_not_fit_only_the_version_is_known(operations: list[Operation]) -> None:
+    body = patch_body(operations)
+
+    assert base_of(operations) == Base(4, None, body, guarded=False)
+    assert base_of(operations, XCORE) == Base(4, None, body, guarded=True)
+    assert base_of(operations, XCORE, etag=None) == Base(None, None, body, guarded=False)
+
+
+@pytest.mark.parametrize("operations", [[put("/name")], [add("/tags/-", "x")], [add("/more")], [put("/name", "Old")]])
+def test_a_patch_in_xcore_goes_as_it_is_and_its_etag_guards_it(operations: list[Operation]) -> None:
+    base = base_of(operations, XCORE)
+    assert (base.etag, base.body, base.guarded) == (4, patch_body(operations), True)
+
+    untold = base_of(operations, XCORE, etag=None)
+    assert (untold.etag, untold.body, untold.guarded) == (None, patch_body(operations), False)
+    assert untold.touched == base.touched
+
+
+def test_a_guard_in_dps_does_not_need_an_etag() -> None:
+    base = base_of([put("/name")], etag=None)
+
+    assert base.guarded
+    assert base.etag is None
+
+
+def test_a_patch_that_would_be_too_large_with_its_guard_goes_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    operations = [add("/tags/-", "x")]
+    guarded = base_of(operations)
+    monkeypatch.setattr(rules, "MAX_GUARDED_BYTES", len(guarded.body))
+    assert base_of(operations) == guarded
+
+    monkeypatch.setattr(rules, "MAX_GUARDED_BYTES", len(guarded.body) - 1)
+    assert base_of(operations) == Base(4, guarded.touched, patch_body(operations), guarded=False)
+
+
+def test_what_stands_at_a_place_is_compared_as_json() -> None:
+    assert same_place(UNSET, UNSET)
+    assert not same_place(UNSET, None)
+    assert not same_place(None, UNSET)
+    assert not same_place(1, True)
+    assert same_place(1, 1.0)
+    assert now_at([Touched("/name"), Touched("/tags/1"), Touched("/gone")], DOCUMENT) == ["Old", "t2", UNSET]
+
+
+# --- for random documents and patches ---------------------------------------------------------------------------------
+
+# Without numbers that Python takes for truth values: the `test` of the library cannot tell those apart.
+SCALARS = st.sampled_from([None, "x", "y", 2, 3, 2.5])
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "0"]), inner, max_size=3),
+    max_leaves=6,
+)
+DOCUMENTS = st.dictionaries(st.sampled_from(["a", "b", "c", "d/e"]), VALUES, max_size=4)
+POINTERS = st.lists(st.sampled_from(["a", "b", "c", "d~1e", "0", "1", "-"]), min_size=1, max_size=3).map(
+    lambda parts: "/" + "/".join(parts)
+)
+OPERATIONS = st.builds(
+    Operation,
+    st.sampled_from(["add", "add", "replace", "remove", "copy", "test"]),
+    POINTERS,
+    VALUES,
+    POINTERS,
+)
+
+
+@st.composite
+def patches(draw: st.DrawFn) -> tuple[list[Operation], Json, Json]:
+    """Draw a document and a patch that fits it: what does not fit is left out, and tests test what is there."""
+    document = draw(DOCUMENTS)
+    now: Json = document
+    operations: list[Operation] = []
+    for drawn in draw(st.lists(OPERATIONS, min_size=1, max_size=6)):
+        one = drawn
+        if one.op == "test" and (value := value_at(now, one.path)) is not UNSET:
+            one = test(one.path, value)
+        try:
+            now = apply([one], now)
+        except CannotApply:
+            continue
+        operations.append(operations_of(patch_body([one]))[0])
+    assume(operations)
+    return operations, document, now
+
+
+@settings(max_examples=400, deadline=None)
+@given(patches())
+def test_the_guarded_body_does_what_the_patch_does_and_only_once(drawn: tuple[list[Operation], Json, Json]) -> None:
+    operations, document, result = drawn
+    unchanged = json.dumps(document)
+
+    base = base_of(operations, document=document)
+
+    assert same(apply(operations_of(base.body), document), result)
+    assert json.dumps(document) == unchanged
+    if base.guarded:
+        with pytest.raises(CannotApply):
+            apply(operations_of(base.body), result)
+    else:
+        assert base.body == patch_body(operations)
+
+
+@settings(max_examples=400, deadline=None)
+@given(patches())
+def test_outside_of_the_touched_places_nothing_changes(drawn: tuple[list[Operation], Json, Json]) -> None:
+    operations, document, result = drawn
+
+    base = base_of(operations, XCORE, document=document)
+
+    assert base.touched is not None
+    for place in base.touched:
+        assert same_place(place.before, value_at(document, place.path))
+        assert same_place(place.after, value_at(result, place.path))
+        others = [other.path for other in base.touched if other is not place]
+        assert not any(f"{place.path}/".startswith(f"{other}/") for other in others)
+    assert same(without(base.touched, document), without(base.touched, result))
+
+
+def without(places: Sequence[Touched], document: Json) -> Json:
+    """Return `document` with nothing at these places, and null where that would move elements."""
+    for place in places:
+        if value_at(document, place.path) is not UNSET:
+            in_array = isinstance(value_at(document, place.path.rpartition("/")[0]), list)
+            document = apply([put(place.path, None) if in_array else remove(place.path)], document)
+    return document
