@@ -297,6 +297,21 @@ class TestRounds:
         assert len(world.sent(2)) == 2
         assert world.states() == {State.APPLIED: 1}
 
+    async def test_nothing_waits_for_the_fate_of_another(self) -> None:
+        world = World(3)
+        await world.lose(2)
+        await world.lose(3)
+        engine = world.engine(bounds=LOUD)
+        assert engine.waits_s <= 0
+        running = asyncio.create_task(soon(engine.run()))
+        await until(lambda: engine.waits_s > 0)
+
+        assert world.states() == {State.APPLIED: 1, State.DOUBT: 2}
+        assert engine.waits_s == 1000.0
+        engine.stop()
+        await running
+        assert engine.tally.in_doubt == 0, "nothing has changed for them"
+
     async def test_a_stop_while_it_is_not_quiet_yet_leaves_the_step_in_doubt(self) -> None:
         world = World()
         world.answer(2, LOST)
