@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from migrator.core.model import EntityType, Page, Request, Response, Seen
+from migrator.core.model import EntityType, Kind, Page, Request, Response, Seen, Step
 from migrator.core.styles import DPS, XCORE
 from migrator.core.styles.base import Style
 from migrator.core.styles.dps import RESOURCES
@@ -75,6 +75,88 @@ def test_the_next_page_in_xcore_names_its_container_itself() -> None:
 
     assert request.target == "/data/core/xcore/box/queries/core/search?start=1%2C2&schema=a;b:c"
     assert request.headers["Accept"] == RESULTS
+
+
+def rendered(style: Style, kind: Kind, *, etag: int | None = None, guarded: bool = False) -> Request:
+    object_ = "" if kind is Kind.CREATE else "o 1"
+    step = Step(2, "k", "box", OFFER, object_, kind, b"[]", based=guarded, etag=etag, guarded=guarded)
+    return style.render(step, sandbox="dev", request_id="r")
+
+
+def test_a_guarded_patch_in_xcore_names_the_etag_it_is_for() -> None:
+    assert rendered(XCORE, Kind.PATCH, etag=7, guarded=True).headers["If-Match"] == '"7"'
+    for request in (
+        rendered(XCORE, Kind.PATCH, etag=7),
+        rendered(XCORE, Kind.PATCH),
+        rendered(XCORE, Kind.DELETE),
+        rendered(XCORE, Kind.CREATE),
+        # Its guard is in the body.
+        rendered(DPS, Kind.PATCH, etag=7, guarded=True),
+    ):
+        assert "If-Match" not in request.headers
+
+
+@pytest.mark.parametrize(
+    ("style", "kind", "method", "target", "body"),
+    [
+        (XCORE, Kind.PATCH, "PATCH", "/instances/o%201", b"[]"),
+        (XCORE, Kind.DELETE, "DELETE", "/instances/o%201", None),
+        (XCORE, Kind.CREATE, "POST", "/instances", b"[]"),
+        (DPS, Kind.PATCH, "PATCH", "/offers/o%201?offer-type=personalized", b"[]"),
+        (DPS, Kind.DELETE, "DELETE", "/offers/o%201?offer-type=personalized", None),
+        (DPS, Kind.CREATE, "POST", "/offers?offer-type=personalized", b"[]"),
+    ],
+)
+def test_a_step_becomes_a_request(style: Style, kind: Kind, method: str, target: str, body: bytes | None) -> None:
+    request = rendered(style, kind)
+
+    assert (request.method, request.target, request.body) == (method, ROOTS[style.name] + target, body)
+    assert request.headers["x-request-id"] == request.request_id == "r"
+    assert ("Content-Type" in request.headers) is (body is not None or style is DPS)
+
+
+@pytest.mark.parametrize("style", [XCORE, DPS], ids=["xcore", "dps"])
+def test_a_probe_reads_one_object(style: Style) -> None:
+    request = style.probe("box", sandbox="dev", request_id="r")
+
+    assert request.method == "GET"
+    assert request.target.startswith(ROOTS[style.name])
+    assert request.target.endswith("&limit=1")
+
+
+@pytest.mark.parametrize(
+    ("object_", "xcore", "dps"),
+    [
+        ("0f4bc230-13df", "", ""),
+        ("dps:offer:1", "", ""),
+        ("xcore:offer:1", "is an @id", ""),
+        (".", "is a step in a path", "is a step in a path"),
+        ("..", "is a step in a path", "is a step in a path"),
+        ("...", "", ""),
+    ],
+)
+def test_an_id_may_stand_in_a_url_or_not(object_: str, xcore: str, dps: str) -> None:
+    for style, problem in ((XCORE, xcore), (DPS, dps)):
+        said = style.object_problem(object_)
+        assert said.startswith(problem)
+        assert bool(said) is bool(problem)
+
+
+@pytest.mark.parametrize(
+    ("document", "xcore", "dps"),
+    [
+        ({"name": "A"}, "it is written for dps", ""),
+        ({"xdm:name": "A"}, "", "it is written for xcore"),
+        ({"name": "A", "xdm:name": "A"}, "", ""),
+        ({}, "has no `xdm:name`", "has no `name`"),
+        ({"name": ""}, "it is written for dps", "has no `name`"),
+    ],
+)
+def test_a_document_has_a_name_in_the_words_of_its_style(document: dict[str, str], xcore: str, dps: str) -> None:
+    for style, problem in ((XCORE, xcore), (DPS, dps)):
+        said = style.document_problem(document)
+        assert problem in said
+        assert bool(said) is bool(problem)
 
 
 ENVELOPE = {
