@@ -187,11 +187,15 @@ def apply(operations: Iterable[Operation], document: Json) -> Json:
         raise CannotApply(str(error)) from error
 
 
+def parts_of(pointer: str) -> list[str]:
+    """Return the names that a pointer leads through (RFC 6901, section 4)."""
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+
+
 def value_at(document: Json, pointer: str) -> Json | UnsetType:
     """Return what a pointer points at, `UNSET` if nothing is there."""
     value = document
-    for part in pointer.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
+    for name in parts_of(pointer):
         if isinstance(value, dict) and name in value:
             value = value[name]
         elif isinstance(value, list) and name.isascii() and name.isdecimal() and int(name) < len(value):

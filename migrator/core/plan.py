@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from migrator.core.model import Change, EntityType, Json, Kind, Operation, Problem, Step
-from migrator.core.patch import members_of
+from migrator.core.patch import members_of, parts_of
 from migrator.core.values import Fault, json_kind
 
 _encode = msgspec.json.Encoder().encode
@@ -78,7 +78,7 @@ class Marker(msgspec.Struct, frozen=True):
         """Return the JSON text of what a create makes with the marker in it, or why there is no place for it."""
         if change.document is None:
             return None
-        *parts, last = self.pointer.split("/")[1:]
+        *parts, last = parts_of(self.pointer)
         marked: Json = msgspec.json.decode(_encode(change.document))
         place = marked
         for part in parts:
@@ -238,7 +238,7 @@ def _above(path: str) -> Iterator[str]:
 
 def _only_one(first: Change, change: Change) -> Problem:
     if change.kind is Kind.CREATE:
-        hint = "give each create a key of its own if both are wanted, or delete one row"
+        hint = "if both are wanted, give each a key of its own and let both be marked (--marker), or delete one row"
         return Problem(change.line, "key", f"creates the same object as line {first.line}", hint)
     what = f"{change.kind}s the object that line {first.line} {first.kind}s"
     return Problem(change.line, "id", what.replace("patchs", "patches"), "keep one of the two rows")

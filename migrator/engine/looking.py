@@ -15,6 +15,7 @@ from msgspec import Struct
 from migrator.core.base import examine
 from migrator.core.errors import ServiceRefused, Stopped
 from migrator.core.model import Base, Doubt, EntityType, Kind, Page, Request, Response, Seen, Step
+from migrator.core.patch import value_at
 from migrator.core.reconcile import Bounds, Finding, judge_look, judge_search, name_of, told_at
 from migrator.core.states import Move
 from migrator.core.styles import Style
@@ -186,10 +187,7 @@ class Looker:
         )
 
     def _is_called(self, seen: Seen, name: str) -> bool:
-        document = seen.document
-        for part in self._style.root.split("/")[1:]:
-            document = document.get(part, {})
-        return name_of(document) == name
+        return name_of(value_at(seen.document, self._style.root)) == name
 
     async def _pages(self, container: str, type_: EntityType, name: str = "") -> AsyncIterator[Page]:
         """Yield the pages of a list, from the first to the last; fewer if the run stops.

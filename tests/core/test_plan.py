@@ -7,7 +7,19 @@ import json
 import pytest
 
 from migrator.core.model import Change, EntityType, Kind, Operation, Step
-from migrator.core.plan import Fingerprint, body_of, identity, merge, operations_of, patch_body, step_key
+from migrator.core.patch import value_at
+from migrator.core.plan import (
+    Fingerprint,
+    Marker,
+    body_of,
+    identity,
+    merge,
+    name_of,
+    operations_of,
+    patch_body,
+    step_key,
+)
+from migrator.core.values import Fault
 
 OFFER = EntityType.PERSONALIZED_OFFER
 
@@ -176,6 +188,63 @@ def test_a_create_is_known_by_its_key_or_its_content() -> None:
     assert identity(create(2, {"name": "x"}, "spring")) == "key:spring"
     assert identity(create(2, {"name": "x"})) == identity(create(9, {"name": "x"}))
     assert identity(create(2, {"name": "x"})) != identity(create(2, {"name": "y"}))
+
+
+@pytest.mark.parametrize(
+    ("document", "name"),
+    [({"name": "A"}, "A"), ({"xdm:name": "A"}, "A"), ({"name": 5, "xdm:name": "A"}, "A"), ({}, "")],
+)
+def test_a_create_has_the_name_of_what_it_makes(document: dict[str, object], name: str) -> None:
+    assert name_of(create(2, document)) == name
+    assert name_of(delete(2)) == ""
+
+
+@pytest.mark.parametrize(
+    ("pointer", "document", "marked"),
+    [
+        ("/mark", {"name": "A"}, {"name": "A", "mark": "run:7"}),
+        ("/characteristics/mark", {"name": "A"}, {"name": "A", "characteristics": {"mark": "run:7"}}),
+        ("/a/mark", {"a": {"b": 1}}, {"a": {"b": 1, "mark": "run:7"}}),
+        ("/a/b/c", {"a": {}}, {"a": {"b": {"c": "run:7"}}}),
+        ("/a~1b/m~0n", {"name": "A"}, {"name": "A", "a/b": {"m~n": "run:7"}}),
+    ],
+)
+def test_a_create_is_marked_with_run_and_line(
+    pointer: str, document: dict[str, object], marked: dict[str, object]
+) -> None:
+    change = create(7, document)
+    before = body_of(change)
+
+    found = Marker(pointer, "run").mark(change)
+
+    assert isinstance(found, bytes)
+    assert json.loads(found) == marked
+    assert value_at(json.loads(found), pointer) == "run:7"
+    assert body_of(change) == before, "what a create is known by stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("pointer", "document", "fault"),
+    [
+        ("/mark", {"mark": "mine"}, "cannot be marked at /mark: there is something already"),
+        ("/mark", {"mark": None}, "cannot be marked at /mark: there is something already"),
+        ("/tags/mark", {"tags": []}, "cannot be marked at /tags/mark: tags is a list"),
+        ("/tags/0/mark", {"tags": [{}]}, "cannot be marked at /tags/0/mark: tags is a list"),
+        ("/name/mark", {"name": "A"}, "cannot be marked at /name/mark: name is text"),
+    ],
+)
+def test_a_create_without_a_place_for_the_marker_is_refused(
+    pointer: str, document: dict[str, object], fault: str
+) -> None:
+    found = Marker(pointer, "run").mark(create(7, document))
+
+    assert isinstance(found, Fault)
+    assert (found.member, found.message) == ("create", fault)
+
+
+def test_only_creates_are_marked() -> None:
+    assert Marker("/mark", "run").mark(delete(2)) is None
+    assert Marker("/mark", "run").mark(patch(2, put("/a"))) is None
 
 
 KEY = ("dps", "dev", OFFER, "id:o1", Kind.PATCH, b"[]")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from migrator.core.errors import Stopped
-from migrator.core.model import Answer, Response
+from migrator.core.model import Answer, Failure, FailureKind, Response
 from migrator.core.reconcile import Bounds
 from migrator.core.states import State
 from migrator.core.verdict import ErrorClass
@@ -121,6 +121,38 @@ class TestBases:
         await running
 
         assert world.events(2) == []
+
+    async def test_a_stop_while_a_token_is_fetched_reads_nothing(self) -> None:
+        world = World()
+        engine = world.engine()
+
+        async def make_ready() -> None:
+            engine.stop()
+
+        world.service.missing = [Failure(FailureKind.NOT_SENT, "no token yet")]
+        world.service.make_ready = make_ready  # type: ignore[method-assign]
+        await soon(engine.run())
+
+        assert world.trace == [("permit", "dev"), ("returned", "dev")]
+
+    async def test_what_lies_ready_without_a_base_has_no_intent_to_take_back(self) -> None:
+        world = World(9)
+        late = world.service.held.setdefault("offer-2", asyncio.Event())
+        engine = world.engine()
+        running = asyncio.create_task(soon(engine.run()))
+        await until(lambda: bool(world.service.in_flight))
+        assert engine._sender is not None
+        stock = engine._sender._stock
+        stock._size = 4  # as if steps had been taken fast
+        stock._room.set()
+        await until(lambda: len(stock._ready) == 4)
+        engine.stop()
+        await some_turns()
+        late.set()
+        await running
+
+        assert world.ledger.states == {2: State.APPLIED}
+        assert world.count("look") == world.count("intent") == 1
 
 
 class TestSurvey:
@@ -296,6 +328,21 @@ class TestRounds:
         assert world.count("look") == 3, "for the base, too early, and in time"
         assert len(world.sent(2)) == 2
         assert world.states() == {State.APPLIED: 1}
+
+    async def test_nothing_waits_for_the_fate_of_another(self) -> None:
+        world = World(3)
+        await world.lose(2)
+        await world.lose(3)
+        engine = world.engine(bounds=LOUD, concurrency=2)
+        assert engine.waits_s <= 0
+        running = asyncio.create_task(soon(engine.run()))
+        await until(lambda: engine.waits_s > 0)
+
+        assert world.states() == {State.APPLIED: 1, State.DOUBT: 2}
+        assert engine.waits_s == 1000.0
+        engine.stop()
+        await running
+        assert engine.tally.in_doubt == 0, "nothing has changed for them"
 
     async def test_a_stop_while_it_is_not_quiet_yet_leaves_the_step_in_doubt(self) -> None:
         world = World()

@@ -57,8 +57,8 @@ def links(ledger: Path) -> dict[int, int]:
     return dict(read(ledger, "SELECT line, step FROM input_row ORDER BY line"))
 
 
-def problems_of(path: Path, of: Iterable[Change]) -> list[Problem]:
-    with PlanFile(path, STYLE) as plan:
+def problems_of(path: Path, of: Iterable[Change], *, marks: bool = False) -> list[Problem]:
+    with PlanFile(path, STYLE, marks=marks) as plan:
         for one in of:
             plan.add(row(one.line), one)
         plan.merge()
@@ -192,7 +192,52 @@ def test_the_limit_is_that_of_the_merged_request_to_the_byte(
 
 def test_two_equal_creates_need_keys_of_their_own(path: Path) -> None:
     assert [problem.line for problem in problems_of(path, [create(2), create(3)])] == [3]
-    assert problems_of(path, [create(2, "one"), create(3, "two")]) == []
+    assert problems_of(path, [create(2, "one"), create(3, "two")], marks=True) == []
+
+
+def named(line: int, name: str, container: str = "dev", type_: EntityType = OFFER, **members: str) -> Change:
+    document = {"name": name, **members}
+    return Change(line, container, type_, "", Kind.CREATE, document=document, key=members.pop("key", ""))
+
+
+def test_creates_of_one_name_could_not_be_told_apart(path: Path) -> None:
+    of = [
+        named(2, "A"),
+        named(3, "B"),
+        named(4, "A", status="draft"),
+        named(5, "A", container="prod"),
+        named(6, "A", type_=EntityType.TAG),
+        named(7, "A", key="another"),
+        named(8, "A"),
+        put(9, "A", "/name", "A"),
+    ]
+
+    problems = problems_of(path, of)
+
+    alike = "creates a personalized-offer named 'A', and so does line 2: if an answer is lost, which is which?"
+    assert [(problem.line, problem.message) for problem in problems] == [
+        (4, alike),
+        (7, alike),
+        (8, "creates the same object as line 2"),
+    ]
+    assert "--marker" in problems[0].hint
+
+
+def test_creates_that_are_marked_may_have_one_name(path: Path) -> None:
+    with PlanFile(path, STYLE, marks=True) as plan:
+        keys = [
+            plan.add(row(one.line), one, b'{"name":"A","mark":"run:%d"}' % one.line)
+            for one in (named(2, "A"), named(3, "A", status="draft"))
+        ]
+        plan.merge()
+        assert plan.count_problems() == 0
+        plan.finish(run_record(rows=2))
+
+    bodies = read(path, "SELECT seq, key, body FROM step ORDER BY seq")
+    assert bodies == [(line, keys[line - 2], b'{"name":"A","mark":"run:%d"}' % line) for line in (2, 3)]
+    unmarked = rules.merge(STYLE, [named(2, "A")])
+    assert isinstance(unmarked, Step)
+    assert keys[0] == unmarked.key, "a create is known by what it makes, not by its marker"
 
 
 def test_problems_come_in_the_order_of_lines_whoever_found_them_and_when(path: Path) -> None:
