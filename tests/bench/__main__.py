@@ -46,7 +46,7 @@ class Size(Struct, frozen=True):
     emulator: emulator.Extent
 
 
-FULL = Size(5, 8_000, 5_000, 10, (1_000, 200_000), 200, emulator.Extent(5, 5_000, (10_000, 100_000)))
+FULL = Size(5, 5_000, 4_000, 8, (1_000, 200_000), 200, emulator.Extent(5, 5_000, (10_000, 100_000)))
 QUICK = Size(2, 3_000, 2_000, 4, (1_000, 20_000), 50, emulator.Extent(2, 1_500, (1_000, 10_000)))
 
 LIMIT = 500.0

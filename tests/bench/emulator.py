@@ -281,7 +281,7 @@ def measure(extent: Extent, sender_cpu: int | None, server_cpu: int | None) -> l
 def _rounds(scenarios: Sequence[Scenario], extent: Extent) -> list[Round]:
     """Measure `scenarios` in turns, until there are enough calm rounds or patience is at an end."""
     found: list[Round] = []
-    for number in range(extent.rounds * machine.PATIENCE):
+    for number in range(extent.rounds + machine.PATIENCE):
         click.echo(f"round {number + 1}: the emulator", err=True)
         steal = machine.Steal()
         runs = {one: measure_once(one[1], one[0], extent) for one in scenarios}

@@ -24,7 +24,7 @@ LEAST_BUSY = 0.85
 """Nor is one in which a bare loop, which never waits, got less than this share of its core."""
 
 PATIENCE = 2
-"""Rounds that are tried at the most, for each calm one asked for."""
+"""Rounds that are tried at the most, more than were asked for: to find as many calm ones."""
 
 
 class Machine(Struct, frozen=True):

@@ -96,7 +96,7 @@ class Bench:
     def rounds(self, scenarios: Sequence[Scenario], wanted: int) -> list[list[Run]]:
         """Measure `scenarios` in turns, until there are `wanted` calm rounds or patience is at an end."""
         found: list[list[Run]] = []
-        for number in range(wanted * machine.PATIENCE):
+        for number in range(wanted + machine.PATIENCE):
             found.append([self.run(_announced(scenario, number)) for scenario in scenarios])
             calm = [runs for runs in found if all(map(is_calm, scenarios, runs))]
             if len(calm) == wanted:
