@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from migrator.core.base import examine
 from migrator.core.model import Doubt, EntityType, Json, Kind, Operation, Seen, Step
-from migrator.core.plan import patch_body
-from migrator.core.reconcile import Bounds, Finding, judge_look, name_of, told_at
+from migrator.core.plan import name_in, patch_body
+from migrator.core.reconcile import Bounds, Finding, judge_look, told_at
 from migrator.core.states import Move, State
 from migrator.core.styles import DPS, XCORE
 from migrator.core.styles.base import Style
@@ -59,7 +59,7 @@ def word(finding: Finding | None) -> str:
 
 
 def look(doubt: Doubt, there: Seen | None, style: Style, now: float = QUIET) -> Finding | None:
-    return judge_look(doubt, there, style, BOUNDS, now=now)
+    return judge_look(doubt, there, style, BOUNDS, client_id="us", now=now)
 
 
 # --- patches ----------------------------------------------------------------------------------------------------------
@@ -395,6 +395,6 @@ def test_a_look_tells_after_the_quiet_period_and_a_search_after_the_lag_of_lists
 
 
 def test_a_name_is_read_in_the_words_of_either_style() -> None:
-    assert name_of({"name": "A"}) == name_of({"xdm:name": "A"}) == "A"
-    assert name_of({"name": 5, "xdm:name": "A"}) == "A"
-    assert name_of({}) == name_of(None) == ""
+    assert name_in({"name": "A"}) == name_in({"xdm:name": "A"}) == "A"
+    assert name_in({"name": 5, "xdm:name": "A"}) == "A"
+    assert name_in({}) == name_in(None) == ""
