@@ -130,6 +130,7 @@ class Settings(BaseSettings):
     )
     quiet_period: Seconds = Field(
         default=60.0,
+        ge=1,  # a share of it is all the time that a request has to leave once its intent is written (`api`)
         description="How long a request that got no answer may still be carried out: it is looked at after that.",
     )
     search_lag: Seconds = Field(default=30.0, description="How far lists may be behind, seconds.")

@@ -181,7 +181,9 @@ def apply(operations: Iterable[Operation], document: Json) -> Json:
         CannotApply: the patch does not fit.
     """
     try:
-        return jsonpatch.JsonPatch([members_of(operation) for operation in operations]).apply(document)
+        patch = jsonpatch.JsonPatch([members_of(operation) for operation in operations])
+        # Left to itself the library makes a `deepcopy`, which takes longer than all the rest.
+        return patch.apply(_copied(document), in_place=True)
     # Not everything that does not fit has an exception of its own: adding to a text is a TypeError.
     except (jsonpatch.JsonPatchException, JsonPointerException, TypeError, KeyError, IndexError) as error:
         raise CannotApply(str(error)) from error
@@ -190,6 +192,12 @@ def apply(operations: Iterable[Operation], document: Json) -> Json:
 def parts_of(pointer: str) -> list[str]:
     """Return the names that a pointer leads through (RFC 6901, section 4)."""
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+
+
+def _copied(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {name: _copied(member) for name, member in value.items()}
+    return [_copied(member) for member in value] if isinstance(value, list) else value
 
 
 def value_at(document: Json, pointer: str) -> Json | UnsetType:

@@ -95,25 +95,21 @@ def judge_look(doubt: Doubt, seen: Seen | None, style: Style, bounds: Bounds, *,
     Returns:
         What is proven, or `None` if that is only to be told later: at `told_at`.
     """
-    if doubt.step.kind is Kind.DELETE:
-        return _deletion_finding(doubt, seen, bounds, now)
-    finding = _bounded(_patch_finding(doubt, seen, style), doubt, bounds)
-    guarded_by_etag = style.guards_by_etag and doubt.base is not None and doubt.base.guarded
+    deletion = doubt.step.kind is Kind.DELETE
+    finding = _bounded(_deletion_finding(seen) if deletion else _patch_finding(doubt, seen, style), doubt, bounds)
+    # What is gone stays gone, and ids are not given twice.
+    harmless_twice = deletion or (style.guards_by_etag and doubt.base is not None and doubt.base.guarded)
     proven = (
         finding.move is Move.FIND
         or _refused(doubt)
-        or (finding.move is Move.MISS and guarded_by_etag)
+        or (finding.move is Move.MISS and harmless_twice)
         or now >= told_at(doubt, bounds)
     )
     return finding if proven else None
 
 
-def _deletion_finding(doubt: Doubt, seen: Seen | None, bounds: Bounds, now: float) -> Finding | None:
-    """Look whether it is gone. Sent again it does no harm: what is gone stays gone, and ids are not given twice."""
-    if seen is None:
-        return Finding(Move.FIND, "found to be gone")
-    finding = _bounded(Finding(Move.MISS, "it is still there"), doubt, bounds)
-    return finding if finding.move is Move.MISS or now >= told_at(doubt, bounds) else None
+def _deletion_finding(seen: Seen | None) -> Finding:
+    return Finding(Move.MISS, "it is still there") if seen else Finding(Move.FIND, "found to be gone")
 
 
 def _patch_finding(doubt: Doubt, seen: Seen | None, style: Style) -> Finding:

@@ -8,7 +8,6 @@ answer ends.
 from __future__ import annotations
 
 import asyncio
-import os
 import statistics
 import subprocess
 import sys
@@ -29,8 +28,8 @@ from migrator.core.styles import STYLES
 from migrator.core.styles.xcore import SCHEMAS
 from migrator.emulator.seeds import seeded_container, seeded_instance_id, seeded_offer_id
 from tests.bench import machine
+from tests.bench.library import CONTENT
 from tests.bench.served import TOKEN
-from tests.bench.workload import CONTENT
 
 ROOT = Path(__file__).parents[2]
 
@@ -262,7 +261,7 @@ def measure_once(server: Server, style: str, extent: Extent) -> Once:
 def measure(extent: Extent, sender_cpu: int | None, server_cpu: int | None) -> list[Served]:
     """Measure the bare handler and emulators of each size in turns."""
     with ExitStack() as stack:
-        stack.enter_context(_staying_on(sender_cpu))
+        stack.enter_context(machine.staying_on(sender_cpu))
         servers = [stack.enter_context(_running("bare", 0, server_cpu))]
         servers += [stack.enter_context(_running("emulator", offers, server_cpu)) for offers in extent.offers]
         scenarios: list[Scenario] = [(style, server) for style in LISTS for server in servers]
@@ -282,7 +281,7 @@ def measure(extent: Extent, sender_cpu: int | None, server_cpu: int | None) -> l
 def _rounds(scenarios: Sequence[Scenario], extent: Extent) -> list[Round]:
     """Measure `scenarios` in turns, until there are enough calm rounds or patience is at an end."""
     found: list[Round] = []
-    for number in range(extent.rounds * machine.PATIENCE):
+    for number in range(extent.rounds + machine.PATIENCE):
         click.echo(f"round {number + 1}: the emulator", err=True)
         steal = machine.Steal()
         runs = {one: measure_once(one[1], one[0], extent) for one in scenarios}
@@ -320,16 +319,6 @@ def _running(kind: str, offers: int, cpu: int | None) -> Iterator[Server]:
         finally:
             process.stdin.close()
             process.wait(timeout=30)
-
-
-@contextmanager
-def _staying_on(cpu: int | None) -> Iterator[None]:
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, before if cpu is None else {cpu})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def table(results: Sequence[Served]) -> Table:

@@ -8,6 +8,8 @@ import sqlite3
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,7 +24,7 @@ LEAST_BUSY = 0.85
 """Nor is one in which a bare loop, which never waits, got less than this share of its core."""
 
 PATIENCE = 2
-"""Rounds that are tried at the most, for each calm one asked for."""
+"""Rounds that are tried at the most, more than were asked for: to find as many calm ones."""
 
 
 class Machine(Struct, frozen=True):
@@ -69,6 +71,17 @@ def cores() -> tuple[int, int] | tuple[None, None]:
     """Return a core for the client and another for the target, or none if there is only one."""
     usable = sorted(os.sched_getaffinity(0))
     return (usable[0], usable[-1]) if len(usable) > 1 else (None, None)
+
+
+@contextmanager
+def staying_on(cpu: int | None) -> Iterator[None]:
+    """Keep this process on a core, if one is given."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, before if cpu is None else {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 class Steal:

@@ -1,14 +1,15 @@
 """One measurement in a process of its own: an order comes in on standard input, figures go out on standard output.
 
 `bare` is what any program built on this HTTP client pays: the run's session, its workers, its requests, ready made;
-nothing is planned, limited, judged or recorded. `pipeline` is the whole program as a library. Both send the steps of
-the same plan, and both are timed from the first write to the end of the last, which for the pipeline is when the last
-outcome is on the disk.
+nothing is planned, limited, judged or recorded. `pipeline` is the whole program as a library, with the whole protocol
+or a part of it. Both send the steps of the same plan with the same guards, and both are timed from the first request to
+the end of the last, which for the pipeline is when the last outcome is on the disk.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 import time
@@ -18,6 +19,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequen
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
+from unittest import mock
 
 import msgspec
 from msgspec import Struct
@@ -25,14 +27,33 @@ from yarl import URL
 
 from migrator import __version__, api, logs
 from migrator.clock import SystemClock
-from migrator.core.model import Answer, Failure, Request, Step
+from migrator.core.base import examine
+from migrator.core.model import Answer, Failure, Request, Response, Step
 from migrator.core.styles import STYLES
 from migrator.ledger.folder import RunFolder
-from migrator.ledger.runledger import RunLedger
-from migrator.ports import Transport
+from migrator.ledger.runledger import Batch, RunLedger
+from migrator.ports import Intent, Outcome, Transport
 from migrator.settings import Settings
 from migrator.transport.http import open_session
+from tests.bench.library import text_of
 from tests.bench.workload import Workload, settings_for
+
+PAGE = 500
+"""Steps in memory at a time while a run is prepared: less than the program itself has in memory."""
+
+
+class Protocol(Struct, frozen=True):
+    """Which parts of the protocol a run has.
+
+    Attributes:
+        guard: patches are guarded by the bases of their objects.
+        intents: nothing is sent before its intent is on the disk.
+        bases: they are in the ledger before the run; or read one by one; or read from lists.
+    """
+
+    guard: bool = True
+    intents: bool = True
+    bases: Literal["known", "looked", "listed"] = "known"
 
 
 class Order(Struct, frozen=True):
@@ -40,6 +61,7 @@ class Order(Struct, frozen=True):
 
     Attributes:
         kind: with or without the program around the requests.
+        protocol: with which parts of it.
         load: what to send.
         input: its input file.
         base_url: the target.
@@ -48,6 +70,7 @@ class Order(Struct, frozen=True):
     """
 
     kind: Literal["bare", "pipeline"]
+    protocol: Protocol
     load: Workload
     input: str
     base_url: str
@@ -60,16 +83,18 @@ class Measured(Struct, frozen=True):
 
     Attributes:
         requests: writes sent.
+        reads: reads sent, the probes included.
         sending_s: wall time of the sending part.
         cpu_s: user and system time of this process, all its threads, in the sending part.
-        whole_s: wall time with planning; imports are not in it.
+        whole_s: wall time with planning; imports are not in it, nor is putting bases into the ledger.
         before_mib: peak memory of the process before planning.
-        planned_mib: the same after planning.
+        planned_mib: the same after planning, with all bases in the ledger.
         peak_mib: the same at the end.
         sends: when each write was handed to the transport, nanoseconds of the monotonic clock; only with a limit.
     """
 
     requests: int
+    reads: int
     sending_s: float
     cpu_s: float
     whole_s: float
@@ -83,33 +108,43 @@ class Watch:
     """Times the sending part."""
 
     def __init__(self, *, every: bool) -> None:
-        """Wait for the first write.
+        """Wait for the first request.
 
         Args:
-            every: keep the time of every write, not of the first alone.
+            every: keep the time of every write.
         """
         self.requests = 0
+        self.reads = 0
         self.sends = array("q")
         self.sending_s = 0.0
         self.cpu_s = 0.0
         self._every = every
 
+    def read(self) -> None:
+        """Note that a read begins."""
+        self._begin()
+        self.reads += 1
+
     def write(self) -> None:
         """Note that a write begins."""
-        if self._every or not self.requests:
-            self.sends.append(time.monotonic_ns())
-        if not self.requests:
-            self._cpu_before_s = time.process_time()
+        self._begin()
         self.requests += 1
+        if self._every:
+            self.sends.append(time.monotonic_ns())
+
+    def _begin(self) -> None:
+        if not self.requests and not self.reads:
+            self._began_at = time.monotonic()
+            self._cpu_before_s = time.process_time()
 
     def stop(self) -> None:
         """Note that the last write has ended."""
-        self.sending_s = time.monotonic() - self.sends[0] / 1e9
+        self.sending_s = time.monotonic() - self._began_at
         self.cpu_s = time.process_time() - self._cpu_before_s
 
 
 class WatchedTransport:
-    """A transport that tells a watch when a write begins."""
+    """A transport that tells a watch when a request begins."""
 
     def __init__(self, transport: Transport, watch: Watch) -> None:
         """Send through `transport`."""
@@ -132,8 +167,7 @@ class WatchedTransport:
 
     def send(self, request: Request) -> Coroutine[Any, Any, Answer]:
         """Send `request`."""
-        if request.method != "GET":
-            self._watch.write()
+        self._watch.read() if request.method == "GET" else self._watch.write()
         return self._transport.send(request)
 
 
@@ -141,16 +175,31 @@ def measure(order: Order) -> Measured:
     """Carry out `order`."""
     if order.cpu is not None:
         os.sched_setaffinity(0, {order.cpu})
-    settings = settings_for(order.load, order.base_url, Path(order.runs))
+    protocol = order.protocol
+    settings = settings_for(order.load, order.base_url, Path(order.runs), guard=protocol.guard)
     watch = Watch(every=order.load.rate > 0)
     before_mib = peak_mib()
     began_at = time.monotonic()
     run = make_run(Path(order.input), settings)
-    planned_mib = peak_mib()
-    asyncio.run((send_all if order.kind == "pipeline" else send_bare)(run, settings, watch))
     whole_s = time.monotonic() - began_at
-    sends = watch.sends.tolist() if order.load.rate else []
-    return Measured(watch.requests, watch.sending_s, watch.cpu_s, whole_s, before_mib, planned_mib, peak_mib(), sends)
+    if protocol.guard and protocol.bases == "known":
+        asyncio.run(keep_bases(run, settings))
+    planned_mib = peak_mib()
+    began_at = time.monotonic()
+    with mock.patch.object(api, "RunLedger", RunLedger if protocol.intents else OutcomesAlone):
+        asyncio.run((send_all if order.kind == "pipeline" else send_bare)(run, settings, watch))
+    whole_s += time.monotonic() - began_at
+    return Measured(
+        requests=watch.requests,
+        reads=watch.reads,
+        sending_s=watch.sending_s,
+        cpu_s=watch.cpu_s,
+        whole_s=whole_s,
+        before_mib=before_mib,
+        planned_mib=planned_mib,
+        peak_mib=peak_mib(),
+        sends=watch.sends.tolist(),
+    )
 
 
 def make_run(path: Path, settings: Settings) -> RunFolder:
@@ -160,6 +209,43 @@ def make_run(path: Path, settings: Settings) -> RunFolder:
         assert not draft.count_problems(), next(draft.problems())
         draft.accept(run.id, source.name, settings.public(), SystemClock.now())
     return run
+
+
+async def keep_bases(run: RunFolder, settings: Settings) -> None:
+    """Put the bases of all steps of `run` into its ledger, as a run that was killed after reading them would have."""
+    style = STYLES[settings.style]
+    async with RunLedger(run.ledger) as ledger:
+        for container in await ledger.containers():
+            after = 0
+            while steps := await ledger.pending(container, after, PAGE):
+                for step in steps:
+                    seen = style.seen(Response(200, {}, text_of(style.name, step.object)))
+                    assert seen is not None
+                    base = examine(step.body, seen, style)
+                    assert base.guarded
+                    ledger.keep(step.seq, base)
+                await ledger.flush()
+                after = steps[-1].seq
+
+
+class OutcomesAlone(RunLedger):
+    """A ledger without intents, which writes what became of a step and nothing before: nobody ever waits for it."""
+
+    def _open(self) -> None:
+        super()._open()
+        self._db.execute("DROP TRIGGER progress_begins")  # which wants an intent before an outcome
+        self._at_once = Batch(lambda: None)
+        self._at_once.good_until = math.inf
+        self._at_once.end(None)
+
+    def intend(self, intent: Intent) -> Batch:
+        """Write nothing."""
+        del intent
+        return self._at_once
+
+    def record(self, outcome: Outcome) -> None:
+        """Write a row where the real one completes that of the intent."""
+        self.dismiss(outcome)
 
 
 async def send_all(run: RunFolder, settings: Settings, watch: Watch) -> None:

@@ -1,8 +1,8 @@
 """The service to measure against: the least that answers a PATCH with a receipt, in a process of its own.
 
 It must never be the bottleneck, so it parses no more of HTTP/1.1 than it needs: where a request ends. Every write gets
-the constant receipt of its endpoint style, every read an empty object. When each write arrived is kept in memory and
-given out on `/arrivals`; `/reset` forgets it.
+the constant receipt of its endpoint style, every read what `library` has. When each write arrived is kept in memory and
+given out on `/arrivals`. `/reset?objects,containers` forgets it, and says how many objects lists show from then on.
 
 Run as a program it prints its port, and ends when its standard input does, so that it cannot outlive who started it.
 """
@@ -18,6 +18,8 @@ from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct
+
+from tests.bench.library import Listed
 
 LARGEST_REQUEST = 1 << 16
 """Octets of one request, head and body; a longer one ends its connection."""
@@ -77,6 +79,7 @@ class Book:
     def __init__(self) -> None:
         """Begin empty."""
         self._arrivals = array("q")
+        self._listed = Listed()
 
     def reply(self, head: bytes, arrived_ns: int) -> bytes:
         """Return the answer to the request with this head, and note its arrival if it is a write."""
@@ -88,11 +91,14 @@ class Book:
         return next((found for base, found in ANSWERS.items() if path.startswith(base)), EMPTY)
 
     def _read(self, path: bytes) -> bytes:
-        if path == b"/arrivals":
+        name, _, query = path.partition(b"?")
+        if name == b"/arrivals":
             return answer(msgspec.json.encode(Record(time.process_time(), self._arrivals.tolist())))
-        if path == b"/reset":
+        if name == b"/reset":
             self._arrivals = array("q")
-        return EMPTY
+            self._listed = Listed(*map(int, query.split(b",")))
+            return EMPTY
+        return answer(self._listed.read(path.decode()))
 
 
 class Connection(asyncio.BufferedProtocol):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 from pydantic import SecretStr
 
 from migrator.settings import Settings
-
-CONTENT = "Save on everything for the garden until Sunday: free delivery, thirty days to return, and a gift. " * 2
+from tests.bench.library import CONTENT, NAME, container_id, object_id
 
 
 class Workload(Struct, frozen=True):
@@ -42,27 +40,20 @@ def write_input(load: Workload, path: Path) -> None:
 
 def _rows(load: Workload) -> Iterator[dict[str, object]]:
     root, prefix = ("/_instance", "xdm:") if load.style == "xcore" else ("", "")
+    content = f"{root}/{prefix}representations/0/{prefix}components/0/{prefix}content"
     for number in range(load.rows):
         yield {
-            **({"container": _uuid(number % load.containers)} if load.style == "xcore" else {}),
+            **({"container": container_id(number % load.containers)} if load.style == "xcore" else {}),
             "type": "personalized-offer",
-            "id": _uuid(1_000_000 + number),
+            "id": object_id(number),
             "patch": [
-                {"op": "replace", "path": f"{root}/{prefix}name", "value": f"Spring in the garden, offer {number}"},
-                {
-                    "op": "replace",
-                    "path": f"{root}/{prefix}representations/0/{prefix}content",
-                    "value": f"{number} {CONTENT}",
-                },
+                {"op": "replace", "path": f"{root}/{prefix}name", "value": f"{NAME}, offer {number}"},
+                {"op": "replace", "path": content, "value": f"{number} {CONTENT}"},
             ],
         }
 
 
-def _uuid(number: int) -> str:
-    return str(UUID(int=number, version=1))
-
-
-def settings_for(load: Workload, base_url: str, runs: Path) -> Settings:
+def settings_for(load: Workload, base_url: str, runs: Path, *, guard: bool) -> Settings:
     """Return the settings that send `load` to `base_url` and keep the run under `runs`."""
     return Settings(
         style="xcore" if load.style == "xcore" else "dps",
@@ -74,4 +65,5 @@ def settings_for(load: Workload, base_url: str, runs: Path) -> Settings:
         ledger=runs,
         rate=load.rate,
         concurrency=load.concurrency,
+        guard=guard,
     )

@@ -1,13 +1,14 @@
 """The service, and everything that can go wrong between it and us.
 
 What is simulated: objects whose etag moves by one with each write; a JSON Patch that is applied as a whole or not at
-all, with `test` operations (dps) or `If-Match` (xcore); a new object for each POST; lists in pages that are behind by up
-to the search lag; requests that get lost, that arrive late, answers that get lost or are cut, a 504 of what is carried
-out all the same, refusals of the gateway, errors before and after the effect; edits by somebody else. A log of all
-effects, by request id. A request is carried out within `LATEST_S` of its leaving or never.
+all, with `test` operations (dps) or `If-Match` (xcore); a new object for each POST; lists in pages that are behind by
+up to the search lag; requests that get lost or arrive late, answers that get lost or are cut, a 504 of what is carried
+out all the same, refusals of the gateway, errors before and after the effect, tokens that take long to get; somebody
+else who edits, deletes, and undoes what we have done. There is a log of all effects, by request id. A request is
+carried out within `LATEST_S` of its leaving, or never.
 
-What is not: names that must be unique, references between objects, an edit by somebody else that puts back what was
-before (which looks like a change that was never applied), an etag that moves otherwise.
+What is not: names that must be unique, references between objects, somebody else who writes just what we write or makes
+an object of the same name, an etag that moves otherwise.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import jsonpatch
 import msgspec
 from jsonpointer import JsonPointerException
 
+from migrator.api import GOOD_SHARE
 from migrator.core.model import Answer, Failure, FailureKind, Json, Request, Response
 from tests.protocol.simulation import Loop
 
@@ -34,8 +36,8 @@ EPOCH_S = 1_800_000_000.0
 """The wall-clock time at which virtual time is 0."""
 
 QUIET_S = 60.0
-LATEST_S = QUIET_S - 2
-"""How long after its leaving a request may be carried out: the quiet period without a margin."""
+LATEST_S = (1 - GOOD_SHARE) * QUIET_S - 1
+"""How long after its leaving a request may be carried out: the quiet period counts from the intent."""
 
 SEARCH_LAG_S = 30.0
 TIMEOUT_S = 20.0
@@ -118,7 +120,6 @@ class Service:
         requests: how many requests left.
     """
 
-    ready = True
     renewable = True
 
     def __init__(self, loop: Loop, dice: Random, *, root: str, prefix: str) -> None:
@@ -157,9 +158,28 @@ class Service:
         if fields is not None:
             self._write(object_, {**fields, self._prefix + member: value}, by_us=False)
 
+    def undo(self, object_: str, member: str) -> None:
+        """Let somebody else put back what a member was in the beginning."""
+        fields, first = self.fields(object_), self._objects[object_][0].fields or {}
+        if fields is not None:
+            name = self._prefix + member
+            others = {key: value for key, value in fields.items() if key != name}
+            self._write(object_, {**others, name: first[name]} if name in first else others, by_us=False)
+
+    def remove(self, object_: str) -> None:
+        """Let somebody else delete an object."""
+        if self.fields(object_) is not None:
+            self._write(object_, None, by_us=False)
+
     # The way there and back
 
+    @property
+    def ready(self) -> bool:
+        return self.dice.random() >= self.fault_rate / 10
+
     async def make_ready(self) -> Failure | None:
+        """Get a token, which may take long enough for an intent to become too old."""
+        await asyncio.sleep(self.dice.choice((0.2, TIMEOUT_S)))
         return None
 
     async def send(self, request: Request) -> Answer:

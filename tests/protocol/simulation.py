@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from itertools import count
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -68,9 +68,9 @@ class Process:
 
     @property
     def failure(self) -> BaseException | None:
-        """What ended it, if it did not end well."""
+        """What ended it, if it ended by itself and not well."""
         assert self._main is not None
-        return self._main.exception() if self._main.done() else None
+        return self._main.exception() if self._main.done() and not self._main.cancelled() else None
 
     def take(self, turn: asyncio.Handle) -> None:
         if not (self.dead or self._paused):
@@ -87,6 +87,11 @@ class Process:
     def kill(self) -> None:
         self.dead = True
 
+    def cancel(self) -> None:
+        """End it as a second Ctrl-C does: it drops what it has in flight, and closes the ledger."""
+        assert self._main is not None
+        self._main.cancel()
+
     def pause(self, seconds: float) -> None:
         self._paused = True
         self._loop.call_at(self._loop.time() + seconds, self._wake, context=Context())
@@ -94,15 +99,14 @@ class Process:
     def _wake(self) -> None:
         self._paused = False
         if not self.dead:
-            self._loop.go_on(self._held)
+            self._loop.hand_back(self._held)
 
     def bury(self) -> None:
         """Let a killed process unwind. Call it when all is said and done, and nothing it touches counts any more."""
-        assert self._main is not None
         self.dead = self._paused = False
         self.kill_at = self.pause_at = 0
-        self._main.cancel()
-        self._loop.go_on(self._held)
+        self.cancel()
+        self._loop.hand_back(self._held)
 
 
 class Loop(asyncio.AbstractEventLoop):
@@ -124,10 +128,15 @@ class Loop(asyncio.AbstractEventLoop):
         asyncio._set_running_loop(self)
         try:
             while not done():
-                if not self.turn():
+                if not self._turn():
                     raise RuntimeError("everybody waits for ever")
         finally:
             asyncio._set_running_loop(None)
+
+    def go_on_for(self, turns: int) -> None:
+        """Take so many turns, or as many as there are."""
+        left = iter(range(turns))
+        self.run_until(lambda: next(left, None) is None or not (self._ready or self._timers))
 
     def rest(self, seconds: float) -> None:
         """Take all the turns of the next `seconds`."""
@@ -139,7 +148,7 @@ class Loop(asyncio.AbstractEventLoop):
         """Take all the turns that can be taken now."""
         self.run_until(lambda: not self._ready)
 
-    def turn(self) -> bool:
+    def _turn(self) -> bool:
         """Take one turn; return whether there was one."""
         if not self._ready:
             self._advance()
@@ -159,7 +168,7 @@ class Loop(asyncio.AbstractEventLoop):
                 self._now = max(self._now, when)
                 self._ready.append(handle)
 
-    def go_on(self, held: deque[asyncio.Handle]) -> None:
+    def hand_back(self, held: deque[asyncio.Handle]) -> None:
         """Let what was held up take its turns before everything else."""
         while held:
             self._ready.appendleft(held.pop())
@@ -170,24 +179,24 @@ class Loop(asyncio.AbstractEventLoop):
         return self._now
 
     def call_soon(
-        self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, copy_context() if context is None else context)
         self._ready.append(handle)
         return handle
 
     def call_soon_threadsafe(
-        self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         return self.call_soon(callback, *args, context=context)
 
     def call_later(
-        self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, args, self, copy_context() if context is None else context)
         heapq.heappush(self._timers, (when, next(self._numbers), handle))
@@ -204,7 +213,7 @@ class Loop(asyncio.AbstractEventLoop):
     ) -> asyncio.Task[T]:
         return asyncio.Task(coro, loop=self, name=name, context=context)
 
-    def run_in_executor(self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> asyncio.Future[T]:
+    def run_in_executor(self, executor: Any, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         return asyncio.wrap_future(executor.submit(func, *args), loop=self)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
@@ -248,6 +257,8 @@ class Disk(ThreadPoolExecutor):
 
 
 def _settle(future: Future[T], call: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
     try:
         future.set_result(call())
     except BaseException as error:  # noqa: BLE001 (as the real one does)

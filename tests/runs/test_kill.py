@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from migrator.api import LEASE_TIMEOUTS
 from migrator.core.states import State
 from migrator.emulator import Emulator, EmulatorSettings
 from tests.soak.job import Job, Style
@@ -43,25 +44,15 @@ async def test_a_run_that_is_killed_again_and_again_on_a_bad_day_changes_everyth
         assert story.ledger.results == job.changes
 
 
-LEASE_S = 1.0
-
-SHORT_LEASE = f"""
-from migrator.ledger import lease
-
-lease.DURATION_S = {LEASE_S}
-"""
-"""Runs in every Python that finds it: a process of ours then has a lease so short."""
-
-
 @pytest.mark.slow
 @STYLES
 async def test_a_process_that_is_stopped_for_longer_than_its_lease_goes_on_and_nobody_else_begins(
     migrator: Any, until: Any, style: Style
 ) -> None:
     job = Job(style, appends=300, creates=100)
-    (migrator.folder / "sitecustomize.py").write_text(SHORT_LEASE, "utf-8")
+    timeout_s = 0.5
     async with Emulator(EmulatorSettings(seed_offers=job.offers, faults=BAD_DAY, fault_seed=3)) as server:
-        migrator.point_at(server.url).environment |= {**QUICK, "PYTHONPATH": str(migrator.folder)}
+        migrator.point_at(server.url).environment |= {**QUICK, "MIGRATOR_TIMEOUT": str(timeout_s)}
         job.write(migrator.folder / "c.jsonl")
         running = await migrator.start("apply", "c.jsonl", "--yes", "--style", style, "-j", "8")
         await until(lambda: len(server.effects) >= 100)
@@ -69,7 +60,7 @@ async def test_a_process_that_is_stopped_for_longer_than_its_lease_goes_on_and_n
         running.send_signal(signal.SIGSTOP)
         try:
             refused = await migrator("resume")
-            await asyncio.sleep(LEASE_S + float(QUICK["MIGRATOR_QUIET_PERIOD"]))
+            await asyncio.sleep(max(LEASE_TIMEOUTS * timeout_s, float(QUICK["MIGRATOR_QUIET_PERIOD"])))
         finally:
             running.send_signal(signal.SIGCONT)
         ended = await migrator.end(running)

@@ -62,6 +62,7 @@ def test_rates_are_read_in_the_units_people_write(text: str, rate: float) -> Non
         ({"rate": -1}, "rate (MIGRATOR_RATE)"),
         ({"timeout": "5 minutes"}, "timeout (MIGRATOR_TIMEOUT)"),
         ({"timeout": 0}, "timeout (MIGRATOR_TIMEOUT)"),
+        ({"quiet_period": 0}, "quiet_period (MIGRATOR_QUIET_PERIOD): Input should be greater than or equal to 1"),
         ({"concurrency": 0}, "concurrency (MIGRATOR_CONCURRENCY)"),
         ({"style": "old"}, "style (MIGRATOR_STYLE)"),
         ({"base_url": "platform.adobe.io"}, "must begin with https://"),

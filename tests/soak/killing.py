@@ -20,19 +20,21 @@ from tests.soak.job import Found, Job
 
 QUICK = {
     "MIGRATOR_TIMEOUT": "1",
-    "MIGRATOR_QUIET_PERIOD": "1.5",
+    "MIGRATOR_QUIET_PERIOD": "2",
     "MIGRATOR_SEARCH_LAG": "0.1",
     "MIGRATOR_BACKOFF_BASE": "0.1",
 }
 """Times for an emulator on this machine, whose late effects come after `LATE_S`. A real service needs longer ones."""
 
-LATE_S = 0.3
+LATE_S = 0.8
 
 BAD_DAY = (
     "drop-after:POST,PATCH,DELETE:p=0.06",
     "drop-before:POST,PATCH,DELETE:p=0.04",
-    f"late:POST,PATCH,DELETE:p=0.04:seconds={LATE_S}:then=504",
+    f"late:POST,PATCH,DELETE:p=0.05:seconds={LATE_S}:then=504",
     "503-after:POST,PATCH,DELETE:p=0.03",
+    "stall-before:POST,PATCH,DELETE:p=0.04:seconds=0.4",
+    "stall-after:POST,PATCH,DELETE:p=0.03:seconds=0.4",
     "drop-before:GET:p=0.02",
     "429:*:p=0.02:retry-after=none",
     "expire-token:*:every=100",

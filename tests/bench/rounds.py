@@ -1,0 +1,129 @@
+"""Measuring: what is measured, each time in a process of its own, and which rounds count."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import click
+import msgspec
+from msgspec import Struct
+
+from tests.bench import machine
+from tests.bench.results import Run
+from tests.bench.sender import Measured, Order, Protocol
+from tests.bench.target import Record
+from tests.bench.workload import Workload, write_input
+
+ROOT = Path(__file__).parents[2]
+
+
+class Scenario(Struct, frozen=True):
+    """One line of the table."""
+
+    name: str
+    kind: Literal["bare", "pipeline"]
+    load: Workload
+    protocol: Protocol = Protocol()
+
+    @property
+    def waits(self) -> bool:
+        """Whether it ever waits for anything but the target."""
+        return self.kind == "pipeline" and self.protocol.intents
+
+
+class Bench:
+    """Measures scenarios against one target."""
+
+    def __init__(self, folder: Path, port: int, cpu: int | None) -> None:
+        """Keep inputs and ledgers in `folder`; the target listens on `port`, the client stays on core `cpu`."""
+        self._folder = folder
+        self._port = port
+        self._cpu = cpu
+
+    def run(self, scenario: Scenario) -> Run:
+        """Measure `scenario` once."""
+        listed = scenario.load.rows if scenario.protocol.bases == "listed" else 0
+        before = self._ask(f"/reset?{listed},{scenario.load.containers}", "/arrivals")
+        steal = machine.Steal()
+        measured = self._send(scenario)
+        stolen = steal.share()
+        after = self._ask("/arrivals")
+        return Run(measured, after.arrivals, after.cpu_s - before.cpu_s, stolen)
+
+    def _send(self, scenario: Scenario) -> Measured:
+        with tempfile.TemporaryDirectory(dir=self._folder) as runs:
+            order = Order(
+                kind=scenario.kind,
+                protocol=scenario.protocol,
+                load=scenario.load,
+                input=str(self._input(scenario.load)),
+                base_url=f"http://127.0.0.1:{self._port}",
+                runs=runs,
+                cpu=self._cpu,
+            )
+            ended = subprocess.run(
+                [sys.executable, "-m", "tests.bench.sender"],
+                input=msgspec.json.encode(order),
+                stdout=subprocess.PIPE,
+                cwd=ROOT,
+                env={**os.environ, "no_proxy": "127.0.0.1"},
+                check=True,
+            )
+        return msgspec.json.decode(ended.stdout, type=Measured)
+
+    def _input(self, load: Workload) -> Path:
+        path = self._folder / f"{load.style}-{load.containers}-{load.rows}.jsonl"
+        if not path.exists():
+            write_input(load, path)
+        return path
+
+    def _ask(self, *paths: str) -> Record:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        for path in paths:
+            connection.request("GET", path)
+            body = connection.getresponse().read()
+        connection.close()
+        return msgspec.json.decode(body, type=Record)
+
+    def rounds(self, scenarios: Sequence[Scenario], wanted: int) -> list[list[Run]]:
+        """Measure `scenarios` in turns, until there are `wanted` calm rounds or patience is at an end."""
+        found: list[list[Run]] = []
+        for number in range(wanted + machine.PATIENCE):
+            found.append([self.run(_announced(scenario, number)) for scenario in scenarios])
+            calm = [runs for runs in found if all(map(is_calm, scenarios, runs))]
+            if len(calm) == wanted:
+                return calm
+        click.echo(f"{len(calm)} of {len(found)} rounds were calm: others had the machine too", err=True)
+        return calm or found
+
+
+def is_calm(scenario: Scenario, run: Run) -> bool:
+    """Whether the machine was ours while `run` was measured."""
+    return run.steal <= machine.MOST_STEAL and (scenario.waits or run.busy >= machine.LEAST_BUSY)
+
+
+def _announced(scenario: Scenario, number: int) -> Scenario:
+    click.echo(f"round {number + 1}: {scenario.name}", err=True)
+    return scenario
+
+
+@contextmanager
+def target(cpu: int | None) -> Iterator[int]:
+    """Keep a target on core `cpu`, and give its port."""
+    command = [sys.executable, "-m", "tests.bench.target", *([] if cpu is None else [str(cpu)])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.stdin.close()
+            process.wait(timeout=10)
