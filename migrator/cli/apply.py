@@ -234,7 +234,7 @@ class Questions:
         name = f"line {step.seq}, {step.kind} {step.type} {step.object}".rstrip()
         async with self._one_at_a_time:
             tell(f"{name}: {sentence}")
-            choice = click.Choice(list(api.Decision))
+            choice = click.Choice([decision.value for decision in api.Decision])  # of an enum it would want the names
             prompt = partial(click.prompt, "What now?", type=choice, default=api.Decision.HOLD.value, err=True)
             return api.Decision(await _answered(prompt))
 

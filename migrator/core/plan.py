@@ -243,15 +243,6 @@ def _only_one(first: Change, change: Change) -> Problem:
     return Problem(change.line, "id", what.replace("patchs", "patches"), "keep one of the two rows")
 
 
-def settles(operation: Operation) -> bool:
-    """Whether the operation leaves a known value at a place that its pointer names for good.
-
-    An append and an array index do not: the same pointer means another element after the next insertion. A `test`
-    changes nothing, and what a `copy` leaves is not known here.
-    """
-    return operation.op != "copy" and _names_its_target(operation)
-
-
 def _names_its_target(operation: Operation) -> bool:
     """Whether the operation writes, if only an unknown value, to a place that its pointer names for good."""
     last = operation.path.rpartition("/")[2]

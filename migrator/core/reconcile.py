@@ -301,6 +301,9 @@ def judge_search(
         return _give_up(
             f"{_ids(perhaps)} has its name and was made at that time, but is not what was sent. Is it ours?"
         )
+    if doubt.error_class == ErrorClass.GUARD_FAILED:
+        # Its name was taken, and not by an earlier request for it.
+        return Finding(Move.REJECT, doubt.message, ErrorClass.CONFLICT)
     return _bounded(Finding(Move.MISS, "it is not there"), doubt, bounds)
 
 

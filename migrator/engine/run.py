@@ -291,7 +291,7 @@ class Engine:
     async def _decision(self, doubt: Doubt, sentence: str) -> Decision:
         """Ask what is to be done. By itself a run sends a step again only so often; then a person has to say so."""
         decision = await self._decide(doubt, sentence)
-        spent = doubt.state is State.DOUBT and doubt.step.misses + 1 >= self._bounds.max_attempts
+        spent = doubt.state is State.DOUBT and doubt.step.attempts >= self._bounds.max_attempts
         return Decision.HOLD if spent and decision is Decision.RESEND else decision
 
     def _outcome(self, doubt: Doubt, finding: Finding, how: How) -> Outcome:

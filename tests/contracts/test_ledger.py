@@ -277,7 +277,7 @@ class TestDoubts:
 
         step = replace(steps(planned)[0], attempts=2, based=True, etag=7, guarded=True)
         assert first == Doubt(
-            step, BASES[0], State.DOUBT, intent(2, 1).at, intent(2, 2).at, 504, "server", "HTTP 504: gone"
+            step, BASES[0], State.DOUBT, intent(2, 1).at, intent(2, 2).at, 504, "server", "HTTP 504: gone", intent(2, 2).at
         )
         step = replace(steps(planned)[1], attempts=1)
         at = intent(3).at

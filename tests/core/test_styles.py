@@ -55,7 +55,7 @@ def test_a_look_asks_for_one_object_of_its_type(type_: EntityType) -> None:
         (DPS, OFFER, "", "", "/offers?offer-type=personalized&orderby=id&limit=100"),
         (DPS, EntityType.FALLBACK_OFFER, "", "", "/offers?offer-type=fallback&orderby=id&limit=100"),
         (DPS, EntityType.TAG, "", "", "/tags?orderby=id&limit=100"),
-        (DPS, EntityType.TAG, "Ö & =", "", "/tags?orderby=id&limit=100&property=name%3D%3D%C3%96%20%26%20%3D"),
+        (DPS, EntityType.TAG, "Ö & ?", "", "/tags?orderby=id&limit=100&property=name%3D%3D%C3%96%20%26%20%3F"),
         (DPS, EntityType.TAG, "a,b", "", "/tags?orderby=id&limit=100"),
         (DPS, EntityType.TAG, "a==b", "", "/tags?orderby=id&limit=100"),
         # The next page is asked for as the service said, under the base path and not encoded again.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sqlite3
+import sys
 from collections.abc import Awaitable, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, Literal
 
 import pytest
@@ -244,6 +246,50 @@ async def test_without_a_terminal_nobody_is_asked(migrator: Any, service: Emulat
 
     await migrator("apply", "c.csv", "--yes", "--again")
     assert (await migrator("reconcile", "--on-doubt", "ask")).code == 2
+
+
+async def asked(migrator: Any, *arguments: str, answer: str) -> tuple[int, str]:
+    """Run a command on a terminal, answer its first question, and return its exit code and what it wrote there."""
+    ours, theirs = os.openpty()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "migrator", *arguments),
+            cwd=migrator.folder,
+            env={**os.environ, **migrator.environment},
+            stdin=theirs,
+            stderr=theirs,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # so a terminal says that nobody is left at its other end
+            while some := await asyncio.to_thread(os.read, ours, 4096):
+                said += some
+                if b"What now?" in said and answer:
+                    os.write(ours, answer.encode() + b"\n")
+                    answer = ""
+        return await process.wait(), said.decode()
+    finally:
+        os.close(ours)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "found"),
+    [
+        ("assume-applied", 0, {"APPLIED": 3}),
+        ("hold", 4, {"APPLIED": 2, "UNRESOLVED": 1}),
+        ("resend", 0, {"APPLIED": 3}),
+    ],
+)
+async def test_a_person_at_a_terminal_is_asked(
+    migrator: Any, service: Emulator, answer: str, code: int, found: dict[str, int]
+) -> None:
+    ended, said = await asked(migrator, "apply", "c.csv", "--yes", "--on-doubt", "ask", answer=answer)
+
+    assert ended == code, said
+    assert f'line 2, patch personalized-offer {VICTIM}: /name is "Theirs again"; version 1 before, now 4' in said
+    assert states(migrator) == found
+    assert ours(service)[VICTIM] == (2 if answer == "resend" else 1)
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------
