@@ -252,7 +252,7 @@ class MemoryLedger:
             last.http_status,
             last.error_class,
             last.message,
-            last.at if self.state(step.seq) is State.DOUBT and last.state is State.DOUBT else None,
+            last.at or None if last.state is State.DOUBT else None,
         )
 
     def keep(self, seq: int, base: Base) -> None:

@@ -185,7 +185,9 @@ PLAIN = {
         (
             XCORE,
             ENVELOPE,
-            Seen("i-1", "xcore:offer:1", 3, ENVELOPE, 1000.0, "us", "1970-01-02T00:00:00.000Z", "them"),
+            Seen(
+                "i-1", "xcore:offer:1", 3, ENVELOPE, 1000.0, "us", "1970-01-02T00:00:00.000Z", "ann@example.com", "them"
+            ),
         ),
         (DPS, PLAIN, Seen("o-1", "o-1", 2, PLAIN, 1000.0, "", "1970-01-02T00:00:00.000+00:00", "ann@example.com")),
         (
