@@ -181,10 +181,18 @@ def apply(operations: Iterable[Operation], document: Json) -> Json:
         CannotApply: the patch does not fit.
     """
     try:
-        return jsonpatch.JsonPatch([members_of(operation) for operation in operations]).apply(document)
+        patch = jsonpatch.JsonPatch([members_of(operation) for operation in operations])
+        # Left to itself the library makes a `deepcopy`, which takes longer than all the rest.
+        return patch.apply(_copied(document), in_place=True)
     # Not everything that does not fit has an exception of its own: adding to a text is a TypeError.
     except (jsonpatch.JsonPatchException, JsonPointerException, TypeError, KeyError, IndexError) as error:
         raise CannotApply(str(error)) from error
+
+
+def _copied(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {name: _copied(member) for name, member in value.items()}
+    return [_copied(member) for member in value] if isinstance(value, list) else value
 
 
 def value_at(document: Json, pointer: str) -> Json | UnsetType:
