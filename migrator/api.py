@@ -67,8 +67,8 @@ __all__ = [
 LEASE_TIMEOUTS = 4
 """The lease of a run in request timeouts: a request that leaves in the first half of it has ended long before it."""
 
-GOOD_SHARE = 0.25
-"""The quiet period counts from the intent: the share of it after which a request may not leave on that intent."""
+GOOD_S = 10.0
+"""How long after its intent a request may leave at the most: what a crash leaves behind is looked at the sooner."""
 
 TARGET = ("style", "base_url", "org_id", "sandbox", "marker")
 """The settings that shape every request: a resume must have them as they were."""
@@ -288,7 +288,7 @@ async def _run(
     ledger = RunLedger(
         run.ledger,
         lease_s=LEASE_TIMEOUTS * settings.timeout,
-        good_s=min(LEASE_TIMEOUTS / 2 * settings.timeout, GOOD_SHARE * settings.quiet_period),
+        good_s=min(settings.timeout, GOOD_S),
         now=clock.now,
         monotonic=clock.monotonic,
     )
@@ -304,7 +304,7 @@ async def _run(
             concurrency=settings.concurrency,
             per_container=settings.container_concurrency,
             guard=settings.guard,
-            bounds=settings.bounds,
+            bounds=msgspec.structs.replace(settings.bounds, request_s=min(settings.timeout, GOOD_S) + settings.timeout),
             limits=settings.limits,
             decide=decide if settings.on_doubt == "ask" else _always(Decision(settings.on_doubt)),
         )

@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     quiet_period: Seconds = Field(
         default=60.0,
         ge=1,  # a share of it is all the time that a request has to leave once its intent is written (`api`)
-        description="How long a request that got no answer may still be carried out: it is looked at after that.",
+        description="How long a request may still be carried out after it was given up.",
     )
     search_lag: Seconds = Field(default=30.0, description="How far lists may be behind, seconds.")
     on_doubt: Literal["hold", "assume-applied", "resend", "ask"] = Field(
@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     )
     marker: str = Field(
         default="",
-        pattern=r"^(/[^/]+)*$",
+        pattern=r"^(/[^/~]+)*$",
         description="Pointer to a text member that a create may be marked in, e.g. /characteristics/migrator.",
     )
     max_failures: str = Field(

@@ -252,6 +252,7 @@ class MemoryLedger:
             last.http_status,
             last.error_class,
             last.message,
+            last.at or None if last.state is State.DOUBT else None,
         )
 
     def keep(self, seq: int, base: Base) -> None:
@@ -283,7 +284,8 @@ class MemoryLedger:
         if before is State.PENDING:
             self.failure = LedgerFailed(f"step {outcome.seq} has no intent")
             return
-        self.misses[outcome.seq] += outcome.state is State.PENDING and before is not State.INTENT
+        lost = before is not State.INTENT and self._last[outcome.seq].error_class != "guard_failed"
+        self.misses[outcome.seq] += lost and outcome.state is State.PENDING
         self._settle(outcome)
 
     def _settle(self, outcome: Outcome) -> None:

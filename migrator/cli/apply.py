@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -233,10 +235,21 @@ class Questions:
         async with self._one_at_a_time:
             tell(f"{name}: {sentence}")
             choice = click.Choice([decision.value for decision in api.Decision])  # of an enum it would want the names
-            answer = await asyncio.to_thread(
-                click.prompt, "What now?", type=choice, default=api.Decision.HOLD.value, err=True
-            )
-        return api.Decision(answer)
+            prompt = partial(click.prompt, "What now?", type=choice, default=api.Decision.HOLD.value, err=True)
+            return api.Decision(await _answered(prompt))
+
+
+async def _answered(prompt: Callable[[], str]) -> str:
+    """Wait for an answer in a thread that nobody waits for at the end: a run can be stopped with a question open."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[str] = loop.create_future()
+
+    def ask() -> None:
+        with suppress(RuntimeError, click.Abort):  # the loop has gone, or somebody pressed Ctrl-C
+            loop.call_soon_threadsafe(answer.set_result, prompt())
+
+    threading.Thread(target=ask, name="question", daemon=True).start()
+    return await answer
 
 
 @asynccontextmanager

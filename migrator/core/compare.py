@@ -8,7 +8,10 @@ compared to the letter: there both sides are the service's own words.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
+
+from msgspec import UNSET, UnsetType
 
 from migrator.core.model import Json
 
@@ -28,15 +31,42 @@ def same(one: Json, other: Json) -> bool:
     return bool(one == other)
 
 
-def shows(actual: Json, written: Json) -> bool:
-    """Whether `actual` is what a service makes of `written`: objects may have more members, dates be spelled anew."""
+def shows(actual: Json, written: Json, before: Json | UnsetType = UNSET) -> bool:
+    """Whether `actual` is what a service makes of `written`: objects may have more members, dates be spelled anew.
+
+    Args:
+        actual: what is there.
+        written: what was sent.
+        before: what was there before. A member that it has anywhere is none that the service adds by itself: where it
+            is too many, it has not been taken away.
+    """
+    return _shows(actual, written, frozenset(_names_in(before)))
+
+
+def _shows(actual: Json, written: Json, known: frozenset[str]) -> bool:
     if isinstance(written, dict):
-        return isinstance(actual, dict) and all(
-            name in actual and shows(actual[name], value) for name, value in written.items()
+        return (
+            isinstance(actual, dict)
+            and all(name in actual and _shows(actual[name], value, known) for name, value in written.items())
+            and not (actual.keys() - written.keys()) & known
         )
     if isinstance(written, list):
-        return isinstance(actual, list) and len(actual) == len(written) and all(map(shows, actual, written))
+        return (
+            isinstance(actual, list)
+            and len(actual) == len(written)
+            and all(_shows(*pair, known) for pair in zip(actual, written, strict=True))
+        )
     return same(actual, written) or _same_instant(actual, written)
+
+
+def _names_in(value: Json | UnsetType) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+        for member in value.values():
+            yield from _names_in(member)
+    elif isinstance(value, list):
+        for element in value:
+            yield from _names_in(element)
 
 
 def _same_instant(one: Json, other: Json) -> bool:

@@ -172,7 +172,8 @@ class Seen(Struct, frozen=True):
         created_at: seconds since the epoch, or `None` if it is not told.
         created_by_client: client id that created it, "" if it is not told (dps never does).
         changed_at: when it was last changed, as the service spells it.
-        changed_by: who last changed it: client id where it is told, else the user.
+        changed_by: the user who last changed it.
+        changed_by_client: the client id by which that was done, "" if it is not told (dps never does).
     """
 
     object: str
@@ -183,6 +184,7 @@ class Seen(Struct, frozen=True):
     created_by_client: str = ""
     changed_at: str = ""
     changed_by: str = ""
+    changed_by_client: str = ""
 
 
 class Page(Struct, frozen=True):
@@ -240,6 +242,7 @@ class Doubt(Struct, frozen=True):
         state: `DOUBT` or `UNRESOLVED`.
         first_sent_at: when the intent of its first attempt was written; seconds since the epoch.
         sent_at: when that of its last attempt was.
+        ended_at: when its last attempt was given up, or `None` if its process died before.
         http_status: status of the answer to the last attempt, or `None` if there was none.
         error_class: why it is in doubt; a word of `core.verdict.ErrorClass`.
         message: what was said, in one line.
@@ -253,6 +256,7 @@ class Doubt(Struct, frozen=True):
     http_status: int | None = None
     error_class: str = ""
     message: str = ""
+    ended_at: float | None = None
 
 
 class Request(Struct, frozen=True, gc=False):

@@ -56,10 +56,9 @@ def identity(change: Change) -> str:
     return "document:" + hashlib.sha256(body_of(change)).hexdigest()
 
 
-def name_of(change: Change) -> str:
-    """Return the name of what a create makes, in the words of either style; "" for other changes."""
-    document = change.document or {}
-    names = (document.get(member) for member in ("name", "xdm:name"))
+def name_in(document: Json) -> str:
+    """Return the name that an object has, in the words of either style; "" if it has none."""
+    names = (document.get(member) for member in ("name", "xdm:name")) if isinstance(document, dict) else ()
     return next((name for name in names if isinstance(name, str)), "")
 
 

@@ -26,18 +26,24 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from migrator.core.base import examine, now_at, same_place
-from migrator.core.compare import shows
+from migrator.core.compare import same, shows
 from migrator.core.model import Base, Doubt, Json, Kind, Seen, Touched
 from migrator.core.patch import CannotApply, apply, value_at
-from migrator.core.plan import operations_of
+from migrator.core.plan import name_in, operations_of
 from migrator.core.states import Move
 from migrator.core.styles import Style
 from migrator.core.verdict import ErrorClass
 
 SKEW_S = 300.0
-"""How far the service's clock may be behind ours. What is older than the first request by more is not ours."""
+"""How far the service's clock is behind ours at the most, as a rule."""
+
+LONG_AGO_S = 86_400.0
+"""What is older than the first request by more than this is not ours, however wrong a clock may be."""
 
 FOUND = "found by looking"
+
+HOT = 5
+"""How many times `Bounds.max_attempts` a step is sent in all, however often others are first."""
 
 SHOWN = 60
 """Characters of a value that a sentence repeats."""
@@ -48,6 +54,7 @@ class Bounds(Struct, frozen=True):
 
     Attributes:
         quiet_period_s: how long a request that was given up may still be carried out.
+        request_s: from its intent, after which a request is given up at the latest.
         search_lag_s: how far lists may be behind.
         max_attempts: requests for one step that are lost at the most; then it has failed.
     """
@@ -55,6 +62,7 @@ class Bounds(Struct, frozen=True):
     quiet_period_s: float = 60.0
     search_lag_s: float = 30.0
     max_attempts: int = 5
+    request_s: float = 0.0
 
 
 class Finding(Struct, frozen=True):
@@ -79,10 +87,13 @@ class Finding(Struct, frozen=True):
 def told_at(doubt: Doubt, bounds: Bounds) -> float:
     """Return from when on a look can tell that there is no effect; seconds since the epoch."""
     lag_s = bounds.search_lag_s if doubt.step.kind is Kind.CREATE else 0.0
-    return doubt.sent_at + bounds.quiet_period_s + lag_s
+    given_up_at = doubt.ended_at if doubt.ended_at is not None else doubt.sent_at + bounds.request_s
+    return given_up_at + bounds.quiet_period_s + lag_s
 
 
-def judge_look(doubt: Doubt, seen: Seen | None, style: Style, bounds: Bounds, *, now: float) -> Finding | None:
+def judge_look(
+    doubt: Doubt, seen: Seen | None, style: Style, bounds: Bounds, *, client_id: str, now: float
+) -> Finding | None:
     """Judge a look at the object that a patch or a deletion was for.
 
     Args:
@@ -90,19 +101,22 @@ def judge_look(doubt: Doubt, seen: Seen | None, style: Style, bounds: Bounds, *,
         seen: its object, or `None` if it is not there.
         style: the endpoint style.
         bounds: the quiet period, and how often to try.
+        client_id: ours.
         now: seconds since the epoch, when the look began.
 
     Returns:
         What is proven, or `None` if that is only to be told later: at `told_at`.
     """
-    deletion = doubt.step.kind is Kind.DELETE
-    finding = _bounded(_deletion_finding(seen) if deletion else _patch_finding(doubt, seen, style), doubt, bounds)
-    # What is gone stays gone, and ids are not given twice.
-    harmless_twice = deletion or (style.guards_by_etag and doubt.base is not None and doubt.base.guarded)
+    finding = _bounded(
+        _deletion_finding(seen) if doubt.step.kind is Kind.DELETE else _patch_finding(doubt, seen, style, client_id),
+        doubt,
+        bounds,
+    )
+    guarded_by_etag = style.guards_by_etag and doubt.base is not None and doubt.base.guarded
     proven = (
         finding.move is Move.FIND
         or _refused(doubt)
-        or (finding.move is Move.MISS and harmless_twice)
+        or (finding.move is Move.MISS and guarded_by_etag)
         or now >= told_at(doubt, bounds)
     )
     return finding if proven else None
@@ -112,10 +126,10 @@ def _deletion_finding(seen: Seen | None) -> Finding:
     return Finding(Move.MISS, "it is still there") if seen else Finding(Move.FIND, "found to be gone")
 
 
-def _patch_finding(doubt: Doubt, seen: Seen | None, style: Style) -> Finding:
+def _patch_finding(doubt: Doubt, seen: Seen | None, style: Style, client_id: str) -> Finding:
     if seen is None:
         return _gone(doubt)
-    return _without_base(doubt, seen) if doubt.base is None else _with_base(doubt, doubt.base, seen, style)
+    return _without_base(doubt, seen) if doubt.base is None else _with_base(doubt, doubt.base, seen, style, client_id)
 
 
 def _refused(doubt: Doubt) -> bool:
@@ -124,12 +138,15 @@ def _refused(doubt: Doubt) -> bool:
 
 
 def _bounded(finding: Finding, doubt: Doubt, bounds: Bounds) -> Finding:
-    """Send again only so often: what was never applied, however often it was lost, has failed."""
-    times = doubt.step.misses + 1
-    if finding.move is not Move.MISS or times < bounds.max_attempts:
+    """Send again only so often: what was never applied, however often it was lost or refused, has failed."""
+    if finding.move is not Move.MISS:
         return finding
-    note = f"sent {times} times and never applied; at last: {doubt.message}"
-    return Finding(Move.REJECT, note, _error_of(doubt))
+    refused = doubt.error_class == ErrorClass.GUARD_FAILED
+    losses = doubt.step.misses + (not refused)
+    if losses < bounds.max_attempts and doubt.step.attempts < HOT * bounds.max_attempts:
+        return finding
+    often = "somebody else was first every time" if refused else f"lost {losses} times and never applied"
+    return Finding(Move.REJECT, f"{often}; at last: {doubt.message}", _error_of(doubt))
 
 
 def _error_of(doubt: Doubt) -> ErrorClass:
@@ -147,7 +164,7 @@ def _give_up(sentence: str, base: Base | None = None) -> Finding:
     return Finding(Move.GIVE_UP, sentence, ErrorClass.UNDECIDED, base=base)
 
 
-def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style) -> Finding:
+def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style, client_id: str) -> Finding:
     """Compare what stands where the patch touches the object with what was there and with what was sent."""
     moved = None if base.etag is None or seen.etag is None else seen.etag - base.etag
     if base.touched is None:
@@ -156,7 +173,7 @@ def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style) -> Finding:
     # What was before is compared first, and to the letter: it may well look like what was sent.
     as_before = all(same_place(place.before, value) for place, value in zip(base.touched, now, strict=True))
     no_op = all(same_place(place.before, place.after) for place in base.touched)
-    as_sent = all(_shows(value, place.after) for place, value in zip(base.touched, now, strict=True))
+    as_sent = all(_shows(value, place) for place, value in zip(base.touched, now, strict=True))
     if as_sent and (no_op or not as_before):
         return Finding(Move.FIND, _edited_since(moved, seen), seen=seen)
     if _refused(doubt):
@@ -164,13 +181,31 @@ def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style) -> Finding:
     if as_before and moved == 0:
         return _not_applied(doubt)
     fresh = examine(doubt.step.body, seen, style)
-    if moved == 1:
+    if moved == 1 and (as_before or _by_another(seen, client_id) or _idempotent(doubt.step.body, seen)):
         return Finding(Move.MISS, f"not applied: somebody else changed the object{_by(seen)}", base=fresh)
     return _give_up(
         f"{_places(base.touched, now)}; version {base.etag} before, now {seen.etag}{_by(seen)}. See whether the change"
         " is in it, or was and has been undone",
         fresh,
     )
+
+
+def _by_another(seen: Seen, client_id: str) -> bool:
+    """Whether another client was the last to change an object.
+
+    If it was ours, or that is not told, our change may be what is there, in a form that the service has given it.
+    """
+    return seen.changed_by_client not in ("", client_id)
+
+
+def _idempotent(body: bytes, seen: Seen) -> bool:
+    """Whether a patch that has been applied already may be applied again, as far as this object shows."""
+    operations = operations_of(body)
+    try:
+        once = apply(operations, seen.document)
+        return same(apply(operations, once), once)
+    except CannotApply:
+        return False
 
 
 def _after_refusals(doubt: Doubt, seen: Seen, style: Style, *, intact: bool) -> Finding:
@@ -202,15 +237,13 @@ def _unknown_effect(doubt: Doubt, base: Base, seen: Seen, style: Style, moved: i
 
 def _without_base(doubt: Doubt, seen: Seen) -> Finding:
     """Nothing is known of what was before. What can be sent as often as one likes need not be known either."""
-    operations = operations_of(doubt.step.body)
     try:
-        once = apply(operations, seen.document)
-        twice = apply(operations, once)
+        once = apply(operations_of(doubt.step.body), seen.document)
     except CannotApply as error:
         return _give_up(f"what the object was before is not known, and the patch does not fit what it is: {error}")
-    if shows(seen.document, once):
+    if same(seen.document, once):
         return Finding(Move.FIND, FOUND, seen=seen)
-    if shows(once, twice):
+    if _idempotent(doubt.step.body, seen):
         return Finding(Move.MISS, "not applied, or undone")
     return _give_up("what the object was before is not known, and sent again the patch could be in it twice")
 
@@ -242,13 +275,19 @@ def judge_search(
         What is proven, or `None` if that is only to be told later: at `told_at`.
     """
     wanted = msgspec.json.decode(doubt.step.body)
-    ours = [
+    named = [
         seen
         for seen in found
         if seen.object not in taken
-        and seen.created_by_client in ("", client_id)
-        and (seen.created_at is None or seen.created_at >= doubt.first_sent_at - SKEW_S)
-        and _has(seen, style, wanted, (marker,) if marker else _NAMES)
+        and name_in(value_at(seen.document, style.root)) == name_in(wanted)
+        and _is_since(seen, doubt, LONG_AGO_S)
+    ]
+    ours = [
+        seen
+        for seen in named
+        if seen.created_by_client in ("", client_id)
+        and _is_since(seen, doubt, SKEW_S)
+        and (not marker or same_place(value_at(seen.document, style.root + marker), value_at(wanted, marker)))
     ]
     equal = [seen for seen in ours if shows(value_at(seen.document, style.root), wanted)]
     if len(equal) == 1:
@@ -257,32 +296,31 @@ def judge_search(
         return None
     if equal:
         return _give_up(f"it is there {len(equal)} times: {_ids(equal)}. Keep one")
-    if ours:
-        return _give_up(f"{_ids(ours)} has its name and was made at that time, but is not what was sent. Is it ours?")
+    perhaps = ours or [seen for seen in named if not marker or _unmarked(seen, style, marker)]
+    if perhaps:
+        return _give_up(
+            f"{_ids(perhaps)} has its name and was made at that time, but is not what was sent. Is it ours?"
+        )
+    if doubt.error_class == ErrorClass.GUARD_FAILED:
+        # Its name was taken, and not by an earlier request for it.
+        return Finding(Move.REJECT, doubt.message, ErrorClass.CONFLICT)
     return _bounded(Finding(Move.MISS, "it is not there"), doubt, bounds)
 
 
-_NAMES = ("/name", "/xdm:name")
-"""Where the name stands, in one style or the other."""
+def _unmarked(seen: Seen, style: Style, marker: str) -> bool:
+    """Whether an object has no marker, which the service may have dropped."""
+    return value_at(seen.document, style.root + marker) is UNSET
 
 
-def name_of(document: Json) -> str:
-    """Return the name in a document of either style."""
-    names = (value_at(document, pointer) for pointer in _NAMES)
-    return next((name for name in names if isinstance(name, str)), "")
+def _is_since(seen: Seen, doubt: Doubt, skew_s: float) -> bool:
+    """Whether an object may have been made by the first request or a later one."""
+    return seen.created_at is None or seen.created_at >= doubt.first_sent_at - skew_s
 
 
-def _has(seen: Seen, style: Style, wanted: Json, pointers: Sequence[str]) -> bool:
-    """Whether an object has the same as `wanted` at each pointer."""
-    return all(
-        same_place(value_at(seen.document, style.root + pointer), value_at(wanted, pointer)) for pointer in pointers
-    )
-
-
-def _shows(now: Json | UnsetType, after: Json | UnsetType) -> bool:
-    if now is UNSET or after is UNSET:
-        return now is after
-    return shows(now, after)
+def _shows(now: Json | UnsetType, place: Touched) -> bool:
+    if now is UNSET or place.after is UNSET:
+        return now is place.after
+    return shows(now, place.after, place.before)
 
 
 def _edited_since(moved: int | None, seen: Seen) -> str:
@@ -290,7 +328,8 @@ def _edited_since(moved: int | None, seen: Seen) -> str:
 
 
 def _by(seen: Seen) -> str:
-    who = f" by {seen.changed_by}" if seen.changed_by else ""
+    by = seen.changed_by_client or seen.changed_by
+    who = f" by {by}" if by else ""
     when = f" at {seen.changed_at}" if seen.changed_at else ""
     return f" (last changed{who}{when})" if who or when else ""
 

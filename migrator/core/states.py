@@ -13,8 +13,8 @@ from `LEGAL`, so an illegal move is impossible in the file as well as in the pro
                   │   │                     ├───────────────────────▶─┘
                   │   │                     └──LOSE───▶ DOUBT ──FIND──▶ APPLIED
                   │   ├────────────── MISS ───────────────┼──REJECT─▶ REJECTED
-                  │   │                                   └──GIVE_UP─▶ UNRESOLVED ──FIND──▶ APPLIED
-                  │   └────────────── MISS ────────────────────────────────┘
+                  │   │                                   └──GIVE_UP─▶ UNRESOLVED ─┬─FIND──▶ APPLIED
+                  │   └────────────── MISS ────────────────────────────────────────┴─REJECT─▶ REJECTED
                   └──REJECT──▶ REJECTED
 
 A step goes from PENDING to REJECTED when the look before the first request shows that it cannot be sent: its object is
@@ -72,6 +72,7 @@ TABLE: Mapping[tuple[State, Move], State] = {
     (State.DOUBT, Move.GIVE_UP): State.UNRESOLVED,
     (State.UNRESOLVED, Move.FIND): State.APPLIED,
     (State.UNRESOLVED, Move.MISS): State.PENDING,
+    (State.UNRESOLVED, Move.REJECT): State.REJECTED,
 }
 
 LEGAL: frozenset[tuple[State, State]] = frozenset((before, after) for (before, _), after in TABLE.items())

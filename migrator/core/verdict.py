@@ -47,6 +47,7 @@ class ErrorClass(StrEnum):
     REDIRECT = "redirect"
     GUARD_FAILED = "guard_failed"
     UNDECIDED = "undecided"
+    UNCONFIRMED = "unconfirmed"
 
 
 class Scope(StrEnum):
@@ -180,7 +181,8 @@ def judge(
         return _not_sent(answer, attempt, policy, chance)
     if 200 <= answer.status < 300:
         receipt = style.receipt(answer)
-        inner = None if receipt else _inner_status(answer)
+        # Looked for only where there may be one: nearly every answer comes by here.
+        inner = None if receipt and b'"status"' not in answer.body else _inner_status(answer)
         if inner is None:
             return _accepted(answer, kind, receipt)
         answer = msgspec.structs.replace(answer, status=inner)
@@ -240,6 +242,9 @@ def _accepted(answer: Response, kind: Kind, receipt: Receipt | None) -> Verdict:
 
     A receipt may be cut; and a page, where a deletion is answered with no body or a JSON object, is somebody else's.
     """
+    if kind is Kind.DELETE and answer.status == 202:
+        # Contract 3.10: accepted is not done, and a later refusal is told to nobody.
+        return Settled(Move.LOSE, ErrorClass.UNCONFIRMED, "HTTP 202: accepted, but is it gone?")
     deleted = kind is Kind.DELETE and (not answer.body.strip() or _error_body(answer) is not None)
     if receipt is not None or deleted:
         return Settled(Move.APPLY, ErrorClass.NONE, "", receipt)

@@ -16,7 +16,8 @@ from migrator.core.base import examine
 from migrator.core.errors import ServiceRefused, Stopped
 from migrator.core.model import Base, Doubt, EntityType, Kind, Page, Request, Response, Seen, Step
 from migrator.core.patch import value_at
-from migrator.core.reconcile import Bounds, Finding, judge_look, judge_search, name_of, told_at
+from migrator.core.plan import name_in
+from migrator.core.reconcile import Bounds, Finding, judge_look, judge_search, told_at
 from migrator.core.states import Move
 from migrator.core.styles import Style
 from migrator.core.verdict import ErrorClass, Scope
@@ -160,12 +161,12 @@ class Looker:
         if isinstance(seen, Refused) and seen.error is not ErrorClass.NOT_FOUND:
             return Finding(Move.GIVE_UP, f"it could not be looked at: {seen.message}", seen.error)
         there = seen if isinstance(seen, Seen) else None
-        return judge_look(doubt, there, self._style, self._bounds, now=now)
+        return judge_look(doubt, there, self._style, self._bounds, client_id=self._caller.client_id, now=now)
 
     async def _search(self, doubt: Doubt, now: float) -> Finding | None:
         """Look for what a create should have made."""
         step = doubt.step
-        name = name_of(msgspec.json.decode(step.body))
+        name = name_in(msgspec.json.decode(step.body))
         found: dict[str, Seen] = {}
         try:
             async for page in self._pages(step.container, step.type, name):
@@ -187,7 +188,7 @@ class Looker:
         )
 
     def _is_called(self, seen: Seen, name: str) -> bool:
-        return name_of(value_at(seen.document, self._style.root)) == name
+        return name_in(value_at(seen.document, self._style.root)) == name
 
     async def _pages(self, container: str, type_: EntityType, name: str = "") -> AsyncIterator[Page]:
         """Yield the pages of a list, from the first to the last; fewer if the run stops.

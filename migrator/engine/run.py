@@ -156,7 +156,8 @@ class Engine:
         states = [State.DOUBT, State.UNRESOLVED]
         await self._probe_all(await self._containers_in_doubt(states))
         await self._look_at_all(states)
-        await self._look_at_all([State.DOUBT], patiently=True)
+        while not self.stopping and await self._ledger.doubts([State.DOUBT], 0, 1):
+            await self._look_at_all([State.DOUBT], patiently=True)
         await self._end()
 
     async def _settled(self) -> None:
@@ -282,8 +283,6 @@ class Engine:
                 how = How.POLICY
                 move = Move.FIND if decision is Decision.ASSUME_APPLIED else Move.MISS
                 finding = Finding(move, f"by --on-doubt {decision}: {finding.note}", base=finding.base)
-        if doubt.state is State.UNRESOLVED and finding.move is Move.REJECT:
-            return
         if finding.base is not None and finding.move is Move.MISS:
             self._ledger.keep(doubt.step.seq, finding.base)
         self._ledger.record(self._outcome(doubt, finding, how))
@@ -292,7 +291,7 @@ class Engine:
     async def _decision(self, doubt: Doubt, sentence: str) -> Decision:
         """Ask what is to be done. By itself a run sends a step again only so often; then a person has to say so."""
         decision = await self._decide(doubt, sentence)
-        spent = doubt.state is State.DOUBT and doubt.step.misses + 1 >= self._bounds.max_attempts
+        spent = doubt.state is State.DOUBT and doubt.step.attempts >= self._bounds.max_attempts
         return Decision.HOLD if spent and decision is Decision.RESEND else decision
 
     def _outcome(self, doubt: Doubt, finding: Finding, how: How) -> Outcome:

@@ -28,13 +28,16 @@ from migrator.core.limits import Fuse
 from migrator.core.model import Answer, Base, Kind, Response, Step
 from migrator.core.states import Move, State, after
 from migrator.core.styles import Style
-from migrator.core.verdict import Halt, Settled, Verdict, judge
+from migrator.core.verdict import ErrorClass, Halt, Settled, Verdict, judge
 from migrator.engine.feed import Feed
 from migrator.engine.looking import Looker
 from migrator.engine.stock import Ready, Stock
 from migrator.engine.wire import NotSent, Patience, Refused, Wire, end_by
 from migrator.logs import log
 from migrator.ports import Intent, Ledger, Outcome
+
+NO_FAILURE = frozenset({ErrorClass.GUARD_FAILED, ErrorClass.UNCONFIRMED})
+"""What needs a look, and is no sign that something is wrong: others have edited, or a deletion was only accepted."""
 
 AHEAD = 4
 """Steps that lie ready for each worker, at the most."""
@@ -254,7 +257,7 @@ class Sender:
         )
         if state is State.APPLIED:
             self._fuse.success()
-        elif state is not State.PENDING:
+        elif state is not State.PENDING and outcome.error_class not in NO_FAILURE:
             self._fuse.failure(outcome.error_class, outcome.http_status, outcome.message)
 
 

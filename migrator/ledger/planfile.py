@@ -202,7 +202,7 @@ class PlanFile:
                 change.kind,
                 change.key,
                 marked or body,
-                plan.name_of(change),
+                plan.name_in(change.document),
             )
         )
         if len(self._rows) >= BATCH:

@@ -29,7 +29,7 @@ def record(rows: int) -> str:
     """Return the statement that writes up to so many outcomes: `Outcome`'s members in their order, for each."""
     return f"""
 UPDATE progress SET
-    misses = misses + (column2 = '{State.PENDING}' AND state <> '{State.INTENT}'),
+    misses = misses + (column2 = '{State.PENDING}' AND state <> '{State.INTENT}' AND error_class <> 'guard_failed'),
     state = column2, ended_at = column3, http_status = column4, error_class = column5, message = column6,
     etag = column7, object = column8, reference = column9, how = column10
 FROM ({_values(rows, 10)}) WHERE step = column1
@@ -126,7 +126,8 @@ ORDER BY s.seq
 
 DOUBTS = f"""
 SELECT {STEP.replace("coalesce(b.body, s.body)", "s.body")},
-       b.touched, b.body, p.state, p.first_sent_at, p.sent_at, p.http_status, p.error_class, p.message
+       b.touched, b.body, p.state, p.first_sent_at, p.sent_at, p.http_status, p.error_class, p.message,
+       CASE p.state WHEN '{State.DOUBT}' THEN p.ended_at END
 FROM progress AS p CROSS JOIN step AS s ON s.seq = p.step JOIN container AS c ON c.id = s.container
 LEFT JOIN base AS b ON b.step = s.seq
 WHERE p.state IN (SELECT value FROM json_each(?)) AND p.step > ?

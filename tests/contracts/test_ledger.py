@@ -276,9 +276,8 @@ class TestDoubts:
             first, second = await ledger.doubts([State.DOUBT, State.UNRESOLVED], 0, 9)
 
         step = replace(steps(planned)[0], attempts=2, based=True, etag=7, guarded=True)
-        assert first == Doubt(
-            step, BASES[0], State.DOUBT, intent(2, 1).at, intent(2, 2).at, 504, "server", "HTTP 504: gone"
-        )
+        sent_at = intent(2, 1).at, intent(2, 2).at
+        assert first == Doubt(step, BASES[0], State.DOUBT, *sent_at, 504, "server", "HTTP 504: gone", sent_at[1])
         step = replace(steps(planned)[1], attempts=1)
         at = intent(3).at
         said = "the run ended between sending and the answer"

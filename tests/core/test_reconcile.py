@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from migrator.core.base import examine
 from migrator.core.model import Doubt, EntityType, Json, Kind, Operation, Seen, Step
-from migrator.core.plan import patch_body
-from migrator.core.reconcile import Bounds, Finding, judge_look, name_of, told_at
+from migrator.core.plan import name_in, patch_body
+from migrator.core.reconcile import Bounds, Finding, judge_look, told_at
 from migrator.core.states import Move, State
 from migrator.core.styles import DPS, XCORE
 from migrator.core.styles.base import Style
@@ -59,7 +59,7 @@ def word(finding: Finding | None) -> str:
 
 
 def look(doubt: Doubt, there: Seen | None, style: Style, now: float = QUIET) -> Finding | None:
-    return judge_look(doubt, there, style, BOUNDS, now=now)
+    return judge_look(doubt, there, style, BOUNDS, client_id="us", now=now)
 
 
 # --- patches ----------------------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ NOWHERE = UNSET
         (Operation("add", "/tags/-", "x"), ["x"], ["x"], 0, "miss"),
         (Operation("add", "/tags/-", "x"), ["x"], ["x", "x"], 1, "find"),
         (Operation("add", "/tags/-", "x"), ["x"], ["x", "x", "x"], 2, "give_up"),
-        (Operation("add", "/tags/-", "x"), ["x"], ["x", "y"], 1, "rebase"),
+        (Operation("add", "/tags/-", "x"), ["x"], ["x", "y"], 1, "give_up"),
         # A member that was not there, or is not to be there.
         (Operation("add", "/tags", 1), NOWHERE, 1, 1, "find"),
         (Operation("add", "/tags", 1), NOWHERE, NOWHERE, 0, "miss"),
@@ -155,7 +155,7 @@ NOWHERE = UNSET
         (Operation("add", "/tags", None), NOWHERE, NOWHERE, 0, "miss"),
         (Operation("remove", "/tags"), 1, NOWHERE, 1, "find"),
         (Operation("remove", "/tags"), 1, 1, 0, "miss"),
-        (Operation("remove", "/tags"), 1, None, 1, "rebase"),
+        (Operation("remove", "/tags"), 1, None, 1, "give_up"),
         # What is there may be spelled anew; what was there is compared to the letter, and first.
         (Operation("replace", "/tags", {"a": 1}), {}, {"a": 1.0, "default": 0}, 1, "find"),
         (Operation("replace", "/tags", {"a": 1}), {"a": 1, "b": 2}, {"a": 1, "b": 2}, 0, "miss"),
@@ -186,17 +186,26 @@ def test_half_of_an_effect_is_none() -> None:
     assert word(look(doubt, seen(DPS, ETAG + 2, name="New", more=1), DPS)) == "find"
 
 
-def test_a_fresh_base_is_that_of_the_patch_as_planned() -> None:
-    doubt = doubt_of(DPS, [Operation("add", "/tags/-", "x")], seen(DPS, ETAG, tags=[]))
-    there = seen(DPS, ETAG + 1, tags=["y"])
+@pytest.mark.parametrize(("client", "proven"), [("somebody-else", "rebase"), ("us", "give_up"), ("", "give_up")])
+def test_an_append_goes_again_only_if_another_client_changed_the_object(client: str, proven: str) -> None:
+    # The service may have put what we sent into a form of its own: then the one write since was ours.
+    doubt = doubt_of(XCORE, [Operation("add", "/tags/-", "x")], seen(XCORE, ETAG, tags=[]))
+    there = replace(seen(XCORE, ETAG + 1, tags=["y"]), changed_by_client=client)
 
-    finding = look(doubt, there, DPS)
+    finding = look(doubt, there, XCORE)
 
+    assert word(finding) == proven
     assert finding is not None
-    assert finding.base == examine(doubt.step.body, there, DPS)
+    assert finding.base == examine(doubt.step.body, there, XCORE)
     assert finding.base.touched is not None
     assert finding.base.touched[0].after == ["y", "x"]
-    assert "somebody else changed the object (last changed by ann at noon)" in finding.note
+
+
+def test_what_was_taken_away_is_no_default_of_the_service() -> None:
+    doubt = doubt_of(DPS, [Operation("replace", "/more", {})], seen(DPS, ETAG, more={"a": "1"}), REFUSED)
+
+    assert word(look(doubt, seen(DPS, ETAG + 1, more={"a": "2"}), DPS)) == "rebase"
+    assert word(look(doubt, seen(DPS, ETAG + 1, more={"default": 0}), DPS)) == "find"
 
 
 @pytest.mark.parametrize("was", [{"name": "Old"}, {}])
@@ -245,7 +254,7 @@ def test_of_a_patch_that_did_not_fit_only_the_version_can_tell(
         (RENAME, {"name": "New"}, "find", "find"),
         (RENAME, {"name": "Other"}, "miss", "later"),
         (RENAME, {}, "give_up", "later"),  # it does not fit
-        ([Operation("add", "/name", {"a": 1})], {"name": {"a": 1, "default": 0}}, "find", "find"),
+        ([Operation("add", "/name", {"a": 1})], {"name": {"a": 1, "default": 0}}, "miss", "later"),
         ([Operation("add", "/tags/-", "x")], {"tags": ["x"]}, "give_up", "later"),
         ([Operation("remove", "/name")], {"name": 1}, "give_up", "later"),  # it would not fit a second time
         ([Operation("remove", "/name")], {}, "give_up", "later"),
@@ -294,15 +303,31 @@ def test_what_was_never_applied_however_often_it_was_sent_has_failed(
     style: Style, moved: int, again: str, error: str, as_: ErrorClass
 ) -> None:
     there = seen(style, ETAG + moved, name="Old")
+    # A refusal is no loss.
+    most = 4 if error == LOST else 5
     if error == LOST or moved:
-        assert word(look(rename(style, error, misses=3), there, style)) == again
+        assert word(look(rename(style, error, misses=most - 1), there, style)) == again
 
-    last = look(rename(style, error, misses=4), there, style)
+    last = look(rename(style, error, misses=most), there, style)
     assert last is not None
     assert (last.move, last.error) == (Move.REJECT, as_)
     assert last.note.endswith("HTTP 409: no")
     # … once nothing of it can be carried out any more, whatever guards it.
-    assert look(rename(style, error, misses=4), there, style, SOON) is None
+    assert look(rename(style, error, misses=most), there, style, SOON) is None
+
+
+@pytest.mark.parametrize("style", STYLES, ids=["dps", "xcore"])
+def test_an_object_that_others_change_all_the_time_is_not_fought_for_without_end(style: Style) -> None:
+    doubt = rename(style, REFUSED)
+    there = seen(style, ETAG + 9, name="Other")
+
+    def after_attempts(number: int) -> Finding | None:
+        return look(replace(doubt, step=replace(doubt.step, attempts=number)), there, style)
+
+    assert word(after_attempts(24)) == "rebase"
+    last = after_attempts(25)
+    assert last is not None
+    assert (last.move, last.error) == (Move.REJECT, ErrorClass.CONFLICT)
 
 
 def test_what_is_found_at_last_is_found() -> None:
@@ -323,9 +348,9 @@ def deletion(misses: int = 0) -> Doubt:
     [
         (False, 0, "find", "find"),
         (False, 4, "find", "find"),
-        (True, 0, "miss", "miss"),  # a second one does no harm
-        (True, 3, "miss", "miss"),
-        # The last one may still come.
+        # One that is only accepted, or lost, may still come.
+        (True, 0, "miss", "later"),
+        (True, 3, "miss", "later"),
         (True, 4, "reject", "later"),
     ],
 )
@@ -340,7 +365,7 @@ def test_a_deletion_that_fails_again_and_again_says_so() -> None:
     finding = look(deletion(4), seen(DPS, 9), DPS)
 
     assert finding == Finding(
-        Move.REJECT, "sent 5 times and never applied; at last: HTTP 500: no body", ErrorClass.SERVER
+        Move.REJECT, "lost 5 times and never applied; at last: HTTP 500: no body", ErrorClass.SERVER
     )
 
 
@@ -395,6 +420,6 @@ def test_a_look_tells_after_the_quiet_period_and_a_search_after_the_lag_of_lists
 
 
 def test_a_name_is_read_in_the_words_of_either_style() -> None:
-    assert name_of({"name": "A"}) == name_of({"xdm:name": "A"}) == "A"
-    assert name_of({"name": 5, "xdm:name": "A"}) == "A"
-    assert name_of({}) == name_of(None) == ""
+    assert name_in({"name": "A"}) == name_in({"xdm:name": "A"}) == "A"
+    assert name_in({"name": 5, "xdm:name": "A"}) == "A"
+    assert name_in({}) == name_in(None) == ""

@@ -24,6 +24,7 @@ from migrator.core.states import FINAL, IN_DOUBT, LEGAL, TABLE, Move, State, aft
         (State.DOUBT, Move.GIVE_UP, State.UNRESOLVED),
         (State.UNRESOLVED, Move.FIND, State.APPLIED),
         (State.UNRESOLVED, Move.MISS, State.PENDING),
+        (State.UNRESOLVED, Move.REJECT, State.REJECTED),
     ],
 )
 def test_a_legal_move_leads_where_the_protocol_says(state: State, move: Move, following: State) -> None:

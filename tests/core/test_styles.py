@@ -55,7 +55,7 @@ def test_a_look_asks_for_one_object_of_its_type(type_: EntityType) -> None:
         (DPS, OFFER, "", "", "/offers?offer-type=personalized&orderby=id&limit=100"),
         (DPS, EntityType.FALLBACK_OFFER, "", "", "/offers?offer-type=fallback&orderby=id&limit=100"),
         (DPS, EntityType.TAG, "", "", "/tags?orderby=id&limit=100"),
-        (DPS, EntityType.TAG, "Ö & =", "", "/tags?orderby=id&limit=100&property=name%3D%3D%C3%96%20%26%20%3D"),
+        (DPS, EntityType.TAG, "Ö & ?", "", "/tags?orderby=id&limit=100&property=name%3D%3D%C3%96%20%26%20%3F"),
         (DPS, EntityType.TAG, "a,b", "", "/tags?orderby=id&limit=100"),
         (DPS, EntityType.TAG, "a==b", "", "/tags?orderby=id&limit=100"),
         # The next page is asked for as the service said, under the base path and not encoded again.
@@ -185,7 +185,9 @@ PLAIN = {
         (
             XCORE,
             ENVELOPE,
-            Seen("i-1", "xcore:offer:1", 3, ENVELOPE, 1000.0, "us", "1970-01-02T00:00:00.000Z", "them"),
+            Seen(
+                "i-1", "xcore:offer:1", 3, ENVELOPE, 1000.0, "us", "1970-01-02T00:00:00.000Z", "ann@example.com", "them"
+            ),
         ),
         (DPS, PLAIN, Seen("o-1", "o-1", 2, PLAIN, 1000.0, "", "1970-01-02T00:00:00.000+00:00", "ann@example.com")),
         (

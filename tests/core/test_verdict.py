@@ -152,7 +152,7 @@ def gateway(code: str) -> dict[str, str]:
         (response(200, {}), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
         (response(200), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
         (response(200, b" \r\n"), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
-        (response(202), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
+        (response(202), "lose:unreadable_answer", "lose:unreadable_answer", "lose:unconfirmed"),
         (response(204), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
         (response(200, b'{"id": "caf\xe9"}'), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
         # A deletion needs no receipt, but what it is answered with must not be a stranger's page.
@@ -181,7 +181,7 @@ def gateway(code: str) -> dict[str, str]:
         (response(200, {"status": 302}), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
         (response(200, {"status": 200}), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
         (response(200, {"status": 600}), "lose:unreadable_answer", "lose:unreadable_answer", "apply:"),
-        (response(200, {"status": 422, "id": "x"}), "apply:", "apply:", "apply:"),
+        (response(200, {"status": 422, "id": "x"}), "reject:validation", None, None),
         (response(200, {"status": "approved", "id": "x"}), "apply:", "apply:", "apply:"),
         # A member of a wrong type does not hide the others.
         (response(503, {"error_code": "503010", "message": None}), "again run:unavailable", None, None),

@@ -28,7 +28,6 @@ import jsonpatch
 import msgspec
 from jsonpointer import JsonPointerException
 
-from migrator.api import GOOD_SHARE
 from migrator.core.model import Answer, Failure, FailureKind, Json, Request, Response
 from tests.protocol.simulation import Loop
 
@@ -36,8 +35,8 @@ EPOCH_S = 1_800_000_000.0
 """The wall-clock time at which virtual time is 0."""
 
 QUIET_S = 60.0
-LATEST_S = (1 - GOOD_SHARE) * QUIET_S - 1
-"""How long after its leaving a request may be carried out: the quiet period counts from the intent."""
+LATEST_S = QUIET_S - 1
+"""How long after its leaving a request may be carried out: the quiet period counts from when it was given up."""
 
 SEARCH_LAG_S = 30.0
 TIMEOUT_S = 20.0

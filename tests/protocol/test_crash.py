@@ -236,7 +236,7 @@ def test_a_deletion_has_not_failed_while_it_may_still_be_carried_out() -> None:
     there = Seen("tag", "tag", 1, {})
     bounds = Bounds(quiet_period_s=60.0, max_attempts=2)
 
-    assert judge_look(doubt, there, DPS, bounds, now=159.0) is None
-    ended = judge_look(doubt, there, DPS, bounds, now=160.0)
+    assert judge_look(doubt, there, DPS, bounds, client_id="us", now=159.0) is None
+    ended = judge_look(doubt, there, DPS, bounds, client_id="us", now=160.0)
     assert ended is not None
     assert ended.move is Move.REJECT

@@ -24,7 +24,7 @@ from unittest import mock
 import msgspec
 import structlog
 
-from migrator.api import GOOD_SHARE
+from migrator.api import GOOD_S
 from migrator.core.errors import LedgerFailed, ServiceRefused, Stopped
 from migrator.core.model import Change, EntityType, Json, Kind, Operation, Request
 from migrator.core.patch import apply
@@ -146,7 +146,7 @@ class World:
     """
 
     ledger_class: type[RunLedger] = RunLedger
-    bounds = Bounds(QUIET_S, SEARCH_LAG_S)
+    bounds = Bounds(QUIET_S, SEARCH_LAG_S, request_s=GOOD_S + TIMEOUT_S)
     guard = True
     leaves_some = False
 
@@ -194,7 +194,7 @@ class World:
         clock = Time(self.loop, self.dice)
         ledger = self.ledger_class(
             self._path,
-            good_s=GOOD_SHARE * QUIET_S,
+            good_s=GOOD_S,
             owner=f"{host} {len(self.processes)}",
             now=clock.now,
             monotonic=clock.monotonic,

@@ -166,13 +166,13 @@ class TestReconcile:
         assert world.states() == {State.UNRESOLVED: 1}
         assert engine.tally.unresolved == 0, "it was before"
 
-    async def test_what_a_person_holds_is_not_rejected_behind_their_back(self) -> None:
+    async def test_what_is_shown_never_to_have_been_applied_is_no_longer_left_to_a_person(self) -> None:
         world = World()
         await self.unresolved(world)
         world.ledger.misses[2] = 9
         await self.reconcile(world)
 
-        assert world.states() == {State.UNRESOLVED: 1}
+        assert world.states() == {State.REJECTED: 1}
 
     async def test_a_person_may_send_it_as_often_as_they_like(self) -> None:
         world = World()

@@ -295,7 +295,7 @@ class TestRounds:
 
         assert world.count("send") == 3
         assert (world.last.state, world.last.error_class) == (State.REJECTED, "no_answer")
-        assert world.last.message == f"sent 3 times and never applied; at last: {LOST.message}"
+        assert world.last.message == f"lost 3 times and never applied; at last: {LOST.message}"
 
     async def test_what_an_earlier_process_left_is_looked_at_before_anything_is_sent(self) -> None:
         world = World(2)

@@ -13,8 +13,7 @@ from msgspec.structs import replace
 from migrator.core.base import examine
 from migrator.core.model import EntityType, Json, Kind, Operation, Page, Request, Response, Seen, Step
 from migrator.core.patch import value_at
-from migrator.core.plan import patch_body
-from migrator.core.reconcile import name_of
+from migrator.core.plan import name_in, patch_body
 from migrator.core.styles import STYLES
 from migrator.core.styles.base import Style
 from migrator.emulator import Emulator, EmulatorSettings, seeded_container, seeded_instance_id, seeded_offer_id
@@ -63,7 +62,7 @@ class Door:
         return await self.send(self.style.render(step, sandbox="dev", request_id="r"))
 
     def named(self, seen: Seen) -> str:
-        return name_of(value_at(seen.document, self.style.root))
+        return name_in(value_at(seen.document, self.style.root))
 
 
 @asynccontextmanager

@@ -122,15 +122,15 @@ class Dps:
     ) -> Request:
         """Spell the read of a page (contract 4.6).
 
-        In the order of ids, since the cursor of the default order, a time, can get stuck. A comma in a value cannot be
-        told from one between two conditions, and `==` not from the operator: such a name is looked for in all objects.
+        In the order of ids, since the cursor of the default order, a time, can get stuck. A name that holds what means
+        something in a condition, such as a comma between two, is looked for in all objects.
         """
         del sandbox
         if after:
             return _get(BASE + after, container, request_id)
         path, query = RESOURCES[type_]
         query = f"{query or '?'}&orderby=id&limit={PAGE_LIMIT}".replace("?&", "?")
-        if name and "," not in name and "==" not in name:
+        if name and not set(name) & set(",=<>!~"):
             query += "&property=" + quote(f"name=={name}", safe="")
         return _get(f"{BASE}{path}{query}", container, request_id)
 
@@ -162,5 +162,6 @@ def _seen(document: dict[str, Json]) -> Seen:
         created_at=instant(text_of(document, "created", "createdDate")),
         created_by_client=text_of(document, "createdByClientId"),
         changed_at=text_of(document, "modified", "lastModifiedDate"),
-        changed_by=text_of(document, "lastModifiedByClientId", "lastModifiedBy"),
+        changed_by=text_of(document, "lastModifiedBy"),
+        changed_by_client=text_of(document, "lastModifiedByClientId"),
     )

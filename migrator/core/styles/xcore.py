@@ -194,5 +194,6 @@ def _seen(document: dict[str, Json]) -> Seen:
         created_at=instant(text_of(document, "repo:createdDate")),
         created_by_client=text_of(document, "repo:createdByClientId"),
         changed_at=text_of(document, "repo:lastModifiedDate"),
-        changed_by=text_of(document, "repo:lastModifiedByClientId", "repo:lastModifiedBy"),
+        changed_by=text_of(document, "repo:lastModifiedBy"),
+        changed_by_client=text_of(document, "repo:lastModifiedByClientId"),
     )
