@@ -105,7 +105,7 @@ async def test_what_a_process_left_in_doubt_is_settled_by_reading_and_the_rest_g
     silence = Silence()
     async with Emulator(EmulatorSettings(seed_offers=12), middlewares=[silence.middleware]) as server:
         migrator.point_at(server.url).write("c.csv", HEADER, appends(style, 12))
-        migrator.environment |= {**QUICK, "MIGRATOR_TIMEOUT": "75"}
+        migrator.environment |= {**QUICK, "MIGRATOR_TIMEOUT": "4"}
         running = await migrator.start("apply", "c.csv", "--yes", "-j", "4", "--style", style)
         await until(lambda: silence.patches == 4 or running.returncode is not None)
         assert running.returncode is None
