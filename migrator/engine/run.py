@@ -155,7 +155,9 @@ class Engine:
         """
         states = [State.DOUBT, State.UNRESOLVED]
         await self._probe_all(await self._containers_in_doubt(states))
-        await self._look_at_all(states)
+        # What was given up is looked at once, when a look can tell: it is not asked about twice.
+        await self._look_at_all([State.UNRESOLVED], patiently=True)
+        await self._look_at_all([State.DOUBT])
         while not self.stopping and await self._ledger.doubts([State.DOUBT], 0, 1):
             await self._look_at_all([State.DOUBT], patiently=True)
         await self._end()

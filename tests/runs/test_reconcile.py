@@ -28,7 +28,7 @@ HEADER = ("container", "id", "op", "path", "value")
 Style = Literal["xcore", "dps"]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-QUICK = {"MIGRATOR_TIMEOUT": "1", "MIGRATOR_QUIET_PERIOD": "0.5", "MIGRATOR_BACKOFF_BASE": "0.01"}
+QUICK = {"MIGRATOR_TIMEOUT": "1", "MIGRATOR_QUIET_PERIOD": "1", "MIGRATOR_BACKOFF_BASE": "0.01"}
 """An emulator on this machine is done with a request as soon as its connection is gone."""
 
 
@@ -105,9 +105,10 @@ async def test_what_a_process_left_in_doubt_is_settled_by_reading_and_the_rest_g
     silence = Silence()
     async with Emulator(EmulatorSettings(seed_offers=12), middlewares=[silence.middleware]) as server:
         migrator.point_at(server.url).write("c.csv", HEADER, appends(style, 12))
-        migrator.environment |= {**QUICK, "MIGRATOR_TIMEOUT": "75"}
+        migrator.environment |= {**QUICK, "MIGRATOR_TIMEOUT": "4"}
         running = await migrator.start("apply", "c.csv", "--yes", "-j", "4", "--style", style)
-        await until(lambda: silence.patches == 4)
+        await until(lambda: silence.patches == 4 or running.returncode is not None)
+        assert running.returncode is None
         await end(running)
         await migrator.end(running)
         silence.broken = True

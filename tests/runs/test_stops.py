@@ -242,7 +242,7 @@ async def test_after_kill_9_what_was_in_flight_is_looked_at_and_nothing_is_sent_
 ) -> None:
     async with Emulator(EmulatorSettings(seed_offers=80, latency_s=0.05)) as server:
         migrator.point_at(server.url).write("c.csv", HEADER, changes(80))
-        migrator.environment["MIGRATOR_QUIET_PERIOD"] = "2"
+        migrator.environment |= {"MIGRATOR_TIMEOUT": "3", "MIGRATOR_QUIET_PERIOD": "2"}
         running = await migrator.start("apply", "c.csv", "--yes", "-j", "4")
         await until(lambda: len(server.effects) >= 20)
 
@@ -303,7 +303,7 @@ async def test_a_full_disk_stops_the_sending_at_once_and_resume_goes_on(migrator
         rows = [(seeded_offer_id(i), "replace", "/rank/priority", str(i % 7)) for i in range(900)]
         migrator.point_at(server.url).write("c.csv", HEADER, rows)
 
-        migrator.environment["MIGRATOR_QUIET_PERIOD"] = "2"
+        migrator.environment |= {"MIGRATOR_TIMEOUT": "3", "MIGRATOR_QUIET_PERIOD": "2"}
         full = await migrator.start("apply", "c.csv", "--yes", "--no-guard", before=small_files)
         stopped = await migrator.end(full)
         sent = len(server.effects)

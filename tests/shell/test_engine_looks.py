@@ -156,6 +156,19 @@ class TestReconcile:
 
         assert (world.last.state, world.last.how) == (state, how)
 
+    async def test_what_was_given_up_early_is_decided_on_when_it_is_quiet(self) -> None:
+        world = World()
+        await self.unresolved(world)
+        world.show(2, GONE)
+        asked: list[str] = []
+        engine = world.engine(bounds=LOUD, decide=always(Decision.ASSUME_APPLIED, asked))
+        waits = world.hurry(engine)
+        await soon(engine.reconcile())
+
+        assert waits == [1000.0]
+        assert len(asked) == 1
+        assert world.states() == {State.APPLIED: 1}
+
     async def test_what_still_cannot_be_settled_stays_as_it_is(self) -> None:
         world = World()
         await self.unresolved(world)
