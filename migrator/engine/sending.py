@@ -204,7 +204,12 @@ class Sender:
             answer,
             step.kind,
             self._style,
-            patience.attempt(renewable=self._wire.transport.renewable, guarded=step.guarded, missed=step.misses > 0),
+            patience.attempt(
+                settled=self._wire.settled,
+                renewable=self._wire.transport.renewable,
+                guarded=step.guarded,
+                missed=step.misses > 0,
+            ),
             self._wire.policy,
             now=self._clock.now(),
             chance=self._clock.chance(),

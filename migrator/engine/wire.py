@@ -146,7 +146,7 @@ class Wire:
                 return None
             verdict = judge_read(
                 answer,
-                patience.attempt(renewable=self.transport.renewable),
+                patience.attempt(settled=self.settled, renewable=self.transport.renewable),
                 self.policy,
                 scope=scope,
                 now=self.clock.now(),
@@ -165,7 +165,7 @@ class Wire:
 
     async def wait(self, verdict: Again, patience: Patience) -> None:
         """Wait as the verdict says: everybody at the gate, or this worker alone."""
-        patience.renewed = verdict.error is ErrorClass.CREDENTIALS
+        patience.renewed_at = self.settled if verdict.error is ErrorClass.CREDENTIALS else None
         self.tally.last_error = verdict.message
         if verdict.scope is Scope.RUN:
             patience.look_up(self.settled)
@@ -186,13 +186,14 @@ class Patience:
 
     Attributes:
         attempts: all of them.
-        renewed: whether the attempt before this one ended with a token that was refused and replaced.
+        renewed_at: how many requests of the run had led to something when the token of the attempt before this one was
+            refused and replaced, or `None` if it was not.
     """
 
     def __init__(self, clock: Clock) -> None:
         """Begin before the first attempt."""
         self.attempts = 0
-        self.renewed = False
+        self.renewed_at: int | None = None
         self._clock = clock
         self._tries = 0
         self._began_at = 0.0
@@ -205,10 +206,14 @@ class Patience:
         if self._tries == 1:
             self._began_at = began_at
 
-    def attempt(self, *, renewable: bool, guarded: bool = False, missed: bool = False) -> Attempt:
-        """Return the value that the verdict is given."""
+    def attempt(self, *, settled: int, renewable: bool, guarded: bool = False, missed: bool = False) -> Attempt:
+        """Return the value that the verdict is given.
+
+        A new token that is refused, too, is not renewed again: unless others could use it meanwhile, so that it has
+        only ended as well.
+        """
         elapsed_s = self._clock.monotonic() - self._began_at
-        return Attempt(self._tries, elapsed_s, renewable and not self.renewed, guarded, missed)
+        return Attempt(self._tries, elapsed_s, renewable and self.renewed_at != settled, guarded, missed)
 
     def look_up(self, settled: int) -> None:
         """Begin anew if the run has settled steps since the last look.

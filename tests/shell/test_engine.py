@@ -299,6 +299,26 @@ class TestVerdicts:
         assert world.sent() == [2, 2]
         assert world.ledger.state(2) is State.PENDING
 
+    async def test_a_token_that_others_could_use_before_it_was_refused_has_only_ended(self) -> None:
+        world = World(["dev"] * 2)
+        world.answer(2, BAD_TOKEN, BAD_TOKEN, OK)
+        answer = world.service._answer
+
+        async def after_the_other(name: str) -> Answer:
+            if name == "offer-2" and world.service.sent.count(name) == 2:
+                await until(lambda: world.ledger.state(3) is State.APPLIED)
+            return await answer(name)
+
+        world.service._answer = after_the_other  # type: ignore[method-assign]
+        world.hold(3)
+        running = asyncio.create_task(world.run(concurrency=2))
+        await until(lambda: world.service.sent.count("offer-2") == 2)
+        world.service.held["offer-3"].set()
+        await running
+
+        assert world.states() == {State.APPLIED: 2}
+        assert world.sent().count(2) == 3
+
     async def test_a_token_that_cannot_be_renewed_ends_the_run_at_once(self) -> None:
         world = World(["dev"] * 3)
         world.service.renewable = False
