@@ -80,7 +80,7 @@ def apply(
     \b
     Examples:  migrator apply changes.csv --style xcore
                migrator apply jobs/dps-rename.toml --rate 10/s --yes
-    Exit codes: 0 all rows applied · 2 nothing was sent · 3 some failed · 4 some in doubt · 5 the service refuses
+    Exit codes: 0 all rows applied · 2 nothing was sent · 3 some failed · 4 some unresolved · 5 the service refuses
                 6 stopped, resumable · 130/143 interrupted, resumable
     """
     viewing = viewing_of(values)

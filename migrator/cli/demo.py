@@ -26,7 +26,7 @@ from migrator.core.errors import UsageError
 from migrator.core.states import State
 from migrator.emulator import Effect, Emulator, EmulatorSettings
 from migrator.ledger.folder import Runs
-from migrator.ledger.reading import Summary, outcome_rows, summarize
+from migrator.ledger.reading import Summary, summarize
 
 XCORE_PATCH = "xcore-add-text"
 DPS_PATCH = "dps-rename"
@@ -43,7 +43,7 @@ class Done(Struct):
         job: name of the job file.
         summary: what its ledger says.
         effects: how often the server changed each object, by the job's doing.
-        settled: rows that were in doubt and that a look at the server settled.
+        settled: rows that a kill left in doubt and that the run itself settled by looking.
     """
 
     job: str
@@ -115,33 +115,14 @@ class Tour:
         await process.wait()
         self._say(f"[red]kill -9 {process.pid}[/]  (the server has seen {len(self._server.effects) - before} changes)")
         await self._migrator("status")
+        left = summarize(self._runs.find(None).ledger)
         await self._migrator("resume")
-        return await self._look(self._done(job, before), before)
-
-    async def _look(self, done: Done, before: int) -> Done:
-        """Settle the rows that the kill left in doubt, as an operator does: look whether each change is there."""
-        doubted = [row for row in outcome_rows(self._runs.find(None).ledger) if row.state is State.DOUBT]
-        missing = [row for row in doubted if row.object not in done.effects]
-        done.settled = len(doubted)
+        done = self._done(job, before)
+        done.settled = left.count(State.INTENT, State.DOUBT)
         self._say(
-            f"{len(doubted)} rows were on the wire when the process died: in doubt, named, not sent again."
-            f"\nA look at the server: {len(doubted) - len(missing)} of them had arrived."
+            f"{done.settled} rows were on the wire when the process died. Each was looked up before anything else."
         )
-        if missing:
-            await self._apply_missing(done, {row.line for row in missing})
-            return Done(done.job, done.summary, self._effects(before), done.settled)
         return done
-
-    async def _apply_missing(self, done: Done, lines: set[int]) -> None:
-        """Send the rows in doubt that did not arrive: a file of their own, applied like any other."""
-        header, *rows = (
-            (self._jobs / done.summary.run.input.rpartition("/")[2]).read_text(encoding="utf-8").splitlines()
-        )
-        left = self._runs.path / "not-arrived.csv"
-        left.write_text(
-            "\n".join([header, *(row for line, row in enumerate(rows, 2) if line in lines)]), encoding="utf-8"
-        )
-        await self._migrator("apply", str(left), "--yes")
 
     def _lines(self, job: str) -> list[str]:
         """Return the lines of a job's input file, the header first."""
@@ -172,6 +153,9 @@ class Tour:
             "MIGRATOR_CLIENT_ID": "demo-client",
             "MIGRATOR_CLIENT_SECRET": "anything",
             "MIGRATOR_LEDGER": str(self._runs.path),
+            # The emulator answers within milliseconds, so that there is little to wait for.
+            "MIGRATOR_TIMEOUT": "5",
+            "MIGRATOR_QUIET_PERIOD": "2",
         }
         return await asyncio.create_subprocess_exec(sys.executable, "-m", "migrator", *arguments, env=environment)
 

@@ -11,9 +11,10 @@ Four things make a look a proof:
   it is missing it may go again at once, since whichever of the two comes second is refused.
 * *The pinned base.* The patch goes again with the same guard as before, so that of all the times it was sent, one can
   succeed. A fresh base is taken only when no earlier request can be carried out any more.
-* *The etag moves by one with every write.* If it has moved by one, and what the patch touches is neither what it was
-  nor what we sent, that one write was somebody else's. If it has moved by two or more, ours may have been among them,
-  even if everything looks as before: somebody may have undone it.
+* *The etag moves by one with every write.* If it has moved by one, and what the patch touches is not what we sent, that
+  one write was somebody else's; unless it was by our client, or by one that is not told, and the service may have put
+  what we sent into a form of its own: then only what may be repeated goes again. If it has moved by two or more, ours
+  may have been among them, even if everything looks as before: somebody may have undone it.
 * *A refusal proves something only about the request that it answers.* While an earlier one may still be carried out,
   no step is rejected.
 """

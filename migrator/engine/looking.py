@@ -144,7 +144,10 @@ class Looker:
 
     def told_in_s(self, doubt: Doubt) -> float:
         """Return in how many seconds a look can tell that `doubt` had no effect; 0 or less if it is now."""
-        return told_at(doubt, self._bounds) - self._wire.clock.now()
+        bounds = self._bounds
+        # Never longer than if it were sent now: a clock that was set back must not hold up the run.
+        longest_s = bounds.request_s + bounds.quiet_period_s + bounds.search_lag_s
+        return min(longest_s, told_at(doubt, bounds) - self._wire.clock.now())
 
     async def look(self, doubt: Doubt) -> Finding | None:
         """Look at what became of a step.
