@@ -33,7 +33,7 @@ format: $(INSTALLED) ## put the code into shape
 bench: $(INSTALLED) ## speed and memory, of the emulator too, as ratios in one run
 	$(BIN)/python -m tests.bench
 
-soak: $(INSTALLED) ## kill -9 over and over for five minutes: nothing lost, nothing twice
+soak: $(INSTALLED) ## kill -9 over and over, 200 rounds, half an hour at the most: nothing lost, nothing twice
 	$(BIN)/python -m tests.soak
 
 constraints: $(INSTALLED) ## pin the newest versions that pyproject.toml allows

@@ -166,8 +166,8 @@ def table(stories: list[Story]) -> Table:
 
 
 @click.command(help=__doc__)
-@click.option("--rounds", type=click.IntRange(min=1), default=500, show_default=True, help="At the most.")
-@click.option("--minutes", type=float, default=5, show_default=True, help="After which no round begins.")
+@click.option("--rounds", type=click.IntRange(min=1), default=200, show_default=True, help="At the most.")
+@click.option("--minutes", type=float, default=30, show_default=True, help="After which no round begins.")
 @click.option("--at-once", type=click.IntRange(min=1), default=4, show_default=True, help="Rounds at a time.")
 @click.option("--seed", type=int, help="Of the first round [default: another one each time].")
 @click.option("--appends", type=int, default=0, help="Of one large job in each style.")
