@@ -67,9 +67,6 @@ __all__ = [
 LEASE_TIMEOUTS = 4
 """The lease of a run in request timeouts: a request that leaves in the first half of it has ended long before it."""
 
-GOOD_S = 10.0
-"""How long after its intent a request may leave at the most: what a crash leaves behind is looked at the sooner."""
-
 TARGET = ("style", "base_url", "org_id", "sandbox", "marker")
 """The settings that shape every request: a resume must have them as they were."""
 
@@ -288,7 +285,7 @@ async def _run(
     ledger = RunLedger(
         run.ledger,
         lease_s=LEASE_TIMEOUTS * settings.timeout,
-        good_s=min(settings.timeout, GOOD_S),
+        good_s=settings.good_s,
         now=clock.now,
         monotonic=clock.monotonic,
     )
@@ -304,7 +301,7 @@ async def _run(
             concurrency=settings.concurrency,
             per_container=settings.container_concurrency,
             guard=settings.guard,
-            bounds=msgspec.structs.replace(settings.bounds, request_s=min(settings.timeout, GOOD_S) + settings.timeout),
+            bounds=settings.bounds,
             limits=settings.limits,
             decide=decide if settings.on_doubt == "ask" else _always(Decision(settings.on_doubt)),
         )

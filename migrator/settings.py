@@ -32,6 +32,9 @@ SECRETS = ("client_secret", "access_token")
 
 DEFAULT_SCOPES = "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"
 
+GOOD_S = 10.0
+"""How long after its intent a request may leave at the most: what a crash leaves behind is looked at the sooner."""
+
 UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
@@ -184,7 +187,12 @@ class Settings(BaseSettings):
     @property
     def bounds(self) -> Bounds:
         """When a look is a proof."""
-        return Bounds(self.quiet_period, self.search_lag, self.max_attempts)
+        return Bounds(self.quiet_period, self.search_lag, self.max_attempts, request_s=self.good_s + self.timeout)
+
+    @property
+    def good_s(self) -> float:
+        """For how many seconds after its intent a request may leave."""
+        return min(self.timeout, GOOD_S)
 
     @property
     def limits(self) -> Limits:

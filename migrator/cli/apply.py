@@ -24,6 +24,7 @@ from migrator.cli.options import (
     opened_job,
     output_option,
     profile_option,
+    runs_of,
     sandbox_option,
     sending_options,
     style_option,
@@ -40,7 +41,7 @@ from migrator.core.styles import STYLES
 from migrator.ledger.folder import RunFolder, Runs
 from migrator.ledger.reading import summarize
 from migrator.planning import Input
-from migrator.settings import Settings, load
+from migrator.settings import Settings
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that stop a run. SIGHUP is what a run gets when the connection to its terminal breaks."""
@@ -180,7 +181,7 @@ def resume(
     Exit codes: as `migrator apply`
     """
     viewing = viewing_of(values)
-    found = Runs(load(flags_of(values), profile=values.get("profile")).ledger).find(run)
+    found = runs_of(values).find(run)
     if input_file is not None:
         api.check_same_input(found, input_file)
     settings = api.resumed(found, flags_of(values), values.get("profile"))

@@ -16,6 +16,7 @@ from msgspec import Struct
 from migrator import logs
 from migrator.cli.output import is_terminal
 from migrator.core.errors import UsageError
+from migrator.ledger.folder import Runs
 from migrator.planning import Input
 from migrator.settings import Settings, duration_s, load, read_toml
 
@@ -124,6 +125,11 @@ SETTINGS = (
 def flags_of(values: dict[str, Any]) -> dict[str, Any]:
     """Take out of a command's parameters the settings that were given."""
     return {name: values[name] for name in SETTINGS if values.get(name) is not None}
+
+
+def runs_of(values: dict[str, Any]) -> Runs:
+    """Return the folder of runs that a command's parameters, or the settings, name."""
+    return Runs(load(flags_of(values), profile=values.get("profile")).ledger)
 
 
 class Viewing(Struct, frozen=True):

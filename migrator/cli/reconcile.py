@@ -14,13 +14,12 @@ from migrator.cli.options import (
     ledger_option,
     output_option,
     profile_option,
+    runs_of,
     sending_options,
     viewing_of,
     viewing_options,
 )
 from migrator.cli.output import Output
-from migrator.ledger.folder import Runs
-from migrator.settings import load
 
 
 @click.command()
@@ -43,6 +42,6 @@ def reconcile(run: str | None, output: str, **values: Any) -> int:
     Exit codes: as `migrator apply`
     """
     viewing = viewing_of(values)
-    found = Runs(load(flags_of(values), profile=values.get("profile")).ledger).find(run)
+    found = runs_of(values).find(run)
     settings = api.resumed(found, flags_of(values), values.get("profile"))
     return carry_out(found, settings, Output(output), viewing, only_look=True)

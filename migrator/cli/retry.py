@@ -15,6 +15,7 @@ from migrator.cli.options import (
     ledger_option,
     output_option,
     profile_option,
+    runs_of,
     sending_options,
     viewing_of,
     viewing_options,
@@ -25,7 +26,7 @@ from migrator.core.states import State
 from migrator.core.verdict import ErrorClass
 from migrator.ledger.folder import RunFolder, Runs
 from migrator.ledger.reading import Summary, summarize
-from migrator.settings import Settings, load
+from migrator.settings import Settings
 
 
 @click.command()
@@ -59,7 +60,7 @@ def retry(run: str | None, classes: tuple[str, ...], yes: bool, again: bool, out
     Exit codes: as `migrator apply`; 0 also if nothing has failed
     """
     viewing = viewing_of(values)
-    earlier = Runs(load(flags_of(values), profile=values.get("profile")).ledger).find(run)
+    earlier = runs_of(values).find(run)
     settings = api.resumed(earlier, flags_of(values), values.get("profile"))
     out = Output(output)
     new = _plan(earlier, settings, [ErrorClass(one) for one in classes], again, yes, out)

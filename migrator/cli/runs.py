@@ -8,17 +8,12 @@ from typing import Any
 
 import click
 
-from migrator.cli.options import flags_of, ledger_option, output_option, profile_option
+from migrator.cli.options import ledger_option, output_option, profile_option, runs_of
 from migrator.cli.output import Output, next_step
 from migrator.core.errors import MigratorError
-from migrator.ledger.folder import RunFolder, Runs
+from migrator.ledger.folder import RunFolder
 from migrator.ledger.reading import summarize
 from migrator.reports.results import write_results
-from migrator.settings import load
-
-
-def _runs(values: dict[str, Any]) -> Runs:
-    return Runs(load(flags_of(values), profile=values.get("profile")).ledger)
 
 
 @click.command()
@@ -33,7 +28,7 @@ def status(run: str | None, output: str, **values: Any) -> int:
     Examples:  migrator status
                migrator status 20261122-181502-3fa9 --output json
     """
-    found = _runs(values).find(run)
+    found = runs_of(values).find(run)
     running, summary = found.running, summarize(found.ledger)
     Output(output).summary(summary, "" if running else next_step(summary), running=running)
     return 0
@@ -46,7 +41,7 @@ def status(run: str | None, output: str, **values: Any) -> int:
 def runs(output: str, **values: Any) -> int:
     """List the runs, oldest first."""
     out = Output(output)
-    for run in _runs(values).all():
+    for run in runs_of(values).all():
         _list(run, out)
     return 0
 
@@ -87,7 +82,7 @@ def results(run: str | None, folder: Path | None, output: str, **values: Any) ->
     Files: applied, failed, in-doubt, pending (only those that have rows). Columns that begin with _ are ours;
     they are ignored when a file is fed back, so failed.csv can be mended and applied as it is.
     """
-    found = _runs(values).find(run)
+    found = runs_of(values).find(run)
     written = write_results(found.ledger, folder or found.results)
     out = Output(output)
     for file in written:

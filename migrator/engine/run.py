@@ -19,7 +19,7 @@ what was in flight then stays an intent in the ledger.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 
 from migrator.core.errors import Stopped
 from migrator.core.limits import Fuse, Limits
@@ -128,54 +128,60 @@ class Engine:
             ServiceRefused: the service refuses the run as a whole.
             Stopped: patience ran out, a limit was reached, or the ledger failed; what is pending stays pending.
         """
-        ending = self._limits.max_duration_s
-        timer = asyncio.get_running_loop().call_later(ending, self._run_out_of_time) if ending else None
-        try:
-            await self._probe_all([*await self._ledger.containers(), *await self._containers_in_doubt([State.DOUBT])])
-            fuse = Fuse(self._limits, steps)
-            while not self.stopping:
-                await self._look_at_all([State.DOUBT])
-                if containers := await self._ledger.containers():
-                    await self._send(containers, fuse)
-                elif await self._ledger.doubts([State.DOUBT], 0, 1):
-                    await self._look_at_all([State.DOUBT], patiently=True)
-                else:
-                    break
-            await self._end()
-        finally:
-            if timer is not None:
-                timer.cancel()
+        await self._in_time(self._send_and_settle(Fuse(self._limits, steps)))
 
     async def reconcile(self) -> None:
         """Settle by reading alone what is in doubt, and look once more at what could not be settled before.
 
         Raises:
             ServiceRefused: the service refuses the run as a whole.
-            Stopped: patience ran out, or the ledger failed.
+            Stopped: patience or time ran out, or the ledger failed.
         """
-        states = [State.DOUBT, State.UNRESOLVED]
-        await self._probe_all(await self._containers_in_doubt(states))
-        # What was given up is looked at once, when a look can tell: it is not asked about twice.
-        await self._look_at_all([State.UNRESOLVED], patiently=True)
-        await self._look_at_all([State.DOUBT])
-        while not self.stopping and await self._ledger.doubts([State.DOUBT], 0, 1):
-            await self._look_at_all([State.DOUBT], patiently=True)
-        await self._end()
+        await self._in_time(self._settle_by_reading())
 
-    async def _settled(self) -> None:
-        """Wait until the ledger answers with all that was recorded. If it has failed, that is what ends the run."""
-        if self._ended_by is None:
-            await self._ledger.flush()
-
-    async def _end(self) -> None:
+    async def _in_time(self, work: Coroutine[None, None, None]) -> None:
+        """Do `work`, stop it cleanly when its time is over, and raise what ended it."""
+        limit_s = self._limits.max_duration_s
+        timer = asyncio.get_running_loop().call_later(limit_s, self._run_out_of_time) if limit_s else None
+        try:
+            await work
+        finally:
+            if timer is not None:
+                timer.cancel()
         if self._ended_by is not None:
             raise self._ended_by
-        await self._ledger.flush()
 
     def _run_out_of_time(self) -> None:
         message = f"the run has taken the {self._limits.max_duration_s:g} s that --max-duration allows"
         self._ended_by = self._ended_by or Stopped(message)
         self.stop()
+
+    async def _send_and_settle(self, fuse: Fuse) -> None:
+        await self._probe_all([*await self._ledger.containers(), *await self._containers_in_doubt([State.DOUBT])])
+        while not self.stopping:
+            await self._look_at_all([State.DOUBT])
+            if containers := await self._ledger.containers():
+                await self._send(containers, fuse)
+            elif await self._in_doubt():
+                await self._look_at_all([State.DOUBT], patiently=True)
+            else:
+                break
+
+    async def _settle_by_reading(self) -> None:
+        await self._probe_all(await self._containers_in_doubt([State.DOUBT, State.UNRESOLVED]))
+        # What was given up is looked at once, when a look can tell: it is not asked about twice.
+        await self._look_at_all([State.UNRESOLVED], patiently=True)
+        await self._look_at_all([State.DOUBT])
+        while not self.stopping and await self._in_doubt():
+            await self._look_at_all([State.DOUBT], patiently=True)
+
+    async def _in_doubt(self) -> bool:
+        return bool(await self._ledger.doubts([State.DOUBT], 0, 1))
+
+    async def _written(self) -> None:
+        """Wait until the ledger answers with all that was recorded. If it has failed, that is what ends the run."""
+        if self._ended_by is None:
+            await self._ledger.flush()
 
     async def _crew(self, work: Callable[[], Awaitable[None]], *others: Callable[[], Awaitable[None]]) -> None:
         """Let every worker do `work`, beside `others`. The first that fails stops all cleanly, and ends the run."""
@@ -215,7 +221,7 @@ class Engine:
         """Send everything that is pending."""
         if self._guard and not self.stopping:
             await self._for_each(containers, self._looker.survey)
-            await self._settled()  # what is handed out below knows the bases that were found
+            await self._written()  # what is handed out below knows the bases that were found
         if self.stopping:
             return
         feed = Feed(self._ledger, list(containers), self._per_container, self._wire.throttle.rest_s)
@@ -232,7 +238,7 @@ class Engine:
         self._sender = sender
         await self._crew(sender.work, sender.make_ready)
         await sender.take_back_stock()
-        await self._settled()
+        await self._written()
 
     # Reconciling
 
@@ -264,7 +270,7 @@ class Engine:
                     await self._conclude(doubt, finding)
 
         await self._crew(work)
-        await self._settled()
+        await self._written()
 
     def _announced(self, wait_s: float) -> float:
         """Say that the run waits, if it does not yet."""

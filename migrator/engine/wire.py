@@ -139,11 +139,12 @@ class Wire:
         """
         patience = Patience(self.clock)
         while await self.throttle.permit(container):
-            patience.count(self.clock.monotonic())
-            self.tally.reads += 1
+            began_at = self.clock.monotonic()
             answer = await self.send(container, request(self.clock.request_id()))
             if isinstance(answer, NotSent):
                 return None
+            patience.count(began_at)
+            self.tally.reads += 1
             verdict = judge_read(
                 answer,
                 patience.attempt(settled=self.settled, renewable=self.transport.renewable),

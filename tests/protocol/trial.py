@@ -24,7 +24,6 @@ from unittest import mock
 import msgspec
 import structlog
 
-from migrator.api import GOOD_S
 from migrator.core.errors import LedgerFailed, ServiceRefused, Stopped
 from migrator.core.model import Change, EntityType, Json, Kind, Operation, Request
 from migrator.core.patch import apply
@@ -36,6 +35,7 @@ from migrator.engine import Caller, Engine
 from migrator.ledger.planfile import PlanFile
 from migrator.ledger.reading import outcome_rows
 from migrator.ledger.runledger import RunLedger
+from migrator.settings import GOOD_S
 from migrator.transport import throttle
 from tests.fakes import row, run_record
 from tests.protocol.service import EPOCH_S, LATEST_S, QUIET_S, REFUSED, SEARCH_LAG_S, TIMEOUT_S, US, Service

@@ -13,9 +13,11 @@ from migrator.core.states import State
 from tests.fakes import (
     OpenThrottle,
     some_turns,
+    soon,
 )
 from tests.shell.rounds import (
     GONE,
+    LOUD,
     REFUSED,
     SERVER,
     TAKEN,
@@ -93,3 +95,13 @@ class TestLimits:
         await world.run(limits=Limits(max_failures=1, equal_failures=1, max_duration_s=60.0))
 
         assert world.states() == {State.APPLIED: 2}
+
+    async def test_looking_alone_ends_in_time_too(self) -> None:
+        world = World(1)
+        await world.lose(2)
+
+        with pytest.raises(Stopped, match="--max-duration"):
+            await soon(world.engine(bounds=LOUD, limits=Limits(max_duration_s=0.05)).reconcile())
+
+        assert world.states() == {State.DOUBT: 1}
+        assert world.count("send") == 0
