@@ -1,12 +1,22 @@
-"""What tests on sockets share: an environment without proxies, and a certificate."""
+"""What tests of the shell share: a planned ledger, an environment without proxies, a certificate."""
 
 from __future__ import annotations
 
 import shutil
 import ssl
 import subprocess
+from pathlib import Path
 
 import pytest
+
+from tests.fakes import changes, make_plan
+from tests.shell.ledgers import STEPS
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A plan of sixty steps, on lines 2 to 61."""
+    return make_plan(tmp_path / "ledger.sqlite", changes(["dev"] * STEPS))
 
 
 @pytest.fixture
