@@ -11,17 +11,10 @@ from migrator.emulator import (
     seeded_offer_id,
     seeded_reference,
 )
+from tests.shell.emulator.common import OFFER
 
 if TYPE_CHECKING:
     from tests.shell.emulator.conftest import Client, Clock, Start
-
-
-OFFER = {
-    "name": "A",
-    "status": "draft",
-    "selectionConstraint": {"startDate": "2024-03-01T00:00:00Z", "endDate": "2024-06-01T00:00:00Z"},
-    "rank": {"priority": 3},
-}
 
 
 async def test_the_state_counts_objects_and_requests(client: Client) -> None:

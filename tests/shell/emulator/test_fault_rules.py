@@ -10,16 +10,10 @@ import pytest
 
 from migrator.emulator import Emulator, EmulatorSettings, FaultRule, listing, seeded_container, seeded_offer_id
 from migrator.emulator.faults import KINDS
+from tests.shell.emulator.common import OFFER
 
 if TYPE_CHECKING:
     from tests.shell.emulator.conftest import Client, Start
-
-OFFER = {
-    "name": "A",
-    "status": "draft",
-    "selectionConstraint": {"startDate": "2024-03-01T00:00:00Z", "endDate": "2024-06-01T00:00:00Z"},
-    "rank": {"priority": 3},
-}
 
 
 def test_a_rule_is_a_kind_methods_and_keys() -> None:

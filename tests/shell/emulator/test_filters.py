@@ -9,13 +9,13 @@ import pytest
 
 from migrator.emulator import filters, seeded_instance_id, seeded_offer_id, seeded_reference, seeded_tag
 from migrator.emulator.errors import ProblemError
+from tests.shell.emulator.common import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.shell.emulator.conftest import Client, Start
 
-SCHEMA = "https://ns.adobe.com/experience/offer-management/personalized-offer"
 
 DOCUMENT = {
     "name": "Spring loan",

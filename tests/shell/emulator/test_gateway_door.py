@@ -9,6 +9,7 @@ import pytest
 from aiohttp import ServerDisconnectedError, web
 
 from migrator.emulator import Emulator, EmulatorSettings, seeded_container, seeded_offer_id
+from tests.shell.emulator.common import OFFER
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 
 
 OFFERS = "/data/core/dps/offers?offer-type=personalized"
-OFFER = {
-    "name": "A",
-    "status": "draft",
-    "selectionConstraint": {"startDate": "2024-03-01T00:00:00Z", "endDate": "2024-06-01T00:00:00Z"},
-    "rank": {"priority": 3},
-}
 
 
 @pytest.mark.parametrize(

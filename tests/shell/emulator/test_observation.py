@@ -21,19 +21,12 @@ from migrator.emulator import (
     seeded_offer_id,
 )
 from migrator.emulator.limits import retry_after
+from tests.shell.emulator.common import FIRST, OFFER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tests.shell.emulator.conftest import Client, Clock, Start
-
-OFFER = {
-    "name": "A",
-    "status": "draft",
-    "selectionConstraint": {"startDate": "2024-03-01T00:00:00Z", "endDate": "2024-06-01T00:00:00Z"},
-    "rank": {"priority": 3},
-}
-FIRST = f"/offers/{seeded_offer_id(0)}"
 
 
 async def test_the_example_of_the_package_works() -> None:

@@ -16,17 +16,12 @@ from migrator.emulator import (
     seeded_instance_id,
     seeded_reference,
 )
+from tests.shell.emulator.common import OFFER
 
 if TYPE_CHECKING:
     from tests.shell.emulator.conftest import Client, Start
 
 SNAPSHOT = "/_emulator/snapshot"
-OFFER = {
-    "name": "A",
-    "status": "draft",
-    "selectionConstraint": {"startDate": "2024-03-01T00:00:00Z", "endDate": "2024-06-01T00:00:00Z"},
-    "rank": {"priority": 3},
-}
 LINE: dict[str, Any] = {
     "style": "dps",
     "container": "dev",

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from migrator.emulator import ids, instants, seeded_container, seeded_instance_id, seeded_reference
+from tests.shell.emulator.common import INSTANCE, NAMESPACE
 
 if TYPE_CHECKING:
     from tests.shell.emulator.conftest import Client, Clock, Start
 
-
-NAMESPACE = "https://ns.adobe.com/experience/offer-management/"
 SCHEMA = f"{NAMESPACE}personalized-offer;version=0.5"
+
+
 OFFER = {
     "xdm:name": "Spring loan",
     "xdm:status": "draft",
@@ -22,7 +23,6 @@ OFFER = {
     "xdm:rank": {"xdm:priority": 3},
     "xdm:unknown": {"kept": True},
 }
-INSTANCE = f"/instances/{seeded_instance_id(0)}"
 SEARCH = "/queries/core/search"
 RECEIPT_MEMBERS = {
     "instanceId",
