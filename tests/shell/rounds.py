@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 from migrator.core.model import Answer, Change, Doubt, EntityType, Failure, FailureKind, Kind, Response, Step
@@ -16,7 +14,6 @@ from migrator.core.verdict import ErrorClass, Policy
 from migrator.engine import Caller, Decide, Decision, Engine
 from migrator.ports import Intent, Outcome
 from tests.fakes import (
-    TIMEOUT_S,
     Line,
     MemoryLedger,
     OpenThrottle,
@@ -155,9 +152,3 @@ def new(after: int, count: int) -> list[Step]:
         Change(line, "dev", EntityType.PERSONALIZED_OFFER, "", Kind.CREATE, document={"name": f"offer-{line}"})
         for line in lines
     )
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(TIMEOUT_S):
-        while not condition():  # noqa: ASYNC110 (what is watched has no event of its own)
-            await asyncio.sleep(0)

@@ -19,6 +19,7 @@ from tests.fakes import (
     some_turns,
     soon,
     steps,
+    until,
 )
 from tests.shell.world import (
     BAD_TOKEN,
@@ -33,7 +34,6 @@ from tests.shell.world import (
     SERVER,
     TOO_MANY,
     World,
-    until,
 )
 
 

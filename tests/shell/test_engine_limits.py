@@ -14,6 +14,7 @@ from tests.fakes import (
     OpenThrottle,
     some_turns,
     soon,
+    until,
 )
 from tests.shell.rounds import (
     GONE,
@@ -22,7 +23,6 @@ from tests.shell.rounds import (
     SERVER,
     TAKEN,
     World,
-    until,
 )
 
 

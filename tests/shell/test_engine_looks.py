@@ -13,6 +13,7 @@ from migrator.engine import Decision, Engine
 from migrator.ports import How, Outcome
 from tests.fakes import (
     soon,
+    until,
 )
 from tests.shell.rounds import (
     GONE,
@@ -25,7 +26,6 @@ from tests.shell.rounds import (
     always,
     document,
     page,
-    until,
 )
 
 UNDONE = document(2, 3, "other")

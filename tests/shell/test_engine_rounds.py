@@ -19,6 +19,7 @@ from tests.fakes import (
     applied,
     some_turns,
     soon,
+    until,
 )
 from tests.shell.rounds import (
     GONE,
@@ -30,7 +31,6 @@ from tests.shell.rounds import (
     document,
     page,
     shown,
-    until,
 )
 
 

@@ -22,8 +22,9 @@ from tests.fakes import (
     make_plan,
     some_turns,
     soon,
+    until,
 )
-from tests.shell.world import World, full_speed, until
+from tests.shell.world import World, full_speed
 
 
 class TestStop:

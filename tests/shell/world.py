@@ -18,7 +18,6 @@ from migrator.engine import Caller, Engine
 from migrator.engine.stock import Stock
 from migrator.ports import Ledger
 from tests.fakes import (
-    TIMEOUT_S,
     Line,
     MemoryLedger,
     OpenThrottle,
@@ -98,10 +97,3 @@ def full_speed(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
         stock._size = size
 
     monkeypatch.setattr(Stock, "__init__", full)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so; fails the test if it never is."""
-    async with asyncio.timeout(TIMEOUT_S):
-        while not condition():  # noqa: ASYNC110 (what is watched has no event of its own)
-            await asyncio.sleep(0)
