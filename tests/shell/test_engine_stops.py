@@ -27,6 +27,23 @@ from tests.fakes import (
 from tests.shell.world import World, full_speed
 
 
+async def stopped_with_steps_ready(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> tuple[asyncio.Task[None], tuple[asyncio.Event, asyncio.Event]]:
+    """Stop a run that has steps 2 and 3 in flight, and lying ready as much as it can hold.
+
+    Returns: the run, and what lets the two be answered.
+    """
+    late = world.hold(2), world.hold(3)
+    engine = world.engine(concurrency=2)
+    full_speed(monkeypatch, AHEAD * 2)
+    running = asyncio.create_task(soon(engine.run()))
+    await until(lambda: len(world.service.in_flight) == 2)
+    await some_turns()
+    engine.stop()
+    return running, late
+
+
 class TestStop:
     async def test_what_is_in_flight_is_answered_and_recorded_and_nothing_new_is_sent(self) -> None:
         world = World(["dev"] * 9)
@@ -51,13 +68,7 @@ class TestStop:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         world = World(["dev"] * 40)
-        late = world.hold(2), world.hold(3)
-        engine = world.engine(concurrency=2)
-        full_speed(monkeypatch, AHEAD * 2)
-        running = asyncio.create_task(soon(engine.run()))
-        await until(lambda: len(world.service.in_flight) == 2)
-        await some_turns()
-        engine.stop()
+        running, late = await stopped_with_steps_ready(world, monkeypatch)
         await some_turns()
         assert State.INTENT not in world.states() or world.states()[State.INTENT] == 2, "only what is in flight"
         for answered in late:
@@ -88,13 +99,7 @@ class TestStop:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         world = World(["dev"] * 6)
-        late = world.hold(2), world.hold(3)
-        engine = world.engine(concurrency=2)
-        full_speed(monkeypatch, AHEAD * 2)
-        running = asyncio.create_task(soon(engine.run()))
-        await until(lambda: len(world.service.in_flight) == 2)
-        await some_turns()
-        engine.stop()
+        running, late = await stopped_with_steps_ready(world, monkeypatch)
         await until(lambda: world.states() == {State.INTENT: 2, State.PENDING: 4})
 
         for answered in late:
