@@ -3,7 +3,9 @@
 A run in three calls::
 
     settings = load({"style": "dps", "sandbox": "dev", ...})
-    run = plan(Input(Path("changes.csv"), "changes.csv"), settings)   # checks everything, sends nothing
+    with plan(Input(Path("changes.csv"), "changes.csv"), settings) as (run, draft):   # checks everything
+        await look_up(draft, settings) if draft.seeks else draft.merge()              # may read, and sends nothing
+        draft.accept(...)
     summary = await execute(run, settings)
 
 `resume` is `execute` with the settings that `resumed` gives back.
@@ -35,12 +37,13 @@ from migrator.core.model import Doubt
 from migrator.core.states import OPEN, State
 from migrator.core.styles import STYLES
 from migrator.core.verdict import ErrorClass
-from migrator.engine import Caller, Decide, Decision, Engine, hold
+from migrator.engine import Caller, Decide, Decision, Engine, Reader, Wire, hold
 from migrator.ledger.database import check_sqlite
 from migrator.ledger.folder import RunFolder, Runs, new_run_id
 from migrator.ledger.reading import Summary, read_run, sent_again, summarize
 from migrator.ledger.runledger import RunLedger
 from migrator.logs import log
+from migrator.lookup import LookUp
 from migrator.planning import Draft, Input, Target, draft_plan, draft_retry
 from migrator.settings import Settings, load, require_target
 from migrator.sources.octets import open_octets
@@ -73,7 +76,14 @@ TARGET = ("style", "base_url", "org_id", "sandbox", "marker")
 
 def target_of(settings: Settings) -> Target:
     """Return where a run with `settings` goes."""
-    return Target(STYLES[settings.style], settings.base_url, settings.org_id, settings.sandbox, settings.marker)
+    return Target(
+        STYLES[settings.style],
+        settings.base_url,
+        settings.org_id,
+        settings.sandbox,
+        settings.marker,
+        settings.create_missing,
+    )
 
 
 @contextmanager
@@ -91,12 +101,15 @@ def validate(source: Input, settings: Settings) -> Iterator[Draft]:
         tempfile.TemporaryDirectory(prefix="migrator-") as folder,
         draft_plan(source, target_of(settings), Path(folder) / "ledger.sqlite", "validate") as draft,
     ):
+        draft.merge()
         yield draft
 
 
 @contextmanager
 def plan(source: Input, settings: Settings, *, run_id: str | None = None) -> Iterator[tuple[RunFolder, Draft]]:
-    """Check an input and plan a run of it; accept the draft to keep it.
+    """Check an input and plan a run of it.
+
+    If the draft seeks something, `look_up` does so and merges it; otherwise call its `merge`. Accept it to keep it.
 
     Args:
         source: the input.
@@ -104,7 +117,7 @@ def plan(source: Input, settings: Settings, *, run_id: str | None = None) -> Ite
         run_id: what to call the run; made from the time if `None`.
 
     Yields:
-        The run's folder, and the draft: call its `accept`, or nothing stays.
+        The run's folder, and the draft: call its `accept` in the end, or nothing stays.
     """
     require_target(settings)
     with (
@@ -137,6 +150,28 @@ def retry(
         draft_retry(earlier.ledger, classes, target_of(settings), run.ledger) as draft,
     ):
         yield run, draft
+
+
+async def look_up(draft: Draft, settings: Settings) -> None:
+    """Look up what a draft seeks, and merge it.
+
+    Raises:
+        ServiceRefused: the service refuses to be read.
+        Stopped: patience ran out.
+    """
+    async with reading(settings) as reader:
+        looking = LookUp(draft.file, reader, create_missing=settings.create_missing, concurrency=settings.concurrency)
+        await looking.run()
+    draft.merge()
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[Reader]:
+    """Open the way to the service for reads alone."""
+    throttle = Throttle(rate=settings.rate, container_rate=settings.container_rate)
+    async with _transport(settings) as transport:
+        wire = Wire(transport=transport, throttle=throttle, clock=SystemClock(), policy=settings.policy)
+        yield Reader(wire, STYLES[settings.style], Caller(settings.sandbox, settings.client_id, settings.marker))
 
 
 def accept_retry(draft: Draft, run: RunFolder, earlier: RunFolder, settings: Settings) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from migrator.core.errors import UsageError
-from migrator.core.model import Change, Kind, Problem, Row
+from migrator.core.edit import is_placement_id
+from migrator.core.model import Change, Problem, Row, TextChange
 from migrator.core.plan import Fingerprint, Marker
 from migrator.core.rows import RowParser
 from migrator.core.styles import Style
@@ -52,6 +52,7 @@ class Target(Struct, frozen=True):
         org_id: the organisation.
         sandbox: the profile's sandbox.
         marker: pointer to the member in which creates are marked, "" for none. It is no part of what is done.
+        create_missing: whether a text that an offer does not have is to be added.
     """
 
     style: Style
@@ -59,6 +60,7 @@ class Target(Struct, frozen=True):
     org_id: str
     sandbox: str
     marker: str = ""
+    create_missing: bool = False
 
 
 class Draft:
@@ -70,14 +72,12 @@ class Draft:
         self.shape: InputShape | None = None
         self.sha256 = ""
         self.rows = 0
-        self.text_rows = 0
-        """Rows that change texts: parsed and checked, and not part of the plan yet."""
         self._target = target
         self._plan = plan
         self._fingerprint = Fingerprint(target.style.name, target.base_url, target.org_id, target.sandbox)
 
     def read(self, source: Input) -> None:
-        """Read all of `source`, then merge.
+        """Read all of `source`. What is sought in it can be looked up now; then it is merged.
 
         Raises:
             InputError: the file as a whole cannot be used.
@@ -92,6 +92,19 @@ class Draft:
                 for row in opened:
                     self._take(row, parser)
                 self.sha256 = opened.sha256
+
+    @property
+    def seeks(self) -> bool:
+        """Whether something has to be looked up before the rows are merged: see `lookup`."""
+        return self._plan.seeks
+
+    @property
+    def file(self) -> PlanFile:
+        """The plan on the disk."""
+        return self._plan
+
+    def merge(self) -> None:
+        """Make one request of all the rows of an object."""
         self._plan.merge()
 
     def read_failed(self, earlier: Path, classes: Collection[ErrorClass]) -> None:
@@ -115,8 +128,6 @@ class Draft:
         change = parser.parse(row)
         if not isinstance(change, Change):
             self._plan.complain(change)
-        elif change.kind is Kind.TEXT:
-            self.text_rows += 1
         else:
             self._add(row, change)
 
@@ -125,7 +136,12 @@ class Draft:
         if isinstance(marked, Fault):
             self._plan.complain([marked.at(row.line)])
         else:
-            self._fingerprint.add(self._plan.add(row, change, marked))
+            self._fingerprint.add(self._plan.add(row, change, marked, self._placement_to_find(change)))
+
+    def _placement_to_find(self, change: Change) -> str:
+        texts = [edit for edit in change.edits if isinstance(edit, TextChange)]
+        wanted = [t.placement for t in texts if self._target.create_missing or not is_placement_id(t.placement)]
+        return wanted[0] if wanted else ""
 
     @property
     def steps(self) -> int:
@@ -163,13 +179,7 @@ class Draft:
             name: what the input is called.
             settings: what shapes requests, without secrets.
             now: seconds since the epoch.
-
-        Raises:
-            UsageError: the input has changes that cannot be carried out yet.
         """
-        if self.text_rows:
-            message = f"{name} changes texts in {self.text_rows} rows, which needs a look-up: not built yet"
-            raise UsageError(message, "until then, patch /representations/…/content by pointer")
         self._plan.finish(
             RunRecord(
                 id=run_id,
@@ -188,7 +198,11 @@ class Draft:
 
 @contextmanager
 def draft_plan(source: Input, target: Target, ledger: Path, run_id: str) -> Iterator[Draft]:
-    """Make a plan of `source` that can become the ledger file `ledger`; unless it is accepted, nothing stays."""
+    """Read `source` into a plan that can become the ledger file `ledger`; unless it is accepted, nothing stays.
+
+    Yields:
+        The draft, which is still to be merged.
+    """
     with PlanFile(ledger, target.style.name, marks=bool(target.marker)) as plan:
         draft = Draft(target, plan, run_id)
         draft.read(source)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from migrator.core.model import Answer, Base, Doubt, EntityType, Failure, Request, Step
+from migrator.core.model import Answer, Base, Doubt, EntityType, Failure, Kind, Request, Step
 from migrator.core.states import State
 
 
@@ -92,20 +92,31 @@ class Commit(Protocol):
 class Ledger(Protocol):
     """What the engine needs of the durable truth of one run."""
 
-    async def containers(self) -> Sequence[str]:
-        """Return the containers that have steps still to send, in the order of their first row."""
+    async def stages(self) -> Sequence[int]:
+        """Return the stages that steps have, in order."""
 
-    async def pending(self, container: str, after: int, limit: int) -> Sequence[Step]:
-        """Return up to `limit` steps still to send in `container` with `seq > after`, in order."""
+    async def containers(self, stage: int) -> Sequence[str]:
+        """Return the containers that have steps of `stage` still to send, in the order of their first row."""
+
+    async def pending(self, container: str, stage: int, after: int, limit: int) -> Sequence[Step]:
+        """Return up to `limit` steps of `stage` still to send in `container` with `seq > after`, in order."""
 
     async def doubts(self, states: Collection[State], after: int, limit: int) -> Sequence[Doubt]:
         """Return up to `limit` steps in `states` with `seq > after`, in order."""
 
-    async def unbased(self, container: str) -> Mapping[EntityType, int]:
-        """Count the patches still to send in `container` whose base is not known, by type."""
+    async def unbased(self, container: str, stage: int, kinds: Collection[Kind]) -> Mapping[EntityType, int]:
+        """Count the steps of `kinds` and `stage` still to send in `container` whose base is not known, by type."""
 
-    async def unbased_among(self, container: str, type_: EntityType, objects: Collection[str]) -> Sequence[Step]:
-        """Return the patches still to send for `objects` whose base is not known."""
+    async def unbased_among(
+        self, container: str, stage: int, type_: EntityType, kinds: Collection[Kind], objects: Collection[str]
+    ) -> Sequence[Step]:
+        """Return those of them that are for `objects` of a type."""
+
+    async def reviewed(self) -> bool:
+        """Whether any step was reviewed."""
+
+    async def reviews(self, steps: Collection[int]) -> Mapping[int, Base]:
+        """Return what the objects of those of `steps` that were reviewed were then; their bodies are empty."""
 
     async def settled_objects(self, objects: Collection[str]) -> Collection[str]:
         """Return which of `objects` steps of this run have been applied to."""

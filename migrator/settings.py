@@ -146,6 +146,9 @@ class Settings(BaseSettings):
         pattern=r"^(/[^/~]+)*$",
         description="Pointer to a text member that a create may be marked in, e.g. /characteristics/migrator.",
     )
+    create_missing: bool = Field(
+        default=False, description="Add a text that an offer does not have, instead of refusing to change it."
+    )
     max_failures: str = Field(
         default="",
         pattern=r"^(\d+|\d+(\.\d+)?%)?$",

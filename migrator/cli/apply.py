@@ -20,9 +20,9 @@ from migrator.cli.options import (
     flags_of,
     input_options,
     ledger_option,
-    marker_option,
     opened_job,
     output_option,
+    planning_options,
     profile_option,
     runs_of,
     sandbox_option,
@@ -58,7 +58,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @ledger_option
 @sending_options
 @doubt_options
-@marker_option
+@planning_options
 @input_options
 @output_option
 @viewing_options
@@ -100,6 +100,7 @@ def _plan(
     if run_id is not None:
         _refuse_other_input(run_id, source, settings)
     with api.plan(source, settings, run_id=run_id) as (run, draft):
+        merge(draft, settings)
         if report(draft, source.name, out):
             return None
         _warn_of_other_sandboxes(draft, settings)
@@ -111,6 +112,14 @@ def _plan(
                 _refuse_repetition(draft, settings)
             draft.accept(run.id, source.name, settings.remembered(), SystemClock.now())
     return run
+
+
+def merge(draft: api.Draft, settings: Settings) -> None:
+    """Make requests of the rows; look up before what they call by name, unless there is something wrong already."""
+    if draft.seeks and not draft.count_problems():
+        asyncio.run(api.look_up(draft, settings))
+    else:
+        draft.merge()
 
 
 def _refuse_other_input(run_id: str, source: Input, settings: Settings) -> None:

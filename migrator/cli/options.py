@@ -73,10 +73,17 @@ sending_options = _all(
     click.option("--max-duration", metavar="TIME", help="Stop after this time, e.g. 2h [default: no limit]."),
 )
 
-marker_option = click.option(
-    "--marker",
-    metavar="POINTER",
-    help="Member to mark each created object in, e.g. /characteristics/migrator [default: none].",
+planning_options = _all(
+    click.option(
+        "--marker",
+        metavar="POINTER",
+        help="Member to mark each created object in, e.g. /characteristics/migrator [default: none].",
+    ),
+    click.option(
+        "--create-missing/--no-create-missing",
+        default=None,
+        help="Add a text that an offer does not have [default: refuse the row].",
+    ),
 )
 
 doubt_options = _all(
@@ -119,6 +126,7 @@ SETTINGS = (
     "on_doubt",
     "quiet_period",
     "marker",
+    "create_missing",
 )
 
 

@@ -18,34 +18,48 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
-from migrator.core.compare import same
-from migrator.core.model import Base, Json, Operation, Seen, Touched
+from migrator.core.compare import same, same_place
+from migrator.core.edit import Conflict, edits_body, edits_of, located
+from migrator.core.model import Base, Json, Kind, Operation, Seen, Step, Touched
 from migrator.core.patch import CannotApply, apply, value_at
-from migrator.core.plan import operations_of, patch_body
 from migrator.core.styles import Style
-from migrator.core.values import MAX_OBJECT_BYTES
+from migrator.core.values import MAX_OBJECT_BYTES, shown
+from migrator.core.verdict import ErrorClass
 
 MAX_GUARDED_BYTES = 2 * MAX_OBJECT_BYTES
 """A body with its guard may hold every value twice. One that would be larger goes without."""
 
 
-def examine(body: bytes, seen: Seen, style: Style) -> Base:
-    """Find the base of a patch.
+class Unfit(Struct, frozen=True):
+    """Why an edit becomes no patch of an object: there is no such place, or something else than was expected."""
+
+    error: ErrorClass
+    message: str
+
+
+def examine(step: Step, seen: Seen, style: Style, *, strict: bool = False) -> Base | Unfit:
+    """Find the base of a change.
 
     Args:
-        body: the patch as planned.
+        step: a patch, an edit or a deletion, with the body as planned.
         seen: the object as it was read.
         style: how it can be guarded.
+        strict: whether a patch has to fit; otherwise the service decides on one that does not.
     """
-    operations = operations_of(body)
+    if step.kind is Kind.DELETE:
+        return Base(seen.etag, (Touched("", before=seen.document),), b"", guarded=False)
     try:
+        operations = located(edits_of(step.body), seen.document, style.texts)
         result = apply(operations, seen.document)
         idempotent = _same_when_repeated(operations, result)
-    except CannotApply:
-        # The service decides, and most likely says no; until then nothing is known but the version.
-        return Base(seen.etag, None, body, guarded=style.guards_by_etag and seen.etag is not None)
+    except CannotApply as error:
+        if strict or step.kind is Kind.EDIT:
+            return Unfit(ErrorClass.CONFLICT if isinstance(error, Conflict) else ErrorClass.CANNOT_APPLY, str(error))
+        # The service most likely says no; until then nothing is known but the version.
+        return Base(seen.etag, None, step.body, guarded=style.guards_by_etag and seen.etag is not None)
+    body = edits_body(operations) if step.kind is Kind.EDIT else step.body
     touched = tuple(
         Touched(path, value_at(seen.document, path), value_at(result, path))
         for path in _places(operations, seen.document)
@@ -54,7 +68,7 @@ def examine(body: bytes, seen: Seen, style: Style) -> Base:
         return Base(seen.etag, touched, body, guarded=seen.etag is not None)
     if not any(place.before is not UNSET and not same_place(place.before, place.after) for place in touched):
         return Base(seen.etag, touched, body, guarded=False)
-    guarded = patch_body(
+    guarded = edits_body(
         _with_tests(operations, touched) if idempotent else _as_effect(operations, touched, seen.document)
     )
     if len(guarded) > MAX_GUARDED_BYTES:
@@ -62,11 +76,39 @@ def examine(body: bytes, seen: Seen, style: Style) -> Base:
     return Base(seen.etag, touched, guarded, guarded=True)
 
 
-def same_place(one: Json | UnsetType, other: Json | UnsetType) -> bool:
-    """Whether the same stands at a place, or both times nothing."""
-    if one is UNSET or other is UNSET:
-        return one is other
-    return same(one, other)
+def changes_nothing(base: Base) -> bool:
+    """Whether the object is as wanted already."""
+    return base.touched is not None and all(same_place(place.before, place.after) for place in base.touched)
+
+
+def drift(planned: Base, now: Base) -> str:
+    """Say what has changed in an object since a plan was made, "" if nothing has.
+
+    Args:
+        planned: its base when the plan was made.
+        now: its base as it was read just now.
+    """
+    if planned.etag is not None and now.etag is not None:
+        if planned.etag == now.etag:
+            return ""
+        version = f"version {planned.etag} then, {now.etag} now"
+    elif planned.touched is not None and now.touched is not None and _same_places(planned.touched, now.touched):
+        return ""
+    else:
+        version = "its version is not told"
+    before = {place.path: place.before for place in planned.touched or ()}
+    others = [
+        f"{place.path or 'the object'} was {shown(before[place.path])}, is {shown(place.before)}"
+        for place in now.touched or ()
+        if place.path in before and not same_place(before[place.path], place.before)
+    ]
+    return f"{version}; {'; '.join(others) or 'not where the change touches it'}"
+
+
+def _same_places(some: Sequence[Touched], others: Sequence[Touched]) -> bool:
+    return len(some) == len(others) and all(
+        one.path == other.path and same_place(one.before, other.before) for one, other in zip(some, others, strict=True)
+    )
 
 
 def _same_when_repeated(operations: Sequence[Operation], result: Json) -> bool:
@@ -124,6 +166,14 @@ def _tests(touched: Iterable[Touched]) -> Iterator[Operation]:
     for place in touched:
         if place.before is not UNSET:
             yield Operation("test", place.path, place.before)
+
+
+def last_changed(seen: Seen) -> str:
+    """Say who changed an object last, and when, as the end of a sentence; "" if it is not told."""
+    by = seen.changed_by_client or seen.changed_by
+    who = f" by {by}" if by else ""
+    when = f" at {seen.changed_at}" if seen.changed_at else ""
+    return f" (last changed{who}{when})" if who or when else ""
 
 
 def now_at(places: Iterable[Touched], document: Json) -> list[Json | UnsetType]:

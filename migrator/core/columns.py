@@ -34,14 +34,15 @@ ADDRESS_COLUMNS = ("container", "type", "id", "name")
 SHAPE_COLUMNS: Mapping[Shape, tuple[str, ...]] = {
     Shape.OPERATIONS: ("op", "path", "value", "from"),
     Shape.MEMBERS: (),  # its columns are pointers
-    Shape.TEXT: ("placement", "language", "content", "was"),
+    Shape.TEXT: ("placement", "language", "format", "content", "was"),
 }
 """The columns by which a shape is known."""
 
 ACTIONS = ("patch", "text", "create", "delete")
 """The members of a JSONL line that say what to do; each line has exactly one."""
 
-_OPTIONAL = ("value", "from", "was")
+_OPTIONAL = ("value", "from", "format", "was")
+_BESIDE = frozenset({"format"})  # alone it tells nothing: many a spreadsheet has such a column of its own
 _LINE_MEMBERS = (*ADDRESS_COLUMNS, *ACTIONS, "key")
 _MIN_TYPO = 3  # a slip in "id" or "op" gives another word, not a typo; a missing column is reported anyway
 _SHAPES_HINT = (
@@ -66,7 +67,8 @@ def _belongs(name: str, shape: Shape) -> bool:
 
 def find_shapes(header: Sequence[str]) -> list[Shape]:
     """List the shapes that the columns of `header` belong to; a usable header has exactly one."""
-    return [shape for shape in Shape if any(_belongs(name, shape) for name in header)]
+    telling = [name for name in header if name not in _BESIDE]
+    return [shape for shape in Shape if any(_belongs(name, shape) for name in telling)]
 
 
 def header_problems(header: Sequence[str], line: int = 1) -> list[Problem]:

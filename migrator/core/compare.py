@@ -31,6 +31,13 @@ def same(one: Json, other: Json) -> bool:
     return bool(one == other)
 
 
+def same_place(one: Json | UnsetType, other: Json | UnsetType) -> bool:
+    """Whether the same stands at a place, or both times nothing."""
+    if one is UNSET or other is UNSET:
+        return one is other
+    return same(one, other)
+
+
 def shows(actual: Json, written: Json, before: Json | UnsetType = UNSET) -> bool:
     """Whether `actual` is what a service makes of `written`: objects may have more members, dates be spelled anew.
 

@@ -43,9 +43,10 @@ class Kind(StrEnum):
     """What a change does to its object."""
 
     PATCH = "patch"
+    EDIT = "edit"
+    """A patch that is made only on the object as it is: `core.edit` finds the places in it."""
     CREATE = "create"
     DELETE = "delete"
-    TEXT = "text"
 
 
 class Row(Struct, frozen=True):
@@ -95,13 +96,58 @@ class Operation(Struct, frozen=True):
     source: str = ""
 
 
-class TextChange(Struct, frozen=True):
-    """New content for one text of an offer, addressed as people do: by placement and language."""
+class TextChange(Struct, frozen=True, omit_defaults=True):
+    """New content for one text of an offer, addressed as people do: by placement and language.
+
+    Attributes:
+        placement: the placement's id; its name until that is looked up.
+        language: the language tag of the component; "" for the one that names no language.
+        content: the new content.
+        was: what the content must be for the change to be made; `None` to ask nothing.
+        format: the media type of the component, where placement and language leave a choice; "" otherwise.
+        missing: members of the representation to add if the offer has none for the placement, with one component in
+            it, which is also what a missing language gets; `None` if nothing is to be added.
+    """
 
     placement: str
     language: str
     content: str
     was: str | None = None
+    format: str = ""
+    missing: Mapping[str, Json] | None = None
+
+
+class Swap(Struct, frozen=True, omit_defaults=True):
+    """Another value at a place, on the condition that nobody has changed it since it was seen.
+
+    Attributes:
+        path: JSON Pointer.
+        was: what must be there; `UNSET` for nothing.
+        value: what shall be there; `UNSET` for nothing.
+    """
+
+    path: str
+    was: Json | UnsetType = UNSET
+    value: Json | UnsetType = UNSET
+
+
+Edit: TypeAlias = Operation | TextChange | Swap
+"""What a patch is made of: operations as the service knows them, and those whose place or effect the object decides."""
+
+
+class By(StrEnum):
+    """By what an object is looked up."""
+
+    NAME = "name"
+    REFERENCE = "reference"
+    """The id by which other objects refer to it, where the URL takes another: the `@id` of xcore."""
+
+
+class Sought(Struct, frozen=True):
+    """An object whose id is not known yet."""
+
+    by: By
+    value: str
 
 
 class Change(Struct, frozen=True):
@@ -111,12 +157,13 @@ class Change(Struct, frozen=True):
         line: the row's line.
         container: the scope the object lives in: the container id of xcore, the sandbox name of dps.
         type: the kind of the object.
-        object: the id that the URL addresses; "" for a create, whose id is the service's to give.
+        object: the id that the URL addresses; "" for a create, whose id is the service's to give, and as long as
+            it is to be looked up.
         kind: what is done to it.
-        operations: the patch, for `Kind.PATCH`.
+        edits: the patch, for `Kind.PATCH` operations only, for `Kind.EDIT` others, too.
         document: the object to create, for `Kind.CREATE`.
-        text: for `Kind.TEXT`.
         key: the caller's own name for a create, which tells two equal creates apart.
+        sought: by what the object is to be looked up, or `None` if its id is known.
     """
 
     line: int
@@ -124,10 +171,10 @@ class Change(Struct, frozen=True):
     type: EntityType
     object: str
     kind: Kind
-    operations: tuple[Operation, ...] = ()
+    edits: tuple[Edit, ...] = ()
     document: Mapping[str, Json] | None = None
-    text: TextChange | None = None
     key: str = ""
+    sought: Sought | None = None
 
 
 class Touched(Struct, frozen=True, omit_defaults=True):
@@ -210,8 +257,8 @@ class Step(Struct, frozen=True, gc=False):
         container: see `Change`.
         type: see `Change`.
         object: see `Change`.
-        kind: `PATCH`, `CREATE` or `DELETE`.
-        body: the JSON text to send; empty for `DELETE`. That of the base, if there is one.
+        kind: see `Change`.
+        body: the JSON text to send; empty for `DELETE`. That of the base, if there is one: for `EDIT` there must be.
         attempts: intents already written for it.
         misses: how many of them were lost and then found not to have been applied.
         based: whether its base is known and in the ledger.

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
+from msgspec import UNSET
 
-from migrator.core.model import Change, EntityType, Json, Kind, Operation, Problem, Step
-from migrator.core.patch import members_of, parts_of
+from migrator.core.edit import edits_body
+from migrator.core.model import Change, Edit, EntityType, Json, Kind, Operation, Problem, Step, TextChange
+from migrator.core.patch import parts_of
 from migrator.core.values import Fault, json_kind
 
 _encode = msgspec.json.Encoder().encode
@@ -23,24 +25,32 @@ _VERBS = {"add": "sets", "replace": "sets", "remove": "removes", "copy": "copies
 _SEPARATOR = b"\x1f"
 
 
+PATCHES = frozenset({Kind.PATCH, Kind.EDIT})
+"""The kinds of which several rows of an object make one step."""
+
+
 def body_of(change: Change) -> bytes:
-    """Return the JSON text that `change` sends: a patch, a document, or nothing."""
-    if change.kind is Kind.PATCH:
-        return patch_body(change.operations)
+    """Return the JSON text of what `change` does: a patch, a document, or nothing."""
+    if change.kind in PATCHES:
+        return edits_body(change.edits)
     return _encode(change.document) if change.kind is Kind.CREATE else b""
 
 
-def patch_body(operations: Iterable[Operation]) -> bytes:
-    """Return a JSON Patch document with the members of each operation in the order RFC 6902 shows them."""
-    return _encode([members_of(operation) for operation in operations])
+_DELETED_IN: Mapping[EntityType, int] = {
+    EntityType.DECISION: 1,
+    EntityType.COLLECTION: 2,
+    EntityType.PERSONALIZED_OFFER: 3,
+    EntityType.FALLBACK_OFFER: 3,
+    EntityType.PLACEMENT: 4,
+    EntityType.DECISION_RULE: 4,
+    EntityType.TAG: 4,
+}
+"""Stages of deletions: what refers to others goes before them (contract section 8)."""
 
 
-def operations_of(body: bytes) -> tuple[Operation, ...]:
-    """Read back what `patch_body` wrote."""
-    return tuple(
-        Operation(entry["op"], entry["path"], entry.get("value"), entry.get("from", ""))
-        for entry in msgspec.json.decode(body)
-    )
+def stage_of(change: Change) -> int:
+    """Return the stage in which a change is made: deletions come last, in the order of reference."""
+    return _DELETED_IN[change.type] if change.kind is Kind.DELETE else 0
 
 
 def identity(change: Change) -> str:
@@ -50,7 +60,7 @@ def identity(change: Change) -> str:
     known by the caller's key, or else by its content, so that the same create twice is noticed and not sent twice.
     """
     if change.kind is not Kind.CREATE:
-        return "id:" + change.object
+        return f"{change.sought.by}:{change.sought.value}" if change.sought else "id:" + change.object
     if change.key:
         return "key:" + change.key
     return "document:" + hashlib.sha256(body_of(change)).hexdigest()
@@ -134,18 +144,15 @@ def merge(style: str, changes: Sequence[Change]) -> Step | list[Problem]:
     if problems := list(_contradictions(changes)):
         return problems
     first = changes[0]
-    body = (
-        patch_body(operation for change in changes for operation in change.operations)
-        if first.kind is Kind.PATCH
-        else body_of(first)
-    )
+    kind = Kind.EDIT if any(change.kind is Kind.EDIT for change in changes) else first.kind
+    body = edits_body(edit for change in changes for edit in change.edits) if kind in PATCHES else body_of(first)
     return Step(
         seq=first.line,
-        key=step_key(style, first.container, first.type, identity(first), first.kind, body),
+        key=step_key(style, first.container, first.type, identity(first), kind, body),
         container=first.container,
         type=first.type,
         object=first.object,
-        kind=first.kind,
+        kind=kind,
         body=body,
     )
 
@@ -155,15 +162,40 @@ def _contradictions(changes: Sequence[Change]) -> Iterator[Problem]:
     first = changes[0]
     written = _Written()
     elements = _Elements()
+    texts: dict[tuple[str, str, str], tuple[int, TextChange]] = {}
     for change in changes:
-        if change is not first and (first.kind is not Kind.PATCH or change.kind is not Kind.PATCH):
+        if change is not first and not {first.kind, change.kind} <= PATCHES:
             yield _only_one(first, change)
-        for operation in change.operations:
+        operations = list(filter(None, map(_as_operation, change.edits)))
+        for operation in operations:
             earlier = written.clash(change.line, operation) or elements.take(change.line, operation)
             if earlier is not None:
                 yield _clash(change.line, operation.path, earlier)
-        for operation in change.operations:
+        for operation in operations:
             written.add(change.line, operation)
+        for text in (edit for edit in change.edits if isinstance(edit, TextChange)):
+            line, other = texts.setdefault(_place_of(text), (change.line, text))
+            if line != change.line and other.content != text.content:
+                yield _other_text(change.line, text, line)
+
+
+def _as_operation(edit: Edit) -> Operation | None:
+    """Return the operation that writes where `edit` does, or `None` if only the object can tell where that is."""
+    if isinstance(edit, Operation):
+        return edit
+    if isinstance(edit, TextChange):
+        return None
+    return Operation("remove", edit.path) if edit.value is UNSET else Operation("add", edit.path, edit.value)
+
+
+def _place_of(text: TextChange) -> tuple[str, str, str]:
+    return text.placement, text.language.casefold(), text.format
+
+
+def _other_text(line: int, text: TextChange, earlier: int) -> Problem:
+    where = f"placement {text.placement}" + (f", language {text.language}" if text.language else "")
+    message = f"{where}: contradicts line {earlier}, which writes another text there"
+    return Problem(line, "content", message, "keep one of the two rows")
 
 
 class _Write(msgspec.Struct, frozen=True):

@@ -26,13 +26,15 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from migrator.core.base import examine, now_at, same_place
-from migrator.core.compare import same, shows
-from migrator.core.model import Base, Doubt, Json, Kind, Seen, Touched
+from migrator.core.base import Unfit, changes_nothing, examine, last_changed, now_at
+from migrator.core.compare import same, same_place, shows
+from migrator.core.edit import edits_of, located
+from migrator.core.model import Base, Doubt, Json, Kind, Seen, Step, Touched
 from migrator.core.patch import CannotApply, apply, value_at
-from migrator.core.plan import name_in, operations_of
+from migrator.core.plan import name_in
 from migrator.core.states import Move
 from migrator.core.styles import Style
+from migrator.core.values import shown
 from migrator.core.verdict import ErrorClass
 
 SKEW_S = 300.0
@@ -45,9 +47,6 @@ FOUND = "found by looking"
 
 HOT = 5
 """How many times `Bounds.max_attempts` a step is sent in all, however often others are first."""
-
-SHOWN = 60
-"""Characters of a value that a sentence repeats."""
 
 
 class Bounds(Struct, frozen=True):
@@ -130,7 +129,11 @@ def _deletion_finding(seen: Seen | None) -> Finding:
 def _patch_finding(doubt: Doubt, seen: Seen | None, style: Style, client_id: str) -> Finding:
     if seen is None:
         return _gone(doubt)
-    return _without_base(doubt, seen) if doubt.base is None else _with_base(doubt, doubt.base, seen, style, client_id)
+    return (
+        _without_base(doubt, seen, style)
+        if doubt.base is None
+        else _with_base(doubt, doubt.base, seen, style, client_id)
+    )
 
 
 def _refused(doubt: Doubt) -> bool:
@@ -161,7 +164,8 @@ def _gone(doubt: Doubt) -> Finding:
     return _give_up("the object is not there any more; whether it was changed before it was deleted is not to be told")
 
 
-def _give_up(sentence: str, base: Base | None = None) -> Finding:
+def _give_up(sentence: str, fresh: Base | Unfit | None = None) -> Finding:
+    base = fresh if isinstance(fresh, Base) else None
     return Finding(Move.GIVE_UP, sentence, ErrorClass.UNDECIDED, base=base)
 
 
@@ -181,13 +185,13 @@ def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style, client_id: st
         return _after_refusals(doubt, seen, style, intact=as_before and (moved == 0 or not style.guards_by_etag))
     if as_before and moved == 0:
         return _not_applied(doubt)
-    fresh = examine(doubt.step.body, seen, style)
-    if moved == 1 and (as_before or _by_another(seen, client_id) or _idempotent(doubt.step.body, seen)):
-        return Finding(Move.MISS, f"not applied: somebody else changed the object{_by(seen)}", base=fresh)
+    fresh = examine(doubt.step, seen, style)
+    if moved == 1 and (as_before or _by_another(seen, client_id) or _idempotent(doubt.step, seen, style)):
+        note = f"not applied: somebody else changed the object{last_changed(seen)}"
+        return _on_fresh_base(note, doubt, fresh, seen)
+    version = f"version {base.etag} before, now {seen.etag}{last_changed(seen)}"
     return _give_up(
-        f"{_places(base.touched, now)}; version {base.etag} before, now {seen.etag}{_by(seen)}. See whether the change"
-        " is in it, or was and has been undone",
-        fresh,
+        f"{_places(base.touched, now)}; {version}. See whether the change is in it, or was and has been undone", fresh
     )
 
 
@@ -199,12 +203,21 @@ def _by_another(seen: Seen, client_id: str) -> bool:
     return seen.changed_by_client not in ("", client_id)
 
 
-def _idempotent(body: bytes, seen: Seen) -> bool:
-    """Whether a patch that has been applied already may be applied again, as far as this object shows."""
-    operations = operations_of(body)
+def _on_fresh_base(note: str, doubt: Doubt, fresh: Base | Unfit, seen: Seen) -> Finding:
+    """Make of a change that was not applied what is to be done on what the object is now."""
+    if isinstance(fresh, Unfit):
+        return Finding(Move.REJECT, f"{note}; {fresh.message}", fresh.error)
+    if doubt.step.kind is Kind.EDIT and changes_nothing(fresh):
+        return Finding(Move.FIND, f"{note}; it is as wanted", seen=seen)
+    return Finding(Move.MISS, note, base=fresh)
+
+
+def _idempotent(step: Step, seen: Seen, style: Style) -> bool:
+    """Whether a change that has been made already may be made again, as far as this object shows."""
+    edits = edits_of(step.body)
     try:
-        once = apply(operations, seen.document)
-        return same(apply(operations, once), once)
+        once = apply(located(edits, seen.document, style.texts), seen.document)
+        return same(apply(located(edits, once, style.texts), once), once)
     except CannotApply:
         return False
 
@@ -213,7 +226,7 @@ def _after_refusals(doubt: Doubt, seen: Seen, style: Style, *, intact: bool) -> 
     """All that was sent was refused. If the guard holds, the row was meant; otherwise the object has changed."""
     if intact:
         return Finding(Move.REJECT, doubt.message, ErrorClass.CONFLICT)
-    return Finding(Move.MISS, f"somebody else was first{_by(seen)}", base=examine(doubt.step.body, seen, style))
+    return _on_fresh_base(f"somebody else was first{last_changed(seen)}", doubt, examine(doubt.step, seen, style), seen)
 
 
 def _not_applied(doubt: Doubt) -> Finding:
@@ -230,21 +243,21 @@ def _unknown_effect(doubt: Doubt, base: Base, seen: Seen, style: Style, moved: i
     if moved == 0:
         return _not_applied(doubt)
     return _give_up(
-        f"the patch did not fit version {base.etag}, and the object is now at {seen.etag}{_by(seen)}. See whether the"
-        " change is in it",
-        examine(doubt.step.body, seen, style),
+        f"the patch did not fit version {base.etag}, and the object is now at {seen.etag}{last_changed(seen)}."
+        " See whether the change is in it",
+        examine(doubt.step, seen, style),
     )
 
 
-def _without_base(doubt: Doubt, seen: Seen) -> Finding:
+def _without_base(doubt: Doubt, seen: Seen, style: Style) -> Finding:
     """Nothing is known of what was before. What can be sent as often as one likes need not be known either."""
     try:
-        once = apply(operations_of(doubt.step.body), seen.document)
+        once = apply(located(edits_of(doubt.step.body), seen.document, style.texts), seen.document)
     except CannotApply as error:
         return _give_up(f"what the object was before is not known, and the patch does not fit what it is: {error}")
     if same(seen.document, once):
         return Finding(Move.FIND, FOUND, seen=seen)
-    if _idempotent(doubt.step.body, seen):
+    if _idempotent(doubt.step, seen, style):
         return Finding(Move.MISS, "not applied, or undone")
     return _give_up("what the object was before is not known, and sent again the patch could be in it twice")
 
@@ -325,25 +338,11 @@ def _shows(now: Json | UnsetType, place: Touched) -> bool:
 
 
 def _edited_since(moved: int | None, seen: Seen) -> str:
-    return f"{FOUND}; changed again since{_by(seen)}" if moved is not None and moved > 1 else FOUND
-
-
-def _by(seen: Seen) -> str:
-    by = seen.changed_by_client or seen.changed_by
-    who = f" by {by}" if by else ""
-    when = f" at {seen.changed_at}" if seen.changed_at else ""
-    return f" (last changed{who}{when})" if who or when else ""
+    return f"{FOUND}; changed again since{last_changed(seen)}" if moved is not None and moved > 1 else FOUND
 
 
 def _places(touched: Sequence[Touched], now: Sequence[Json | UnsetType]) -> str:
-    return ", ".join(f"{place.path} is {_short(value)}" for place, value in zip(touched, now, strict=True))
-
-
-def _short(value: Json | UnsetType) -> str:
-    if value is UNSET:
-        return "not there"
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    return ", ".join(f"{place.path} is {shown(value)}" for place, value in zip(touched, now, strict=True))
 
 
 def _ids(objects: Iterable[Seen]) -> str:

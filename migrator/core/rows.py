@@ -15,7 +15,7 @@ The four shapes (`design.md` section 6), three of CSV, told apart by their heade
 
     container,type,id,op,path,value[,from]              one operation a row
     container,type,id,/name,/rank/priority,…            set the members that the header points at
-    container,type,id|name,placement,language,content[,was]    the text of an offer
+    container,type,id|name,placement,language[,format],content[,was]    the text of an offer
     {"type": …, "id": …, "patch" | "text" | "create" | "delete": …}
 """
 
@@ -27,7 +27,7 @@ from typing import TypeAlias
 import msgspec
 
 from migrator.core.columns import ACTIONS, SHAPE_COLUMNS, Shape, find_shapes, header_problems, line_faults
-from migrator.core.model import Change, EntityType, Json, Kind, Problem, Row, TextChange
+from migrator.core.model import By, Change, Edit, EntityType, Json, Kind, Problem, Row, Sought, TextChange
 from migrator.core.patch import operation, operation_faults, pointer_fault
 from migrator.core.styles import Style
 from migrator.core.values import (
@@ -119,7 +119,7 @@ class RowParser:
             raw["value"] = _cell_value(row, "value", faults)
         faults.extend(operation_faults(raw, self._rules))
         faults.extend(self._size_faults(row, "value", [raw]))
-        return Change(row.line, *address, Kind.PATCH, () if faults else (operation(raw),))
+        return _change(row, address, Kind.PATCH, () if faults else (operation(raw),))
 
     def _read_members(self, row: Row, faults: list[Fault]) -> Change:
         address = self._address(row, faults)
@@ -131,7 +131,7 @@ class RowParser:
         if not patch:
             faults.append(Fault("", "the row changes nothing", "fill a cell, or delete the row"))
         faults.extend(self._size_faults(row, "", patch))
-        return Change(row.line, *address, Kind.PATCH, tuple(map(operation, patch)))
+        return _change(row, address, Kind.PATCH, tuple(map(operation, patch)))
 
     def _read_text(self, row: Row, faults: list[Fault]) -> Change:
         return self._text_change(row, _filled(row, Shape.TEXT), "", faults)
@@ -148,7 +148,7 @@ class RowParser:
             return self._line_readers[actions[0]](row, faults)
         address = self._address(row, faults)
         faults.append(_action_fault(actions))
-        return Change(row.line, *address, Kind.PATCH)
+        return _change(row, address, Kind.PATCH)
 
     def _read_patch(self, row: Row, faults: list[Fault]) -> Change:
         address = self._address(row, faults)
@@ -161,13 +161,13 @@ class RowParser:
             found = operation_faults(raw, self._rules) if isinstance(raw, dict) else [_object_fault(raw)]
             faults.extend([fault.within(f"patch[{index}]") for fault in found])
         faults.extend(self._size_faults(row, "patch", patch))
-        return Change(row.line, *address, Kind.PATCH, () if faults else tuple(map(operation, patch)))
+        return _change(row, address, Kind.PATCH, () if faults else tuple(map(operation, patch)))
 
     def _read_text_member(self, row: Row, faults: list[Fault]) -> Change:
         fields = row.cells["text"]
         if not isinstance(fields, dict):
             faults.append(_object_fault(fields).within("text"))
-            return Change(row.line, *self._text_address(row, faults), Kind.TEXT)
+            return _change(row, self._text_address(row, faults), Kind.EDIT)
         known = SHAPE_COLUMNS[Shape.TEXT]
         for name in fields:
             if name not in known:
@@ -198,7 +198,7 @@ class RowParser:
         address = self._address(row, faults)
         if row.cells["delete"] is not True:
             faults.append(Fault("delete", "can only be true", 'write "delete": true, or delete the line'))
-        return Change(row.line, *address, Kind.DELETE)
+        return _change(row, address, Kind.DELETE)
 
     # Both
 
@@ -207,8 +207,8 @@ class RowParser:
         found = [*_text_faults(fields), *self._size_faults(row, "content", fields.get("content"))]
         faults.extend([fault.within(within) for fault in found])
         get = fields.get
-        text = TextChange(get("placement", ""), get("language", ""), get("content", ""), get("was"))
-        return Change(row.line, *address, Kind.TEXT, text=text)
+        text = TextChange(get("placement", ""), get("language", ""), get("content", ""), get("was"), get("format", ""))
+        return _change(row, address, Kind.EDIT, (text,))
 
     def _size_faults(self, row: Row, member: str, body: Json) -> list[Fault]:
         """Measure the JSON that a row makes, unless its length alone proves that it is small enough."""
@@ -217,20 +217,16 @@ class RowParser:
         fault = size_fault(member, body)
         return [fault] if fault else []
 
-    def _address(self, row: Row, faults: list[Fault]) -> tuple[str, EntityType, str]:
+    def _address(self, row: Row, faults: list[Fault]) -> _Address:
         """Read which object is meant."""
         return self._container(row, faults), self._type(row, faults), self._object(row, faults)
 
-    def _text_address(self, row: Row, faults: list[Fault]) -> tuple[str, EntityType, str]:
-        """Read the address of a text, whose offer may be given by name: `object` is then "", the row has the name."""
-        container, type_ = self._container(row, faults), self._type(row, faults)
-        if type_ not in _OFFERS:
-            faults.append(Fault("type", f"a {type_} has no texts", "only offers have"))
-        if row.cells.get("id", "") != "" or row.cells.get("name", "") == "":
-            return container, type_, self._object(row, faults)
-        if fault := word_fault("name", row.cells["name"]):
-            faults.append(fault)
-        return container, type_, ""
+    def _text_address(self, row: Row, faults: list[Fault]) -> _Address:
+        """Read which offer is meant."""
+        address = self._address(row, faults)
+        if address[1] not in _OFFERS:
+            faults.append(Fault("type", f"a {address[1]} has no texts", "only offers have"))
+        return address
 
     def _container(self, row: Row, faults: list[Fault]) -> str:
         container: str = row.cells.get("container", "")
@@ -255,16 +251,31 @@ class RowParser:
             return EntityType.PERSONALIZED_OFFER
         return _TYPES[name]
 
-    def _object(self, row: Row, faults: list[Fault]) -> str:
+    def _object(self, row: Row, faults: list[Fault]) -> str | Sought:
+        """Read the id of the object, or by what it is to be looked up: its name, if it has no id here."""
         object_: str = row.cells.get("id", "")
-        if object_ == "" and row.cells.get("name", "") != "":
-            message = "naming an object by name needs a look-up, which this version does not do yet"
-            faults.append(Fault("name", message, "give its id"))
-        elif fault := word_fault("id", object_):
+        name: str = row.cells.get("name", "")
+        if object_ == "" and name != "":
+            if fault := word_fault("name", name):
+                faults.append(fault)
+            return Sought(By.NAME, name)
+        if fault := word_fault("id", object_):
             faults.append(fault)
         elif why := self._style.object_problem(object_):
             faults.append(Fault("id", f"the id {quote(object_)} {why}"))
+        elif self._style.is_reference(object_):
+            return Sought(By.REFERENCE, object_)
         return object_
+
+
+_Address: TypeAlias = tuple[str, EntityType, str | Sought]
+
+
+def _change(row: Row, address: _Address, kind: Kind, edits: tuple[Edit, ...] = ()) -> Change:
+    container, type_, object_ = address
+    if isinstance(object_, Sought):
+        return Change(row.line, container, type_, "", kind, edits, sought=object_)
+    return Change(row.line, container, type_, object_, kind, edits)
 
 
 def _setter(pointer: str) -> str:
@@ -290,8 +301,9 @@ def _cell_value(row: Row, column: str, faults: list[Fault]) -> Json:
 
 
 def _text_faults(fields: Mapping[str, Json]) -> list[Fault]:
-    """List what is wrong with the members of a text."""
-    faults = [fault for name in ("placement", "language") if (fault := word_fault(name, fields.get(name, "")))]
+    """List what is wrong with the members of a text. Its language may be "": some components name none."""
+    named = ["placement", *(name for name in ("language", "format") if fields.get(name, "") != "")]
+    faults = [fault for name in named if (fault := word_fault(name, fields.get(name, "")))]
     content = fields.get("content", "")
     if not isinstance(content, str):
         faults.append(Fault("content", f"must be text, not {json_kind(content)}"))

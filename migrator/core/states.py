@@ -15,12 +15,13 @@ from `LEGAL`, so an illegal move is impossible in the file as well as in the pro
                   │   ├────────────── MISS ───────────────┼──REJECT─▶ REJECTED
                   │   │                                   └──GIVE_UP─▶ UNRESOLVED ─┬─FIND──▶ APPLIED
                   │   └────────────── MISS ────────────────────────────────────────┴─REJECT─▶ REJECTED
-                  └──REJECT──▶ REJECTED
+                  └──REJECT──▶ REJECTED, ──AGREE──▶ UNCHANGED, ──SKIP──▶ SKIPPED
 
 A step goes from PENDING to REJECTED when the look before the first request shows that it cannot be sent: its object is
-not there. It goes from DOUBT to REJECTED when a look shows that it was not applied and it is not to be sent again: what
-the service said was a refusal after all, or it has been lost too often. UNRESOLVED is as far as looking gets by itself;
-a later look, or a person, may still lead out of it.
+not there, or is not what the change was made for. It goes to UNCHANGED when the object is as wanted already, and to
+SKIPPED when it was left out on purpose. It goes from DOUBT to REJECTED when a look shows that it was not applied and it
+is not to be sent again: what the service said was a refusal after all, or it has been lost too often. UNRESOLVED is as
+far as looking gets by itself; a later look, or a person, may still lead out of it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ class State(StrEnum):
     """The service said no, for good."""
     UNRESOLVED = "UNRESOLVED"
     """Looking could not tell; a person has to, or a later look."""
+    UNCHANGED = "UNCHANGED"
+    """The object was as wanted already; nothing was sent."""
+    SKIPPED = "SKIPPED"
+    """Left out on purpose; nothing was sent."""
 
 
 class Move(StrEnum):
@@ -57,11 +62,15 @@ class Move(StrEnum):
     FIND = "find"
     MISS = "miss"
     GIVE_UP = "give_up"
+    AGREE = "agree"
+    SKIP = "skip"
 
 
 TABLE: Mapping[tuple[State, Move], State] = {
     (State.PENDING, Move.INTEND): State.INTENT,
     (State.PENDING, Move.REJECT): State.REJECTED,
+    (State.PENDING, Move.AGREE): State.UNCHANGED,
+    (State.PENDING, Move.SKIP): State.SKIPPED,
     (State.INTENT, Move.APPLY): State.APPLIED,
     (State.INTENT, Move.REJECT): State.REJECTED,
     (State.INTENT, Move.NOT_EXECUTED): State.PENDING,
@@ -83,6 +92,9 @@ FINAL: frozenset[State] = frozenset(State) - {before for before, _ in TABLE}
 
 OPEN: frozenset[State] = frozenset({State.PENDING, State.INTENT, State.DOUBT})
 """States that a run leads out of by itself."""
+
+FINE: frozenset[State] = frozenset({State.APPLIED, State.UNCHANGED, State.SKIPPED})
+"""Final states that nobody needs to do anything about."""
 
 IN_DOUBT: frozenset[State] = frozenset({State.INTENT, State.DOUBT, State.UNRESOLVED})
 """States of a step that is not running any more and whose fate is unknown."""

@@ -22,7 +22,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from migrator.core.model import Json, Problem
 
@@ -156,6 +156,7 @@ def _why_unreadable(text: str, error: Exception) -> str:
 _JSON_BLANKS = " \t\n\r"
 _LIKE_JSON = re.compile(r'[{\["]|(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)\Z', re.ASCII)
 _SHOWN = 40  # characters of a cell that a message repeats
+_SHOWN_VALUE = 60  # characters of a value that it tells of
 
 
 def cell_value(cell: str) -> Json | Fault:
@@ -188,6 +189,14 @@ def size_fault(member: str, body: Json) -> Fault | None:
 def quote(text: str) -> str:
     """Spell text as JSON, shortened for a message."""
     return msgspec.json.encode(_shorten(text)).decode()
+
+
+def shown(value: Json | UnsetType) -> str:
+    """Spell a value in a sentence: on one line, and short."""
+    if value is UNSET:
+        return "not there"
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= _SHOWN_VALUE else text[: _SHOWN_VALUE - 1] + "…"
 
 
 def _shorten(text: str) -> str:

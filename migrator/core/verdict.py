@@ -48,6 +48,8 @@ class ErrorClass(StrEnum):
     GUARD_FAILED = "guard_failed"
     UNDECIDED = "undecided"
     UNCONFIRMED = "unconfirmed"
+    CANNOT_APPLY = "cannot_apply"
+    DRIFTED = "drifted"
 
 
 class Scope(StrEnum):

@@ -2,14 +2,32 @@
 
 * `run`: the rounds, the workers, and what stops them.
 * `feed`, `stock`, `sending`: the way of a step from the ledger to its outcome.
-* `looking`: everything that only reads: containers, bases, and what became of steps in doubt.
+* `surveying`: what objects are before their change.
+* `looking`: what became of steps in doubt.
+* `reader`: everything that is read.
+* `notes`: what a run says of its steps while it is running.
 * `wire`: the one way to the service that all of them share.
 """
 
 from __future__ import annotations
 
-from migrator.engine.looking import Caller, Decide, Decision, hold
+from migrator.engine.looking import Decide, Decision, hold
+from migrator.engine.reader import Caller, Reader, Unlistable
 from migrator.engine.run import WAITING, Engine
-from migrator.engine.wire import Tally
+from migrator.engine.surveying import WORTH_A_LIST
+from migrator.engine.wire import Refused, Tally, Wire
 
-__all__ = ["WAITING", "Caller", "Decide", "Decision", "Engine", "Tally", "hold"]
+__all__ = [
+    "WAITING",
+    "WORTH_A_LIST",
+    "Caller",
+    "Decide",
+    "Decision",
+    "Engine",
+    "Reader",
+    "Refused",
+    "Tally",
+    "Unlistable",
+    "Wire",
+    "hold",
+]

@@ -25,9 +25,10 @@ def _restless(container: str) -> float:
 class Lane:
     """One container's way out: a buffer of steps that refills from the ledger, and how many of them are under way."""
 
-    def __init__(self, container: str) -> None:
-        """Begin before the container's first step."""
+    def __init__(self, container: str, stage: int) -> None:
+        """Begin before the first step of a stage of the container."""
         self.container = container
+        self._stage = stage
         self.under_way = 0
         self.has_turn = False
         """Whether it waits for its turn, or for the end of a rest."""
@@ -37,7 +38,7 @@ class Lane:
 
     async def fill(self, ledger: Ledger, page: int) -> None:
         """Read the next `page` of steps; only when the buffer is empty."""
-        steps = await ledger.pending(self.container, self._after, page)
+        steps = await ledger.pending(self.container, self._stage, self._after, page)
         self._buffer = list(reversed(steps))
         self._read_all = len(steps) < page
         if steps:
@@ -71,6 +72,7 @@ class Feed:
         self,
         ledger: Ledger,
         containers: Sequence[str],
+        stage: int,
         per_container: int,
         rest_s: Callable[[str], float] = _restless,
     ) -> None:
@@ -79,13 +81,14 @@ class Feed:
         Args:
             ledger: where the steps are.
             containers: in the order in which they get their turns.
+            stage: of which steps.
             per_container: steps of one container under way at a time; 0 for no limit.
             rest_s: says for how many seconds a container should be left alone, 0 or less for not at all.
         """
         self._ledger = ledger
         self._per_container = per_container
         self._rest_s = rest_s
-        self._lanes = {container: Lane(container) for container in containers}
+        self._lanes = {container: Lane(container, stage) for container in containers}
         self._turns: deque[Lane] = deque()
         self._changed = asyncio.Event()
         self._stopped = False

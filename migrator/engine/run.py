@@ -8,6 +8,9 @@
              │                                      yes                             │
              └──◀── look again, when that can tell more ◀──────────────────◀────────┘
 
+Stages follow each other: what is in a later one, such as the deletion of what others refer to, is sent when all of the
+earlier ones is settled.
+
 Nothing of which the fate is unknown is ever sent again without a look, and nothing waits for the fate of another: what
 a first look cannot tell is looked at again when all else is done.
 
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
+from functools import partial
 
 from migrator.core.errors import Stopped
 from migrator.core.limits import Fuse, Limits
@@ -27,10 +31,13 @@ from migrator.core.model import Doubt
 from migrator.core.reconcile import Bounds, Finding
 from migrator.core.states import Move, State, after
 from migrator.core.styles import Style
-from migrator.core.verdict import Policy
+from migrator.core.verdict import ErrorClass, Policy
 from migrator.engine.feed import Feed
-from migrator.engine.looking import Caller, Decide, Decision, Looker, hold
+from migrator.engine.looking import Decide, Decision, Looker, hold
+from migrator.engine.notes import Notes
+from migrator.engine.reader import Caller, Reader
 from migrator.engine.sending import Sender
+from migrator.engine.surveying import Surveyor
 from migrator.engine.wire import Tally, Wire
 from migrator.logs import log
 from migrator.ports import Clock, How, Ledger, Outcome, Throttle, Transport
@@ -79,7 +86,8 @@ class Engine:
             decide: decides what looking cannot tell.
         """
         self._wire = Wire(transport=transport, throttle=throttle, clock=clock, policy=policy)
-        self._looker = Looker(ledger=ledger, wire=self._wire, style=style, caller=caller, bounds=bounds)
+        self._reader = Reader(self._wire, style, caller)
+        self._looker = Looker(self._reader, ledger=ledger, wire=self._wire, bounds=bounds)
         self._ledger = ledger
         self._clock = clock
         self._style = style
@@ -90,7 +98,8 @@ class Engine:
         self._bounds = bounds
         self._limits = limits
         self._decide = decide
-        self._sender: Sender | None = None
+        self._on_stop: list[Callable[[], None]] = []
+        self._reviewed = False
         self._ended_by: BaseException | None = None
         self._waits_until = 0.0
         self._log = log.bind()
@@ -113,8 +122,8 @@ class Engine:
     def stop(self) -> None:
         """Stop cleanly: hand out nothing more, let what is in flight be answered and recorded."""
         self._wire.stop()
-        if self._sender is not None:
-            self._sender.stop()
+        for stop in self._on_stop:
+            stop()
 
     async def run(self, steps: int = 0) -> None:
         """Send everything that is pending and settle everything that is in doubt.
@@ -139,6 +148,17 @@ class Engine:
         """
         await self._in_time(self._settle_by_reading())
 
+    async def survey(self) -> None:
+        """Read what every object is that is to be changed, and keep it as a base; send nothing.
+
+        Steps are settled that a look shows not to be needed, or not to be possible.
+
+        Raises:
+            ServiceRefused: the service refuses the run as a whole.
+            Stopped: patience or time ran out, or the ledger failed.
+        """
+        await self._in_time(self._survey_all())
+
     async def _in_time(self, work: Coroutine[None, None, None]) -> None:
         """Do `work`, stop it cleanly when its time is over, and raise what ended it."""
         limit_s = self._limits.max_duration_s
@@ -157,17 +177,38 @@ class Engine:
         self.stop()
 
     async def _send_and_settle(self, fuse: Fuse) -> None:
-        await self._probe_all([*await self._ledger.containers(), *await self._containers_in_doubt([State.DOUBT])])
+        stages = await self._ledger.stages()
+        to_send = [container for stage in stages for container in await self._ledger.containers(stage)]
+        await self._probe_all([*to_send, *await self._containers_in_doubt([State.DOUBT])])
+        notes = Notes(self.tally, fuse)
+        surveyor = await self._surveyor(notes)
+        for stage in stages:
+            await self._settle_stage(stage, surveyor, notes)
+
+    async def _settle_stage(self, stage: int, surveyor: Surveyor, notes: Notes) -> None:
         while not self.stopping:
             await self._look_at_all([State.DOUBT])
-            if containers := await self._ledger.containers():
-                await self._send(containers, fuse)
+            if containers := await self._ledger.containers(stage):
+                await self._send(containers, stage, surveyor, notes)
             elif await self._in_doubt():
                 await self._look_at_all([State.DOUBT], patiently=True)
             else:
                 break
 
+    async def _surveyor(self, notes: Notes, *, strict: bool = False) -> Surveyor:
+        self._reviewed = await self._ledger.reviewed()
+        return Surveyor(
+            ledger=self._ledger,
+            wire=self._wire,
+            reader=self._reader,
+            notes=notes,
+            guard=self._guard,
+            reviewed=self._reviewed,
+            strict=strict,
+        )
+
     async def _settle_by_reading(self) -> None:
+        self._reviewed = await self._ledger.reviewed()
         await self._probe_all(await self._containers_in_doubt([State.DOUBT, State.UNRESOLVED]))
         # What was given up is looked at once, when a look can tell: it is not asked about twice.
         await self._look_at_all([State.UNRESOLVED], patiently=True)
@@ -213,29 +254,61 @@ class Engine:
 
     async def _probe_all(self, containers: Collection[str]) -> None:
         """Look at every container before the first write, so that a wrong one is found while nothing is changed."""
-        await self._for_each(list(dict.fromkeys(containers)), self._looker.probe)
+        await self._for_each(list(dict.fromkeys(containers)), self._reader.probe)
+
+    # Surveying
+
+    async def _survey_all(self) -> None:
+        stages = await self._ledger.stages()
+        await self._probe_all([container for stage in stages for container in await self._ledger.containers(stage)])
+        surveyor = await self._surveyor(Notes(self.tally, Fuse(Limits(equal_failures=0), 0)), strict=True)
+        for stage in stages:
+            await self._survey_stage(stage, surveyor)
+
+    async def _survey_stage(self, stage: int, surveyor: Surveyor) -> None:
+        containers = await self._ledger.containers(stage)
+        await self._survey_lists(containers, stage, surveyor)
+        feed = Feed(self._ledger, containers, stage, per_container=0)
+        taking = asyncio.Lock()
+        self._on_stop = [feed.stop]
+
+        async def work() -> None:
+            while True:
+                async with taking:  # a feed has one taker at a time
+                    step = await feed.take()
+                if step is None:
+                    return
+                if surveyor.wants(step):
+                    await surveyor.base(step)
+                feed.done(step)
+
+        await self._crew(work)
+        await self._written()
+
+    async def _survey_lists(self, containers: Collection[str], stage: int, surveyor: Surveyor) -> None:
+        if not self.stopping:
+            await self._for_each(containers, partial(surveyor.survey, stage=stage))
+            await self._written()  # what is handed out after this knows the bases that were found
 
     # Sending
 
-    async def _send(self, containers: Collection[str], fuse: Fuse) -> None:
-        """Send everything that is pending."""
-        if self._guard and not self.stopping:
-            await self._for_each(containers, self._looker.survey)
-            await self._written()  # what is handed out below knows the bases that were found
+    async def _send(self, containers: Collection[str], stage: int, surveyor: Surveyor, notes: Notes) -> None:
+        """Send everything of a stage that is pending."""
+        await self._survey_lists(containers, stage, surveyor)
         if self.stopping:
             return
-        feed = Feed(self._ledger, list(containers), self._per_container, self._wire.throttle.rest_s)
+        feed = Feed(self._ledger, list(containers), stage, self._per_container, self._wire.throttle.rest_s)
         sender = Sender(
             feed,
             ledger=self._ledger,
             wire=self._wire,
             style=self._style,
             sandbox=self._caller.sandbox,
-            looker=self._looker if self._guard else None,
-            fuse=fuse,
+            surveyor=surveyor,
+            notes=notes,
             concurrency=self._concurrency,
         )
-        self._sender = sender
+        self._on_stop = [sender.stop]
         await self._crew(sender.work, sender.make_ready)
         await sender.take_back_stock()
         await self._written()
@@ -292,7 +365,12 @@ class Engine:
                 move = Move.FIND if decision is Decision.ASSUME_APPLIED else Move.MISS
                 finding = Finding(move, f"by --on-doubt {decision}: {finding.note}", base=finding.base)
         if finding.base is not None and finding.move is Move.MISS:
-            self._ledger.keep(doubt.step.seq, finding.base)
+            # What was reviewed is not made anew on what somebody else has left.
+            base = finding.base
+            if self._reviewed and await self._ledger.reviews([doubt.step.seq]):
+                finding = Finding(Move.REJECT, finding.note, ErrorClass.DRIFTED)
+            else:
+                self._ledger.keep(doubt.step.seq, base)
         self._ledger.record(self._outcome(doubt, finding, how))
         self._note(doubt, finding)
 

@@ -21,23 +21,17 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
-import msgspec
-
 from migrator.core.errors import LedgerFailed
-from migrator.core.limits import Fuse
-from migrator.core.model import Answer, Base, Kind, Response, Step
+from migrator.core.model import Answer, Response, Step
 from migrator.core.states import Move, State, after
 from migrator.core.styles import Style
-from migrator.core.verdict import ErrorClass, Halt, Settled, Verdict, judge
+from migrator.core.verdict import Halt, Settled, Verdict, judge
 from migrator.engine.feed import Feed
-from migrator.engine.looking import Looker
+from migrator.engine.notes import Notes
 from migrator.engine.stock import Ready, Stock
-from migrator.engine.wire import NotSent, Patience, Refused, Wire, end_by
-from migrator.logs import log
+from migrator.engine.surveying import Surveyor
+from migrator.engine.wire import NotSent, Patience, Wire, end_by
 from migrator.ports import Intent, Ledger, Outcome
-
-NO_FAILURE = frozenset({ErrorClass.GUARD_FAILED, ErrorClass.UNCONFIRMED})
-"""What needs a look, and is no sign that something is wrong: others have edited, or a deletion was only accepted."""
 
 AHEAD = 4
 """Steps that lie ready for each worker, at the most."""
@@ -54,8 +48,8 @@ class Sender:
         wire: Wire,
         style: Style,
         sandbox: str,
-        looker: Looker | None,
-        fuse: Fuse,
+        surveyor: Surveyor,
+        notes: Notes,
         concurrency: int,
     ) -> None:
         """Send what `feed` hands out.
@@ -66,8 +60,8 @@ class Sender:
             wire: the way to the service.
             style: spells requests and reads receipts.
             sandbox: the profile's sandbox.
-            looker: reads the bases of patches; `None` to send them without.
-            fuse: ends the run when too much fails.
+            surveyor: reads the bases of steps.
+            notes: what becomes of steps.
             concurrency: how many run `work`.
         """
         self._feed = feed
@@ -78,16 +72,9 @@ class Sender:
         self._tally = wire.tally
         self._style = style
         self._sandbox = sandbox
-        self._looker = looker
-        self._fuse = fuse
+        self._surveyor = surveyor
+        self._notes = notes
         self._stock: Stock[Ready | Step] = Stock(AHEAD * concurrency, wire.clock.monotonic)
-        told = log.bind()  # bound once: what is not wanted then costs next to nothing
-        self._events = {
-            State.APPLIED: (told.debug, "step.applied"),
-            State.REJECTED: (told.info, "step.rejected"),
-            State.DOUBT: (told.info, "step.in_doubt"),
-            State.PENDING: (told.debug, "step.again"),
-        }
 
     def stop(self) -> None:
         """Hand out nothing more."""
@@ -98,7 +85,7 @@ class Sender:
         """Keep the stock filled; when the run stops, empty it at once: what is in flight may still take long."""
         try:
             while await self._stock.has_room() and (step := self._feed.next() or await self._feed.take()) is not None:
-                if self._needs_base(step):
+                if self._surveyor.wants(step):
                     self._stock.put(step)  # its worker makes it ready
                     continue
                 if not (self._throttle.free or await self._throttle.permit(step.container)):
@@ -132,29 +119,12 @@ class Sender:
                     self._throttle.returned(ready.step.container)
                     self._take_back(ready.step, NotSent.STOPPED)
 
-    def _needs_base(self, step: Step) -> bool:
-        return self._looker is not None and step.kind is Kind.PATCH and not step.based
-
     async def _with_base(self, step: Step) -> Ready | None:
-        """Read the base of a patch and make it ready; `None` if it cannot be sent or the run stops."""
-        assert self._looker is not None
-        base = await self._looker.base_of(step)
-        if base is None:
+        """Read the base of a step and make it ready; `None` if it is not to be sent or the run stops."""
+        based = await self._surveyor.base(step)
+        if based is None or not await self._throttle.permit(step.container):
             return None
-        if isinstance(base, Refused):
-            self._dismiss(step, base)
-            return None
-        self._ledger.keep(step.seq, base)
-        if not await self._throttle.permit(step.container):
-            return None
-        return self._intend(resting_on(step, base), step.attempts + 1)
-
-    def _dismiss(self, step: Step, why: Refused) -> None:
-        """Record that a step ends without a request: its object cannot be read."""
-        state = after(State.PENDING, Move.REJECT)
-        outcome = Outcome(step.seq, state, self._clock.now(), why.http_status, why.error, why.message)
-        self._ledger.dismiss(outcome)
-        self._note(step, outcome)
+        return self._intend(based, step.attempts + 1)
 
     def _intend(self, step: Step, number: int) -> Ready:
         """Give the intent to send `step`, for which there is a permit, to the ledger as attempt `number`."""
@@ -216,7 +186,7 @@ class Sender:
         )
         outcome = self._outcome(step, answer, verdict)
         self._ledger.record(outcome)
-        self._note(step, outcome)
+        self._notes.take(step, outcome)
         return verdict
 
     def _take_back(self, step: Step, why: NotSent) -> None:
@@ -239,33 +209,3 @@ class Sender:
             object=receipt.object if receipt else "",
             reference=receipt.reference if receipt else "",
         )
-
-    def _note(self, step: Step, outcome: Outcome) -> None:
-        """Count how an attempt ended, and log it: one line, as loud as it deserves.
-
-        Raises:
-            Stopped: too much fails.
-        """
-        tally, state = self._tally, outcome.state
-        tally.applied += state is State.APPLIED
-        tally.rejected += state is State.REJECTED
-        tally.in_doubt += state is State.DOUBT
-        tally.last_error = outcome.message or tally.last_error
-        tell, event = self._events[state]
-        tell(
-            event,
-            line=step.seq,
-            container=step.container,
-            object=step.object,
-            error=outcome.error_class,
-            message=outcome.message,
-        )
-        if state is State.APPLIED:
-            self._fuse.success()
-        elif state is not State.PENDING and outcome.error_class not in NO_FAILURE:
-            self._fuse.failure(outcome.error_class, outcome.http_status, outcome.message)
-
-
-def resting_on(step: Step, base: Base) -> Step:
-    """Return `step` as it is sent on `base`."""
-    return msgspec.structs.replace(step, body=base.body, based=True, etag=base.etag, guarded=base.guarded)

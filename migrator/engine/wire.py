@@ -25,6 +25,7 @@ class Tally(Struct):
         retries: those that were repeats.
         reads: reads sent.
         applied: steps.
+        unchanged: steps whose object was as wanted already.
         rejected: steps.
         in_doubt: steps whose fate is not known; less than 0 if more were settled than got in doubt.
         unresolved: steps that looking could not settle; the same.
@@ -36,6 +37,7 @@ class Tally(Struct):
     retries: int = 0
     reads: int = 0
     applied: int = 0
+    unchanged: int = 0
     rejected: int = 0
     in_doubt: int = 0
     unresolved: int = 0

@@ -11,7 +11,7 @@ synced and put under its final name when it is whole. A ledger that exists is th
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Self
@@ -20,10 +20,11 @@ import msgspec
 from msgspec import Struct
 
 from migrator.core import plan
+from migrator.core.edit import edits_body, edits_of
 from migrator.core.errors import UsageError
-from migrator.core.model import Change, EntityType, Kind, Problem, Row, Step
+from migrator.core.model import By, Change, EntityType, Kind, Problem, Row, Step, TextChange
 from migrator.core.states import State
-from migrator.core.values import MAX_OBJECT_BYTES
+from migrator.core.values import MAX_OBJECT_BYTES, quote
 from migrator.core.verdict import ErrorClass
 from migrator.ledger.database import ledger_errors, sync, tune
 from migrator.ledger.schema import DRAFT, FORMAT, PLAN, PROGRESS, VIEW, triggers
@@ -40,14 +41,14 @@ MERGE = (
     """INSERT INTO draft.merged
            SELECT line FROM draft.shared CROSS JOIN draft.change USING (container, type, identity)""",
     """INSERT INTO step
-           SELECT line, key, container, type, object, kind, body FROM draft.change
+           SELECT line, key, container, type, object, kind, body, stage FROM draft.change
            WHERE line NOT IN (SELECT line FROM draft.merged) ORDER BY line""",
 )
 """Find the objects that several rows are for, and make steps of all the others."""
 
 CHANGES = """
-    SELECT line, object, kind, create_key, CASE kind WHEN 'patch' THEN body ELSE x'' END FROM draft.change
-    WHERE container = ? AND type = ? AND identity = ? ORDER BY line
+    SELECT line, object, kind, create_key, CASE WHEN kind IN ('patch', 'edit') THEN body ELSE x'' END
+    FROM draft.change WHERE container = ? AND type = ? AND identity = ? ORDER BY line
 """
 """The changes of one object. Only patches merge, so that what several rows create need not be loaded to refuse it."""
 
@@ -63,11 +64,59 @@ ALIKE = """
 CROSSING = """
     SELECT line, size FROM (
         SELECT line, 1 + sum(length(body) - 1) OVER (ORDER BY line) AS size FROM draft.change
-        WHERE container = ? AND type = ? AND identity = ? AND kind = 'patch'
+        WHERE container = ? AND type = ? AND identity = ? AND kind IN ('patch', 'edit')
     ) WHERE size > ? ORDER BY line LIMIT 1
 """
 """Find the first row with which the patch of one object is too large. Of each further list of operations the patch
 gains all bytes but one: the brackets go and a comma comes."""
+
+
+SOUGHT = """
+    SELECT container, type, sought, count(DISTINCT name) FROM draft.change WHERE sought <> ''
+    GROUP BY 1, 2, 3 ORDER BY min(line)
+"""
+
+SOUGHT_VALUES = """
+    SELECT DISTINCT name FROM draft.change WHERE container = ? AND type = ? AND sought = ?
+"""
+
+FOUND = """
+    INSERT OR IGNORE INTO draft.found SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (
+        SELECT 1 FROM draft.change WHERE container = ?1 AND type = ?2 AND sought = ?3 AND name = ?4
+    )
+"""
+
+SETTLE_SOUGHT = """
+    UPDATE draft.change AS c SET object = f.object, identity = 'id:' || f.object
+    FROM (
+        SELECT container, type, sought, value, min(object) AS object FROM draft.found
+        GROUP BY 1, 2, 3, 4 HAVING count(*) = 1
+    ) AS f
+    WHERE c.sought <> '' AND f.container = c.container AND f.type = c.type AND f.sought = c.sought AND f.value = c.name
+"""
+
+NOT_FOUND = """
+    SELECT c.line, c.type, c.sought, c.name, (
+        SELECT group_concat(object, ', ') FROM draft.found AS f
+        WHERE f.container = c.container AND f.type = c.type AND f.sought = c.sought AND f.value = c.name
+    ) FROM draft.change AS c WHERE c.sought <> '' AND c.object = '' ORDER BY line
+"""
+
+
+class Seeking(Struct, frozen=True):
+    """Objects that are looked up in the same way.
+
+    Attributes:
+        container: where.
+        type: of what.
+        by: by what.
+        count: how many.
+    """
+
+    container: str
+    type: EntityType
+    by: By
+    count: int
 
 
 def failed(classes: Collection[ErrorClass]) -> str:
@@ -175,13 +224,14 @@ class PlanFile:
         self._draft.unlink(missing_ok=True)
         self._work.unlink(missing_ok=True)
 
-    def add(self, row: Row, change: Change, marked: bytes | None = None) -> str:
+    def add(self, row: Row, change: Change, marked: bytes | None = None, placement: str = "") -> str:
         """Take in one row and what it wants.
 
         Args:
             row: as it was read.
             change: what it wants.
             marked: the body to send instead of the change's own, of which it differs in a marker only.
+            placement: of a text: the placement, by id or name, that has to be looked up for it.
 
         Returns:
             The key of the change.
@@ -202,7 +252,10 @@ class PlanFile:
                 change.kind,
                 change.key,
                 marked or body,
-                plan.name_in(change.document),
+                change.sought.value if change.sought else plan.name_in(change.document),
+                change.sought.by if change.sought else "",
+                plan.stage_of(change),
+                placement,
             )
         )
         if len(self._rows) >= BATCH:
@@ -237,9 +290,72 @@ class PlanFile:
     def _write(self) -> None:
         with ledger_errors(self._path):
             self._db.executemany("INSERT INTO input_row VALUES (?, ?, ?)", self._rows)
-            self._db.executemany("INSERT INTO draft.change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._changes)
+            marks = ", ".join("?" * 13)
+            self._db.executemany(f"INSERT INTO draft.change VALUES ({marks})", self._changes)
         self._rows.clear()
         self._changes.clear()
+
+    # What is to be looked up
+
+    @property
+    def seeks(self) -> bool:
+        """Whether anything has to be looked up before the rows of an object can be found."""
+        self._write()
+        return self._count("draft.change WHERE sought <> '' OR placement <> ''") > 0
+
+    def sought(self) -> list[Seeking]:
+        """Return what objects are sought, by container, type and kind of name."""
+        names = {id_: name for name, id_ in self._containers.items()}
+        with ledger_errors(self._path):
+            groups = self._db.execute(SOUGHT).fetchall()
+        return [Seeking(names[id_], EntityType(type_), By(by), count) for id_, type_, by, count in groups]
+
+    def sought_values(self, seeking: Seeking) -> list[str]:
+        """Return the names or references of a group of `sought`."""
+        with ledger_errors(self._path):
+            return [value for (value,) in self._db.execute(SOUGHT_VALUES, self._group(seeking))]
+
+    def found(self, seeking: Seeking, objects: Iterable[tuple[str, str]]) -> None:
+        """Take in objects that were found: name or reference, and id. Those that nobody seeks are left out."""
+        with ledger_errors(self._path):
+            self._db.executemany(FOUND, [(*self._group(seeking), value, object_) for value, object_ in objects])
+
+    def _group(self, seeking: Seeking) -> tuple[int, str, str]:
+        return self._containers[seeking.container], seeking.type, seeking.by
+
+    def settle_sought(self) -> None:
+        """Give each row the id of its object. Rows whose object was not found, or found twice, become problems."""
+        with ledger_errors(self._path):
+            self._db.execute(SETTLE_SOUGHT)
+            self.complain(_not_found(*columns) for columns in self._db.execute(NOT_FOUND))
+
+    def text_containers(self) -> list[str]:
+        """Return the containers in which placements have to be looked up."""
+        names = {id_: name for name, id_ in self._containers.items()}
+        with ledger_errors(self._path):
+            found = self._db.execute("SELECT DISTINCT container FROM draft.change WHERE placement <> '' ORDER BY 1")
+            return [names[id_] for (id_,) in found]
+
+    def reword(self, container: str, change: Callable[[str, TextChange], TextChange | Problem]) -> None:
+        """Change the texts of a container for which a placement was looked up.
+
+        Args:
+            container: where.
+            change: makes of the placement that was sought and of the text the text that is meant, or a problem.
+        """
+        with ledger_errors(self._path):
+            rows = self._db.execute(
+                "SELECT line, placement, body FROM draft.change WHERE container = ? AND placement <> '' ORDER BY line",
+                (self._containers[container],),
+            )
+            for line, placement, body in rows:
+                meant = [change(placement, edit) for edit in edits_of(body) if isinstance(edit, TextChange)]
+                problems = [msgspec.structs.replace(one, line=line) for one in meant if isinstance(one, Problem)]
+                self.complain(problems)
+                texts = [one for one in meant if isinstance(one, TextChange)]
+                self._db.execute("UPDATE draft.change SET body = ? WHERE line = ?", (edits_body(texts), line))
+
+    # Steps
 
     def merge(self) -> None:
         """Make the steps: one per object. Rows that contradict each other become problems."""
@@ -286,7 +402,7 @@ class PlanFile:
             self.complain(merged)
             return
         self._db.execute(
-            "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 merged.seq,
                 merged.key,
@@ -295,6 +411,7 @@ class PlanFile:
                 merged.object,
                 merged.kind,
                 merged.body,
+                plan.stage_of(changes[0]),
             ),
         )
         lines = [(merged.seq, change.line) for change in changes[1:]]
@@ -356,6 +473,16 @@ def _alike(line: int, type_: str, name: str, first: int) -> Problem:
     return Problem(line, "create", message, hint)
 
 
+def _not_found(line: int, type_: str, by: str, value: str, found: str | None) -> Problem:
+    """Say that a row's object was not found, or more than once."""
+    column = "name" if by == By.NAME else "id"
+    if found is None:
+        which = f"named {quote(value)}" if by == By.NAME else quote(value)
+        return Problem(line, column, f"there is no {type_} {which}", "see how it is spelled there, or give its id")
+    hint = "name the one that is meant by its id"
+    return Problem(line, column, f"several of type {type_} are called {quote(value)}: {found}", hint)
+
+
 def _kilobytes(size: int) -> str:
     """Spell a size, rounded up so that what is over a limit also reads so."""
     return f"{-(-size // 1024):,} KB"
@@ -363,14 +490,14 @@ def _kilobytes(size: int) -> str:
 
 def _change(container: str, type_: EntityType, line: int, object_: str, kind: str, key: str, body: bytes) -> Change:
     """Read a change back from its columns."""
-    patch = kind == Kind.PATCH
+    patch = kind in plan.PATCHES
     return Change(
         line=line,
         container=container,
         type=type_,
         object=object_,
         kind=Kind(kind),
-        operations=plan.operations_of(body) if patch else (),
+        edits=edits_of(body) if patch else (),
         document=None if patch or not body else msgspec.json.decode(body),
         key=key,
     )

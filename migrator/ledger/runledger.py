@@ -204,27 +204,46 @@ class RunLedger:
     async def _rows(self, statement: str, *parameters: object) -> list[Any]:
         return await self._in_thread(lambda: self._db.execute(statement, parameters).fetchall())
 
-    async def containers(self) -> Sequence[str]:
-        """Return the containers that have steps still to send, in the order of their first row."""
-        return [name for (name,) in await self._rows(statements.CONTAINERS)]
+    async def stages(self) -> Sequence[int]:
+        """Return the stages that steps have, in order."""
+        return [stage for (stage,) in await self._rows(statements.STAGES)]
 
-    async def pending(self, container: str, after: int, limit: int) -> Sequence[Step]:
-        """Return up to `limit` steps still to send in `container` with `seq > after`, in order."""
-        return [_step(*row) for row in await self._rows(statements.PENDING, container, after, limit)]
+    async def containers(self, stage: int) -> Sequence[str]:
+        """Return the containers that have steps of `stage` still to send, in the order of their first row."""
+        return [name for (name,) in await self._rows(statements.CONTAINERS, stage)]
+
+    async def pending(self, container: str, stage: int, after: int, limit: int) -> Sequence[Step]:
+        """Return up to `limit` steps of `stage` still to send in `container` with `seq > after`, in order."""
+        return [_step(*row) for row in await self._rows(statements.PENDING, container, stage, after, limit)]
 
     async def doubts(self, states: Collection[State], after: int, limit: int) -> Sequence[Doubt]:
         """Return up to `limit` steps in `states` with `seq > after`, in order."""
         return [_doubt(*row) for row in await self._rows(statements.DOUBTS, _listed(states), after, limit)]
 
-    async def unbased(self, container: str) -> Mapping[EntityType, int]:
-        """Count the patches still to send in `container` whose base is not known, by type."""
-        return {_TYPES[type_]: count for type_, count in await self._rows(statements.UNBASED, container)}
+    async def unbased(self, container: str, stage: int, kinds: Collection[Kind]) -> Mapping[EntityType, int]:
+        """Count the steps of `kinds` and `stage` still to send in `container` whose base is not known, by type."""
+        counts = await self._rows(statements.UNBASED, container, stage, _listed(kinds))
+        return {_TYPES[type_]: count for type_, count in counts}
 
-    async def unbased_among(self, container: str, type_: EntityType, objects: Collection[str]) -> Sequence[Step]:
-        """Return the patches still to send for `objects` whose base is not known."""
+    async def unbased_among(
+        self, container: str, stage: int, type_: EntityType, kinds: Collection[Kind], objects: Collection[str]
+    ) -> Sequence[Step]:
+        """Return those of them that are for `objects` of a type."""
         await self._index_objects()
-        found = await self._rows(statements.UNBASED_AMONG, _listed(objects), container, str(type_))
+        found = await self._rows(
+            statements.UNBASED_AMONG, _listed(objects), container, stage, str(type_), _listed(kinds)
+        )
         return [_step(*row) for row in found]
+
+    async def reviewed(self) -> bool:
+        """Whether any step was reviewed."""
+        ((found,),) = await self._rows(statements.ANY_REVIEWED)
+        return bool(found)
+
+    async def reviews(self, steps: Collection[int]) -> Mapping[int, Base]:
+        """Return what the objects of those of `steps` that were reviewed were then; their bodies are empty."""
+        found = await self._rows(statements.REVIEWED, _listed(steps))
+        return {seq: Base(etag, _touched(touched), b"", guarded=False) for seq, etag, touched in found}
 
     async def settled_objects(self, objects: Collection[str]) -> Collection[str]:
         """Return which of `objects` steps of this run have been applied to."""
@@ -409,12 +428,16 @@ def _doubt(*row: Any) -> Doubt:
     touched, body, state, *rest = row[12:]
     base = None
     if step.based:
-        base = Base(step.etag, None if touched is None else _TOUCHED.decode(touched), body, step.guarded)
+        base = Base(step.etag, _touched(touched), body, step.guarded)
     return Doubt(step, base, State(state), *rest)
 
 
-def _listed(members: Iterable[str]) -> str:
-    """Spell texts as what `json_each` takes."""
+def _touched(column: str | None) -> tuple[Touched, ...] | None:
+    return None if column is None else _TOUCHED.decode(column)
+
+
+def _listed(members: Iterable[str | int]) -> str:
+    """Spell values as what `json_each` takes."""
     return msgspec.json.encode(list(members)).decode()
 
 

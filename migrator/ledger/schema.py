@@ -1,4 +1,4 @@
-"""The tables of a ledger file, format 2.
+"""The tables of a ledger file, format 3.
 
 A ledger is one SQLite file, meant to be read by people and by other tools while and after it is written:
 
@@ -9,6 +9,8 @@ A ledger is one SQLite file, meant to be read by people and by other tools while
 * `progress`: how far each step is. No row means PENDING. The only table that changes much while a run is running.
 * `attempt`: attempts that ended without settling their step, as history.
 * `base`: what the object of a patch was when the patch was made ready, and what is sent because of it.
+* `review`: what the object of a step was when the plan was reviewed; such a step is sent only while that is so.
+* `held`: steps that wait until those chosen for a first try are done.
 * `lease`: one row; which process may write, and until when another machine has to take its word for it.
 * `outcomes`: a view that joins them: one line per input row with its state. Start here.
 
@@ -22,7 +24,7 @@ from __future__ import annotations
 
 from migrator.core.states import LEGAL, State
 
-FORMAT = 2
+FORMAT = 3
 """Version of the tables, kept in `PRAGMA user_version`. A ledger of a later version is refused, not guessed at."""
 
 PLAN = """
@@ -53,8 +55,14 @@ CREATE TABLE step (
     container INTEGER NOT NULL REFERENCES container,
     type      TEXT NOT NULL,
     object    TEXT NOT NULL,        -- id in the URL; '' for a create
-    kind      TEXT NOT NULL,        -- patch, create, delete
-    body      BLOB NOT NULL         -- JSON as sent
+    kind      TEXT NOT NULL,        -- patch, edit, create, delete
+    body      BLOB NOT NULL,        -- JSON as sent, or of an edit as planned
+    stage     INTEGER NOT NULL DEFAULT 0  -- sent when all of the stages before it are settled
+) STRICT;
+CREATE TABLE review (
+    step    INTEGER PRIMARY KEY REFERENCES step,
+    etag    INTEGER,
+    touched TEXT               -- as in base
 ) STRICT;
 """
 """Written while planning."""
@@ -63,13 +71,19 @@ DRAFT = """
 CREATE TABLE draft.problem (line INTEGER, col TEXT, message TEXT, hint TEXT) STRICT;
 CREATE TABLE draft.change (
     line INTEGER PRIMARY KEY, key TEXT, container INTEGER, type TEXT, identity TEXT,
-    object TEXT, kind TEXT, create_key TEXT, body BLOB, name TEXT
+    object TEXT, kind TEXT, create_key TEXT, body BLOB, name TEXT, sought TEXT, stage INTEGER,
+    placement TEXT
 ) STRICT;
+CREATE INDEX draft.change_sought ON change (container, type, sought, name) WHERE sought <> '';
+CREATE TABLE draft.found (
+    container INTEGER, type TEXT, sought TEXT, value TEXT, object TEXT,
+    PRIMARY KEY (container, type, sought, value, object)
+) STRICT, WITHOUT ROWID;
 """
 """What is only there while a plan is made, in a file of its own that is thrown away."""
 
 PROGRESS = """
-CREATE INDEX step_by_container ON step (container);
+CREATE INDEX step_by_container ON step (container, stage);
 CREATE TABLE progress (
     step        INTEGER PRIMARY KEY REFERENCES step,
     state       TEXT NOT NULL,
@@ -100,6 +114,7 @@ CREATE TABLE base (
     body    BLOB NOT NULL,     -- JSON as sent
     guarded INTEGER NOT NULL   -- 1 if the service itself refuses what it has already applied
 ) STRICT;
+CREATE TABLE held (step INTEGER PRIMARY KEY REFERENCES step) STRICT;
 CREATE TABLE lease (
     epoch      INTEGER NOT NULL,  -- grows with each process that opens the ledger for writing
     owner      TEXT NOT NULL,     -- host and process id

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import cache
 
-from migrator.core.model import Kind
 from migrator.core.states import State
 
 
@@ -88,7 +87,9 @@ def _values(rows: int, columns: int) -> str:
     return "VALUES " + ", ".join([row] * rows)
 
 
-TO_SEND = f"(p.state IS NULL OR p.state = '{State.PENDING}')"
+TO_SEND = f"""
+(p.state IS NULL OR p.state = '{State.PENDING}') AND NOT EXISTS (SELECT 1 FROM held AS h WHERE h.step = s.seq)
+"""
 
 STEP = """
 s.seq, s.key, c.name, s.type, s.object, s.kind, coalesce(b.body, s.body),
@@ -100,7 +101,7 @@ PENDING = f"""
 SELECT {STEP}
 FROM container AS c CROSS JOIN step AS s ON s.container = c.id
 LEFT JOIN progress AS p ON p.step = s.seq LEFT JOIN base AS b ON b.step = s.seq
-WHERE c.name = ? AND s.seq > ? AND {TO_SEND}
+WHERE c.name = ? AND s.stage = ? AND s.seq > ? AND {TO_SEND}
 ORDER BY s.seq LIMIT ?
 """
 
@@ -108,7 +109,7 @@ UNBASED = f"""
 SELECT s.type, count(*)
 FROM container AS c CROSS JOIN step AS s ON s.container = c.id
 LEFT JOIN progress AS p ON p.step = s.seq LEFT JOIN base AS b ON b.step = s.seq
-WHERE c.name = ? AND s.kind = '{Kind.PATCH}' AND b.step IS NULL AND {TO_SEND}
+WHERE c.name = ? AND s.stage = ? AND s.kind IN (SELECT value FROM json_each(?)) AND b.step IS NULL AND {TO_SEND}
 GROUP BY s.type
 """
 
@@ -119,8 +120,8 @@ UNBASED_AMONG = f"""
 SELECT {STEP}
 FROM step AS s INDEXED BY step_by_object CROSS JOIN container AS c ON c.id = s.container
 LEFT JOIN progress AS p ON p.step = s.seq LEFT JOIN base AS b ON b.step = s.seq
-WHERE s.object IN (SELECT value FROM json_each(?)) AND c.name = ? AND s.type = ?
-  AND s.kind = '{Kind.PATCH}' AND b.step IS NULL AND {TO_SEND}
+WHERE s.object IN (SELECT value FROM json_each(?)) AND c.name = ? AND s.stage = ? AND s.type = ?
+  AND s.kind IN (SELECT value FROM json_each(?)) AND b.step IS NULL AND {TO_SEND}
 ORDER BY s.seq
 """
 
@@ -144,9 +145,16 @@ SELECT object FROM progress WHERE object IN (SELECT value FROM json_each(?1)) AN
 
 CONTAINERS = f"""
 SELECT c.name FROM container AS c WHERE EXISTS (
-    SELECT 1 FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq WHERE s.container = c.id AND {TO_SEND}
+    SELECT 1 FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq
+    WHERE s.container = c.id AND s.stage = ? AND {TO_SEND}
 ) ORDER BY c.id
 """
+
+STAGES = "SELECT DISTINCT stage FROM step ORDER BY stage"
+
+REVIEWED = "SELECT r.step, r.etag, r.touched FROM review AS r WHERE r.step IN (SELECT value FROM json_each(?))"
+
+ANY_REVIEWED = "SELECT EXISTS (SELECT 1 FROM review)"
 
 DOUBT_INTENTS = f"""
 UPDATE progress SET state = '{State.DOUBT}', error_class = 'no_answer',

@@ -27,6 +27,13 @@ CREATE TABLE base (
 CREATE TABLE lease (epoch INTEGER NOT NULL, owner TEXT NOT NULL, expires_at REAL NOT NULL) STRICT;
 INSERT INTO lease VALUES (0, '', 0);
 """,
+    2: """
+ALTER TABLE step ADD COLUMN stage INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE review (step INTEGER PRIMARY KEY REFERENCES step, etag INTEGER, touched TEXT) STRICT;
+CREATE TABLE held (step INTEGER PRIMARY KEY REFERENCES step) STRICT;
+DROP INDEX step_by_container;
+CREATE INDEX step_by_container ON step (container, stage);
+""",
 }
 """By format, the statements that lead to the next."""
 

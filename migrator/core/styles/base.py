@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from migrator.core.model import EntityType, Json, Kind, Page, Receipt, Request, Response, Seen, Step
 
-METHODS: Mapping[Kind, str] = {Kind.PATCH: "PATCH", Kind.CREATE: "POST", Kind.DELETE: "DELETE"}
+METHODS: Mapping[Kind, str] = {Kind.PATCH: "PATCH", Kind.EDIT: "PATCH", Kind.CREATE: "POST", Kind.DELETE: "DELETE"}
 
 
 T = TypeVar("T")
@@ -84,6 +84,49 @@ class PatchRules(Struct, frozen=True):
     root: str
 
 
+class Query(Struct, frozen=True):
+    """Which objects of a type a page of a list is to have.
+
+    Attributes:
+        name: only those of this name, where the style can be asked so: the list may have others, too.
+        reference: only the one that others refer to by this id, where that is not the id of its URL.
+        where: only those that meet these conditions, each of a field's path, an operator and a value, as the service
+            spells them.
+        after: what the page before said comes next; "" for the first page. It stands for all else.
+    """
+
+    name: str = ""
+    reference: str = ""
+    where: tuple[str, ...] = ()
+    after: str = ""
+
+
+class TextNames(Struct, frozen=True):
+    """What a style calls the members that lead to a text of an offer (contract section 5.1).
+
+    Attributes:
+        representations: the pointer to the list of representations.
+        placement: of a representation: the placement it is for.
+        channel: of a representation and of a placement.
+        component_type: of a placement: what its components are.
+        components: of a representation: the list of its components.
+        kind: of a component: what it is.
+        format: of a component: its media type.
+        language: of a component: the list of its language tags.
+        content: of a component: the text.
+    """
+
+    representations: str
+    placement: str
+    channel: str
+    component_type: str
+    components: str
+    kind: str
+    format: str
+    language: str
+    content: str
+
+
 class Style(Protocol):
     """One endpoint style of the Offer Library."""
 
@@ -106,6 +149,13 @@ class Style(Protocol):
     @property
     def root(self) -> str:
         """The pointer to an object's own members in the document of a `Seen`."""
+
+    @property
+    def texts(self) -> TextNames:
+        """What the members that lead to a text are called."""
+
+    def is_reference(self, object_id: str) -> bool:
+        """Whether `object_id` is what other objects refer to an object by and the URL takes another id."""
 
     def object_problem(self, object_id: str) -> str:
         """Say why `object_id` cannot stand in a URL of this style, or "" when it can."""
@@ -134,16 +184,13 @@ class Style(Protocol):
     def seen(self, response: Response) -> Seen | None:
         """Read one object, or `None` if the body is not one."""
 
-    def list(
-        self, container: str, type_: EntityType, *, name: str = "", after: str = "", sandbox: str, request_id: str
-    ) -> Request:
+    def list(self, container: str, type_: EntityType, query: Query, *, sandbox: str, request_id: str) -> Request:
         """Spell the read of one page of a list.
 
         Args:
             container: where.
             type_: of what.
-            name: only objects of this name, where the style can be asked so: the list may have others, too.
-            after: what the page before said comes next; "" for the first page.
+            query: which objects.
             sandbox: as in `render`.
             request_id: a fresh UUID.
         """

@@ -13,6 +13,8 @@ from migrator.core.styles.base import (
     METHODS,
     PAGE_LIMIT,
     PatchRules,
+    Query,
+    TextNames,
     decode_object,
     decoded,
     etag_in,
@@ -74,6 +76,22 @@ class Dps:
     needs_container = False
     guards_by_etag = False
     root = ""
+    texts = TextNames(
+        representations="/representations",
+        placement="placement",
+        channel="channel",
+        component_type="componentType",
+        components="components",
+        kind="type",
+        format="format",
+        language="language",
+        content="content",
+    )
+
+    def is_reference(self, object_id: str) -> bool:
+        """Never: there is one id for both (contract 4.2)."""
+        del object_id
+        return False
 
     def object_problem(self, object_id: str) -> str:
         """Accept nearly any id: they are opaque, and some begin with `xcore:` (contract 4.2)."""
@@ -117,22 +135,21 @@ class Dps:
         document = decoded(decode_object, response.body)
         return None if document is None or not text_of(document, "id") else _seen(document)
 
-    def list(
-        self, container: str, type_: EntityType, *, name: str = "", after: str = "", sandbox: str, request_id: str
-    ) -> Request:
+    def list(self, container: str, type_: EntityType, query: Query, *, sandbox: str, request_id: str) -> Request:
         """Spell the read of a page (contract 4.6).
 
         In the order of ids, since the cursor of the default order, a time, can get stuck. A name that holds what means
         something in a condition, such as a comma between two, is looked for in all objects.
         """
         del sandbox
-        if after:
-            return _get(BASE + after, container, request_id)
-        path, query = RESOURCES[type_]
-        query = f"{query or '?'}&orderby=id&limit={PAGE_LIMIT}".replace("?&", "?")
-        if name and not set(name) & set(",=<>!~"):
-            query += "&property=" + quote(f"name=={name}", safe="")
-        return _get(f"{BASE}{path}{query}", container, request_id)
+        if query.after:
+            return _get(BASE + query.after, container, request_id)
+        path, parameters = RESOURCES[type_]
+        parameters = f"{parameters or '?'}&orderby=id&limit={PAGE_LIMIT}".replace("?&", "?")
+        by_name = [f"name=={query.name}"] if query.name and not set(query.name) & set(",=<>!~") else []
+        for condition in (*by_name, *query.where):
+            parameters += "&property=" + quote(condition, safe="")
+        return _get(f"{BASE}{path}{parameters}", container, request_id)
 
     def page(self, response: Response) -> Page | None:
         """Read a page; a link is relative to the base path, not to the host (contract 4.6)."""

@@ -14,6 +14,8 @@ from migrator.core.styles.base import (
     METHODS,
     PAGE_LIMIT,
     PatchRules,
+    Query,
+    TextNames,
     decode_object,
     decoded,
     etag_in,
@@ -97,11 +99,24 @@ class Xcore:
     needs_container = True
     guards_by_etag = True
     root = "/_instance"
+    texts = TextNames(
+        representations="/_instance/xdm:representations",
+        placement="xdm:placement",
+        channel="xdm:channel",
+        component_type="xdm:componentType",
+        components="xdm:components",
+        kind="@type",
+        format="dc:format",
+        language="dc:language",
+        content="xdm:content",
+    )
+
+    def is_reference(self, object_id: str) -> bool:
+        """Whether it is an `@id`: it names the object in references, but URLs take the instance id (contract 3.2)."""
+        return object_id.startswith("xcore:")
 
     def object_problem(self, object_id: str) -> str:
-        """Refuse an `@id`: it names the object in references, but URLs take the instance id (contract 3.2)."""
-        if object_id.startswith("xcore:"):
-            return "is an @id; name the object by its instanceId, for looking that up is not built yet"
+        """Accept nearly any id (contract 3.2)."""
         return segment_problem(object_id)
 
     def document_problem(self, document: Mapping[str, Json]) -> str:
@@ -150,21 +165,22 @@ class Xcore:
         document = decoded(decode_object, response.body)
         return None if document is None or not text_of(document, "instanceId") else _seen(document)
 
-    def list(
-        self, container: str, type_: EntityType, *, name: str = "", after: str = "", sandbox: str, request_id: str
-    ) -> Request:
-        """Spell the read of a page: by name (contract 3.8), or of the search without words (3.9).
+    def list(self, container: str, type_: EntityType, query: Query, *, sandbox: str, request_id: str) -> Request:
+        """Spell the read of a page: by name or `@id` (contract 3.8), or of the search without words (3.9).
 
         A name with a wild card in it would find others, too, and nothing says how to escape it: such a name is looked
         for in the whole list.
         """
-        if after:
-            return _get(after, RESULTS, sandbox, request_id)
-        query = f"schema={_schema(type_)}&limit={PAGE_LIMIT}"
-        place = "queries/core/search"
-        if name and not set(name) & set("*?"):
-            place, query = "instances", f"{query}&name={quote(name, safe='')}"
-        return _get(f"/{segment(container)}/{place}?{query}", RESULTS, sandbox, request_id)
+        if query.after:
+            return _get(query.after, RESULTS, sandbox, request_id)
+        place, parameters = "queries/core/search", f"schema={_schema(type_)}&limit={PAGE_LIMIT}"
+        if query.reference:
+            place, parameters = "instances", f"{parameters}&id={quote(query.reference, safe='')}"
+        elif query.name and not set(query.name) & set("*?"):
+            place, parameters = "instances", f"{parameters}&name={quote(query.name, safe='')}"
+        for condition in query.where:
+            parameters += "&property=" + quote(condition, safe="")
+        return _get(f"/{segment(container)}/{place}?{parameters}", RESULTS, sandbox, request_id)
 
     def page(self, response: Response) -> Page | None:
         """Read a page; a link is relative to the base path, not to the host (contract 3.9)."""
