@@ -24,6 +24,7 @@ from migrator.core.compare import same, same_place
 from migrator.core.edit import Conflict, edits_body, edits_of, located
 from migrator.core.model import Base, Json, Kind, Operation, Seen, Step, Touched
 from migrator.core.patch import CannotApply, apply, value_at
+from migrator.core.plan import name_in
 from migrator.core.styles import Style
 from migrator.core.values import MAX_OBJECT_BYTES, shown
 from migrator.core.verdict import ErrorClass
@@ -48,8 +49,9 @@ def examine(step: Step, seen: Seen, style: Style, *, strict: bool = False) -> Ba
         style: how it can be guarded.
         strict: whether a patch has to fit; otherwise the service decides on one that does not.
     """
+    name = name_in(value_at(seen.document, style.root))
     if step.kind is Kind.DELETE:
-        return Base(seen.etag, (Touched("", before=seen.document),), b"", guarded=False)
+        return Base(seen.etag, (Touched("", before=seen.document),), b"", guarded=False, name=name)
     try:
         operations = located(edits_of(step.body), seen.document, style.texts)
         result = apply(operations, seen.document)
@@ -58,22 +60,26 @@ def examine(step: Step, seen: Seen, style: Style, *, strict: bool = False) -> Ba
         if strict or step.kind is Kind.EDIT:
             return Unfit(ErrorClass.CONFLICT if isinstance(error, Conflict) else ErrorClass.CANNOT_APPLY, str(error))
         # The service most likely says no; until then nothing is known but the version.
-        return Base(seen.etag, None, step.body, guarded=style.guards_by_etag and seen.etag is not None)
-    body = edits_body(operations) if step.kind is Kind.EDIT else step.body
+        return Base(seen.etag, None, step.body, guarded=style.guards_by_etag and seen.etag is not None, name=name)
     touched = tuple(
         Touched(path, value_at(seen.document, path), value_at(result, path))
         for path in _places(operations, seen.document)
     )
+    planned = edits_body(operations) if step.kind is Kind.EDIT else step.body
     if style.guards_by_etag:
-        return Base(seen.etag, touched, body, guarded=seen.etag is not None)
+        return Base(seen.etag, touched, planned, guarded=seen.etag is not None, name=name)
+    guarded = _guarded(operations, touched, seen.document, idempotent=idempotent)
+    return Base(seen.etag, touched, guarded or planned, guarded=guarded is not None, name=name)
+
+
+def _guarded(
+    operations: Sequence[Operation], touched: Sequence[Touched], document: Json, *, idempotent: bool
+) -> bytes | None:
+    """Return a patch with its guard, or `None` if there can be none."""
     if not any(place.before is not UNSET and not same_place(place.before, place.after) for place in touched):
-        return Base(seen.etag, touched, body, guarded=False)
-    guarded = edits_body(
-        _with_tests(operations, touched) if idempotent else _as_effect(operations, touched, seen.document)
-    )
-    if len(guarded) > MAX_GUARDED_BYTES:
-        return Base(seen.etag, touched, body, guarded=False)
-    return Base(seen.etag, touched, guarded, guarded=True)
+        return None
+    body = edits_body(_with_tests(operations, touched) if idempotent else _as_effect(operations, touched, document))
+    return body if len(body) <= MAX_GUARDED_BYTES else None
 
 
 def changes_nothing(base: Base) -> bool:

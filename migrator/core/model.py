@@ -200,12 +200,14 @@ class Base(Struct, frozen=True):
             effect is not known.
         body: the JSON text to send: the patch as planned, or with a guard in it, or rewritten so that it has one.
         guarded: whether the service itself refuses `body` once it has been applied, or the object has changed.
+        name: what people call the object, "" if it has no name.
     """
 
     etag: int | None
     touched: tuple[Touched, ...] | None
     body: bytes
     guarded: bool
+    name: str = ""
 
 
 class Seen(Struct, frozen=True):

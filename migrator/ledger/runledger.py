@@ -243,7 +243,7 @@ class RunLedger:
     async def reviews(self, steps: Collection[int]) -> Mapping[int, Base]:
         """Return what the objects of those of `steps` that were reviewed were then; their bodies are empty."""
         found = await self._rows(statements.REVIEWED, _listed(steps))
-        return {seq: Base(etag, _touched(touched), b"", guarded=False) for seq, etag, touched in found}
+        return {seq: Base(etag, _touched(touched), b"", guarded=False, name=name) for seq, etag, touched, name in found}
 
     async def settled_objects(self, objects: Collection[str]) -> Collection[str]:
         """Return which of `objects` steps of this run have been applied to."""
@@ -262,7 +262,7 @@ class RunLedger:
             LedgerFailed: an earlier write failed.
         """
         touched = None if base.touched is None else msgspec.json.encode(base.touched).decode()
-        self._growing().bases.append((seq, base.etag, touched, base.body, int(base.guarded)))
+        self._growing().bases.append((seq, base.etag, touched, base.body, int(base.guarded), base.name))
 
     def dismiss(self, outcome: Outcome) -> None:
         """Take for writing how a step ends that was never sent.
@@ -425,10 +425,10 @@ def _step(
 
 def _doubt(*row: Any) -> Doubt:
     step = _step(*row[:12])
-    touched, body, state, *rest = row[12:]
+    touched, body, name, state, *rest = row[12:]
     base = None
     if step.based:
-        base = Base(step.etag, _touched(touched), body, step.guarded)
+        base = Base(step.etag, _touched(touched), body, step.guarded, name)
     return Doubt(step, base, State(state), *rest)
 
 

@@ -62,7 +62,8 @@ CREATE TABLE step (
 CREATE TABLE review (
     step    INTEGER PRIMARY KEY REFERENCES step,
     etag    INTEGER,
-    touched TEXT               -- as in base
+    touched TEXT,              -- as in base
+    name    TEXT NOT NULL DEFAULT ''  -- as in base
 ) STRICT;
 """
 """Written while planning."""
@@ -112,7 +113,8 @@ CREATE TABLE base (
     etag    INTEGER,
     touched TEXT,              -- JSON array of path, before, after; NULL if the effect is not known
     body    BLOB NOT NULL,     -- JSON as sent
-    guarded INTEGER NOT NULL   -- 1 if the service itself refuses what it has already applied
+    guarded INTEGER NOT NULL,  -- 1 if the service itself refuses what it has already applied
+    name    TEXT NOT NULL DEFAULT ''  -- what people call the object
 ) STRICT;
 CREATE TABLE held (step INTEGER PRIMARY KEY REFERENCES step) STRICT;
 CREATE TABLE lease (

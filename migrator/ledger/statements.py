@@ -75,10 +75,11 @@ ON CONFLICT (step) DO UPDATE SET
 def keep(rows: int) -> str:
     """Return the statement that writes up to so many bases: columns of the table `base`, for each."""
     return f"""
-INSERT INTO base (step, etag, touched, body, guarded)
-SELECT * FROM ({_values(rows, 5)}) WHERE column1 IS NOT NULL
+INSERT INTO base (step, etag, touched, body, guarded, name)
+SELECT * FROM ({_values(rows, 6)}) WHERE column1 IS NOT NULL
 ON CONFLICT (step) DO UPDATE SET
-    etag = excluded.etag, touched = excluded.touched, body = excluded.body, guarded = excluded.guarded
+    etag = excluded.etag, touched = excluded.touched, body = excluded.body, guarded = excluded.guarded,
+    name = excluded.name
 """
 
 
@@ -127,7 +128,7 @@ ORDER BY s.seq
 
 DOUBTS = f"""
 SELECT {STEP.replace("coalesce(b.body, s.body)", "s.body")},
-       b.touched, b.body, p.state, p.first_sent_at, p.sent_at, p.http_status, p.error_class, p.message,
+       b.touched, b.body, b.name, p.state, p.first_sent_at, p.sent_at, p.http_status, p.error_class, p.message,
        CASE p.state WHEN '{State.DOUBT}' THEN p.ended_at END
 FROM progress AS p CROSS JOIN step AS s ON s.seq = p.step JOIN container AS c ON c.id = s.container
 LEFT JOIN base AS b ON b.step = s.seq
@@ -152,7 +153,7 @@ SELECT c.name FROM container AS c WHERE EXISTS (
 
 STAGES = "SELECT DISTINCT stage FROM step ORDER BY stage"
 
-REVIEWED = "SELECT r.step, r.etag, r.touched FROM review AS r WHERE r.step IN (SELECT value FROM json_each(?))"
+REVIEWED = "SELECT r.step, r.etag, r.touched, r.name FROM review AS r WHERE r.step IN (SELECT value FROM json_each(?))"
 
 ANY_REVIEWED = "SELECT EXISTS (SELECT 1 FROM review)"
 

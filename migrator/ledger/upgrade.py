@@ -29,7 +29,10 @@ INSERT INTO lease VALUES (0, '', 0);
 """,
     2: """
 ALTER TABLE step ADD COLUMN stage INTEGER NOT NULL DEFAULT 0;
-CREATE TABLE review (step INTEGER PRIMARY KEY REFERENCES step, etag INTEGER, touched TEXT) STRICT;
+ALTER TABLE base ADD COLUMN name TEXT NOT NULL DEFAULT '';
+CREATE TABLE review (
+    step INTEGER PRIMARY KEY REFERENCES step, etag INTEGER, touched TEXT, name TEXT NOT NULL DEFAULT ''
+) STRICT;
 CREATE TABLE held (step INTEGER PRIMARY KEY REFERENCES step) STRICT;
 DROP INDEX step_by_container;
 CREATE INDEX step_by_container ON step (container, stage);
