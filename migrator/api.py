@@ -23,6 +23,7 @@ from contextlib import (
     nullcontext,
     suppress,
 )
+from enum import Enum
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,13 @@ from msgspec import Struct
 from migrator import __version__
 from migrator.clock import SystemClock
 from migrator.core.errors import MigratorError, UsageError
+from migrator.core.limits import share_of
 from migrator.core.model import Doubt
-from migrator.core.states import OPEN, State
+from migrator.core.states import IN_DOUBT, OPEN, State
 from migrator.core.styles import STYLES
 from migrator.core.verdict import ErrorClass
 from migrator.engine import Caller, Decide, Decision, Engine, Reader, Wire, hold
+from migrator.ledger import savedplan
 from migrator.ledger.database import check_sqlite
 from migrator.ledger.folder import RunFolder, Runs, new_run_id
 from migrator.ledger.reading import Summary, read_run, sent_again, summarize
@@ -45,6 +48,7 @@ from migrator.ledger.runledger import RunLedger
 from migrator.logs import log
 from migrator.lookup import LookUp
 from migrator.planning import Draft, Input, Target, draft_plan, draft_retry
+from migrator.ports import Choice
 from migrator.settings import Settings, load, require_target
 from migrator.sources.octets import open_octets
 from migrator.transport.credentials import ClientCredentials, Credentials, ReadyToken
@@ -52,6 +56,7 @@ from migrator.transport.http import HttpTransport, open_session
 from migrator.transport.throttle import Throttle
 
 __all__ = [
+    "Choice",
     "Decide",
     "Decision",
     "Draft",
@@ -59,6 +64,7 @@ __all__ = [
     "Running",
     "Settings",
     "Summary",
+    "Work",
     "execute",
     "load",
     "plan",
@@ -128,6 +134,59 @@ def plan(source: Input, settings: Settings, *, run_id: str | None = None) -> Ite
 
 
 @contextmanager
+def preview(source: Input, settings: Settings) -> Iterator[tuple[RunFolder, Draft]]:
+    """Check an input and plan a run of it that is only to be looked at: `execute` it with `Work.SURVEY`.
+
+    It may be saved by `save_plan`; otherwise nothing stays of it.
+
+    Yields:
+        The run's folder, and the draft, as `plan` does.
+    """
+    with tempfile.TemporaryDirectory(prefix="migrator-") as folder:
+        elsewhere = settings.model_copy(update={"ledger": Path(folder) / "runs"})
+        with plan(source, elsewhere) as planned:
+            yield planned
+
+
+def save_plan(run: RunFolder, path: Path) -> None:
+    """Make the file `path` a plan of a run that was surveyed; the run is gone then.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    savedplan.save(run.ledger, path, SystemClock.now())
+
+
+def plan_target(path: Path, flags: Mapping[str, Any], profile: str | None = None) -> Settings:
+    """Return the settings to carry out the saved plan `path` with, see `resumed`.
+
+    Raises:
+        UsageError: it is damaged, was edited, is of another version, or goes somewhere else than the settings say.
+    """
+    savedplan.check(path)
+    return _as_planned(path, f"plan {path}", flags, profile, "give the settings it was made with, or plan anew")
+
+
+@contextmanager
+def planned(path: Path, settings: Settings, *, run_id: str | None = None) -> Iterator[RunFolder]:
+    """Make a run of the saved plan `path`.
+
+    Args:
+        path: a plan that `plan_target` has found good.
+        settings: those that it gave back.
+        run_id: what to call the run; made from the time if `None`.
+    """
+    now = SystemClock.now()
+    record = read_run(path)
+    with _new_run(Runs(settings.ledger), run_id or new_run_id(now)) as run:
+        remembered = msgspec.json.encode(settings.remembered() | {"plan": str(path)}).decode()
+        savedplan.carry(
+            path, run.ledger, msgspec.structs.replace(record, id=run.id, created_at=now, settings=remembered)
+        )
+        yield run
+
+
+@contextmanager
 def retry(
     earlier: RunFolder, settings: Settings, classes: Collection[ErrorClass] = ()
 ) -> Iterator[tuple[RunFolder, Draft]]:
@@ -163,6 +222,31 @@ async def look_up(draft: Draft, settings: Settings) -> None:
         looking = LookUp(draft.file, reader, create_missing=settings.create_missing, concurrency=settings.concurrency)
         await looking.run()
     draft.merge()
+
+
+async def refuse_too_many(draft: Draft, settings: Settings) -> None:
+    """Refuse a draft that changes more objects than `max_changes` allows.
+
+    A share is one of the objects of a type in a container: how many there are is asked of the service.
+
+    Raises:
+        UsageError: it does.
+        ServiceRefused: the service refuses to be read.
+        Stopped: patience ran out.
+    """
+    most = share_of(settings.max_changes)
+    changes = draft.file.count_changes()
+    hint = "is it the right file? --max-changes allows more, --limit tries a few"
+    if most.number is not None and (total := sum(changes.values())) > most.number:
+        raise UsageError(f"{total:,} objects would be changed, and --max-changes allows {most.number:,}", hint)
+    if most.share is None:
+        return
+    async with reading(settings) as reader:
+        for (container, type_), count in changes.items():
+            there = await reader.count(container, type_)
+            if count > most.share * there:
+                message = f"{count:,} of {there:,} objects of type {type_} in container {container} would be changed"
+                raise UsageError(f"{message}, and --max-changes allows {settings.max_changes}", hint)
 
 
 @asynccontextmanager
@@ -208,12 +292,12 @@ def _new_run(runs: Runs, run_id: str) -> Iterator[RunFolder]:
             run.remove()
 
 
-def earlier_run(draft: Draft, settings: Settings) -> Summary | None:
-    """Return the newest run that did, or began, exactly what `draft` would do again."""
+def earlier_run(fingerprint: str, settings: Settings) -> Summary | None:
+    """Return the newest run that did, or began, exactly what a plan of that fingerprint would do again."""
     for run in reversed(Runs(settings.ledger).all()):
         # A ledger of another version, or a broken one, says nothing about this plan.
         with suppress(MigratorError):
-            if read_run(run.ledger).fingerprint == draft.fingerprint:
+            if read_run(run.ledger).fingerprint == fingerprint:
                 return summarize(run.ledger)
     return None
 
@@ -227,15 +311,22 @@ def resumed(run: RunFolder, flags: Mapping[str, Any], profile: str | None = None
     Raises:
         UsageError: they would send the rest of the run somewhere else.
     """
-    stored = msgspec.json.decode(read_run(run.ledger).settings)
+    hint = "unset MIGRATOR_{NAME}, or begin a new run with `migrator apply`"
+    return _as_planned(run.ledger, f"run {run.id}", flags, profile, hint)
+
+
+def _as_planned(ledger: Path, name: str, flags: Mapping[str, Any], profile: str | None, hint: str) -> Settings:
+    """Return the settings that a ledger was planned with, under what flags and the environment say now."""
+    stored = msgspec.json.decode(read_run(ledger).settings)
     began_with = stored.pop("profile", None)
-    stored.pop("retries", None)
+    for origin in ("retries", "plan"):
+        stored.pop(origin, None)
     settings = load(flags, profile=profile or began_with, job=stored)
-    for name in TARGET:
-        before, now = stored.get(name, ""), getattr(settings, name)  # a marker is newer than some ledgers
+    for setting in TARGET:
+        before, now = stored.get(setting, ""), getattr(settings, setting)  # a marker is newer than some ledgers
         if before != now:
-            message = f"run {run.id} goes to {name} {before!r}, and the settings now say {now!r}"
-            raise UsageError(message, f"unset MIGRATOR_{name.upper()}, or begin a new run with `migrator apply`")
+            message = f"{name} goes to {setting} {before!r}, and the settings now say {now!r}"
+            raise UsageError(message, hint.replace("{NAME}", setting.upper()))
     require_target(settings)
     return settings
 
@@ -258,6 +349,25 @@ def check_same_input(run: RunFolder, path: Path) -> None:
         raise UsageError(message, hint)
 
 
+class Work(Enum):
+    """What to do with a run."""
+
+    SEND = "send"
+    """Send what is pending and settle what is in doubt."""
+    RECONCILE = "reconcile"
+    """Settle by reading what is in doubt, and look again at what could not be settled."""
+    SURVEY = "survey"
+    """Read what every object is that is to be changed."""
+
+
+OPEN_FOR: Mapping[Work, Collection[State]] = {
+    Work.SEND: OPEN,
+    Work.RECONCILE: IN_DOUBT,
+    Work.SURVEY: (State.PENDING,),
+}
+"""The states of steps that there is something to do about."""
+
+
 class Running(Struct):
     """A run that is running: what a caller may look at and do.
 
@@ -266,12 +376,14 @@ class Running(Struct):
         engine: its `tally` says what has been done since the start; its `stop` stops it cleanly.
         throttle: its `gate` says whether everybody is paused, and why.
         before: where the run stood at the start.
+        work: what is being done with it.
     """
 
     run: RunFolder
     engine: Engine
     throttle: Throttle
     before: Summary
+    work: Work
 
 
 Around = Callable[[Running], AbstractAsyncContextManager[None]]
@@ -283,16 +395,23 @@ def _unwatched(running: Running) -> AbstractAsyncContextManager[None]:
 
 
 async def execute(
-    run: RunFolder, settings: Settings, *, around: Around = _unwatched, decide: Decide = hold, only_look: bool = False
+    run: RunFolder,
+    settings: Settings,
+    work: Work = Work.SEND,
+    *,
+    choice: Choice | None = None,
+    around: Around = _unwatched,
+    decide: Decide = hold,
 ) -> Summary:
-    """Send everything of `run` that is pending, and settle what is in doubt.
+    """Do `work` on `run`: by default, send everything that is pending and settle what is in doubt.
 
     Args:
         run: the run.
         settings: how to send it.
+        work: what to do; only `Work.SEND` sends writes.
+        choice: which of the pending steps are in it; all if `None`.
         around: makes the context in which the requests are sent, from the means to look on and to stop.
         decide: decides what to do with a step whose fate looking cannot tell; asked if the settings say so.
-        only_look: send no write; settle by reading what is in doubt, and look again at what could not be settled.
 
     Returns:
         Where the run stands now.
@@ -303,17 +422,23 @@ async def execute(
     """
     with run.locked():
         before = summarize(run.ledger)
-        open_ = before.count(*((State.INTENT, State.DOUBT, State.UNRESOLVED) if only_look else OPEN))
+        open_ = before.count(*OPEN_FOR[work])
         if open_:
-            log.info("run.started", run=run.id, rows=before.run.rows, open=open_)
-            await _run(run, settings, before, around, decide, only_look=only_look)
+            log.info("run.started", run=run.id, work=work.value, rows=before.run.rows, open=open_)
+            await _run(run, settings, before, work, choice, around, decide)
         summary = summarize(run.ledger)
         log.info("run.finished", run=run.id, **{state.value.lower(): rows for state, rows in summary.rows.items()})
         return summary
 
 
 async def _run(
-    run: RunFolder, settings: Settings, before: Summary, around: Around, decide: Decide, *, only_look: bool
+    run: RunFolder,
+    settings: Settings,
+    before: Summary,
+    work: Work,
+    choice: Choice | None,
+    around: Around,
+    decide: Decide,
 ) -> None:
     throttle = Throttle(rate=settings.rate, container_rate=settings.container_rate)
     clock = SystemClock()
@@ -340,8 +465,15 @@ async def _run(
             limits=settings.limits,
             decide=decide if settings.on_doubt == "ask" else _always(Decision(settings.on_doubt)),
         )
-        async with around(Running(run, engine, throttle, before)):
-            await (engine.reconcile() if only_look else engine.run(sum(before.steps.values())))
+        await ledger.choose(choice)
+        async with around(Running(run, engine, throttle, before, work)):
+            match work:
+                case Work.SEND:
+                    await engine.run(sum(before.steps.values()))
+                case Work.RECONCILE:
+                    await engine.reconcile()
+                case Work.SURVEY:
+                    await engine.survey()
         log.info("run.traffic", run=run.id, writes=engine.tally.requests, reads=engine.tally.reads)
 
 

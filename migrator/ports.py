@@ -68,6 +68,20 @@ class Outcome(Struct, frozen=True, gc=False):
     how: How = How.ANSWER
 
 
+class Choice(Struct, frozen=True):
+    """Which pending steps are sent now; the others are held back.
+
+    Attributes:
+        most: how many at the most, or `None` for all.
+        at_random: whether those are drawn; otherwise they are the first.
+        objects: ids of the objects to choose among, or `None` for all.
+    """
+
+    most: int | None = None
+    at_random: bool = False
+    objects: frozenset[str] | None = None
+
+
 class Commit(Protocol):
     """Something that is on its way to the disk."""
 

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Secret
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from migrator.core.errors import UsageError
-from migrator.core.limits import Limits
+from migrator.core.limits import Limits, share_of
 from migrator.core.reconcile import Bounds
 from migrator.core.verdict import Policy
 
@@ -149,6 +149,14 @@ class Settings(BaseSettings):
     create_missing: bool = Field(
         default=False, description="Add a text that an offer does not have, instead of refusing to change it."
     )
+    production: bool = Field(
+        default=False, description="Ask for the name of the sandbox before anything is sent: --confirm-sandbox NAME."
+    )
+    max_changes: str = Field(
+        default="",
+        pattern=r"^(\d+|\d+(\.\d+)?%)?$",
+        description="Refuse to change more objects than this: a number, or a share such as '5%' of those of a type.",
+    )
     max_failures: str = Field(
         default="",
         pattern=r"^(\d+|\d+(\.\d+)?%)?$",
@@ -200,10 +208,8 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         """When a run stops itself."""
-        number, share = self.max_failures, 0.0
-        if number.endswith("%"):
-            number, share = "", float(number[:-1]) / 100
-        return Limits(int(number or 0), share, self.equal_failures, self.max_duration)
+        most = share_of(self.max_failures)
+        return Limits(most.number or 0, most.share or 0.0, self.equal_failures, self.max_duration)
 
     def secret(self, name: str) -> str:
         """Return a secret from wherever it is kept, "" if nowhere.

@@ -18,6 +18,7 @@ from migrator.cli.output import is_terminal
 from migrator.core.errors import UsageError
 from migrator.ledger.folder import Runs
 from migrator.planning import Input
+from migrator.ports import Choice
 from migrator.settings import Settings, duration_s, load, read_toml
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,16 +51,20 @@ input_options = _all(
     click.option("--encoding", default="utf-8-sig", show_default=True, help="Encoding of the input."),
 )
 
-sending_options = _all(
+reading_options = _all(
     click.option("--rate", metavar="N[/s|/m]", help="Requests a second, 0 for no limit [default: 5]."),
     click.option("--container-rate", metavar="N[/s|/m]", help="The same for each container [default: no limit]."),
     click.option("--concurrency", "-j", type=int, metavar="N", help="Requests in flight [default: 4]."),
-    click.option(
-        "--container-concurrency", type=int, metavar="N", help="The same for each container [default: no limit]."
-    ),
     click.option("--timeout", metavar="TIME", help="For one request, e.g. 75s [default: 75s]."),
     click.option("--max-attempts", type=int, metavar="N", help="Requests for one object [default: 5]."),
     click.option("--retry-budget", metavar="TIME", help="From an object's first attempt to its last [default: 15m]."),
+)
+
+sending_options = _all(
+    reading_options,
+    click.option(
+        "--container-concurrency", type=int, metavar="N", help="In flight for each container [default: no limit]."
+    ),
     click.option(
         "--guard/--no-guard", default=None, help="Read each object first, and guard its patch [default: --guard]."
     ),
@@ -71,6 +76,24 @@ sending_options = _all(
         help="Stop when so many in a row fail alike, 0 for never [default: 50].",
     ),
     click.option("--max-duration", metavar="TIME", help="Stop after this time, e.g. 2h [default: no limit]."),
+    click.option(
+        "--confirm-sandbox",
+        "confirm_sandbox_name",
+        metavar="NAME",
+        help="Name the sandbox, which a profile with `production = true` asks for.",
+    ),
+)
+
+choice_options = _all(
+    click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N objects."),
+    click.option("--sample", type=click.IntRange(1), metavar="N", help="Only N objects, drawn at random."),
+    click.option("--ids", metavar="FILE", help="Only the objects whose ids are in FILE, one a line."),
+)
+
+max_changes_option = click.option(
+    "--max-changes",
+    metavar="N|N%",
+    help="Refuse to change more objects than this, or than this share of a type [default: no limit].",
 )
 
 planning_options = _all(
@@ -127,6 +150,7 @@ SETTINGS = (
     "quiet_period",
     "marker",
     "create_missing",
+    "max_changes",
 )
 
 
@@ -138,6 +162,47 @@ def flags_of(values: dict[str, Any]) -> dict[str, Any]:
 def runs_of(values: dict[str, Any]) -> Runs:
     """Return the folder of runs that a command's parameters, or the settings, name."""
     return Runs(load(flags_of(values), profile=values.get("profile")).ledger)
+
+
+def choice_of(values: dict[str, Any]) -> Choice | None:
+    """Read the options that choose objects, or return `None` if none is given.
+
+    Raises:
+        UsageError: they exclude each other, or the file cannot be read.
+    """
+    limit, sample, ids = values["limit"], values["sample"], values["ids"]
+    if limit and sample:
+        raise UsageError("--limit and --sample exclude each other", "give one of them")
+    if not (limit or sample or ids):
+        return None
+    return Choice(limit or sample, bool(sample), _read_ids(Path(ids)) if ids else None)
+
+
+def _read_ids(path: Path) -> frozenset[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the ids in {path} cannot be read: {error}") from error
+    if ids := frozenset(filter(None, map(str.strip, lines))):
+        return ids
+    raise UsageError(f"there is no id in {path}", "write one id a line")
+
+
+def confirm_sandbox(settings: Settings, given: str | None) -> None:
+    """See to it that somebody has named the sandbox, if the settings say that it is a production.
+
+    Raises:
+        UsageError: nobody has, or another one.
+    """
+    if not settings.production:
+        return
+    if given is None and is_terminal():
+        prompt = f"{settings.sandbox} is a production sandbox. Type its name to go on"
+        given = click.prompt(prompt, err=True, default="", show_default=False)
+    if given != settings.sandbox:
+        said = f"was named {given!r}" if given else "was not named"
+        message = f"this goes to the production sandbox {settings.sandbox!r}, which {said}; nothing was sent"
+        raise UsageError(message, f"add --confirm-sandbox {settings.sandbox} if it is meant")
 
 
 class Viewing(Struct, frozen=True):

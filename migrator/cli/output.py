@@ -10,10 +10,12 @@ from typing import Any
 
 import click
 import msgspec
+from rich.console import Console
+from rich.text import Text
 
 from migrator.core.errors import Interrupted, MigratorError
 from migrator.core.model import Problem
-from migrator.core.states import State
+from migrator.core.states import FINE, State
 from migrator.ledger.reading import Summary
 
 
@@ -37,6 +39,13 @@ class Output:
         except BrokenPipeError:
             # Whoever read our output has seen enough. The work goes on, and its exit code counts.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def show(self, text: Text, event: str, **members: Any) -> None:
+        """Write one thing like `say`, for a person in colours where there are any. The text ends its own lines."""
+        console = Console(highlight=False, soft_wrap=True)
+        with console.capture() as captured:
+            console.print(text, end="")
+        self.say(captured.get().removesuffix("\n"), event, **members)
 
     def problem(self, name: str, problem: Problem) -> None:
         """Write one thing that is wrong with an input, the way compilers do: file, line, column, sentence."""
@@ -66,6 +75,14 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
+def duration(seconds: float) -> str:
+    """Write a time as people say it: `40 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 120:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def _encode(values: Mapping[str, Any]) -> str:
     return msgspec.json.encode(values).decode()
 
@@ -74,6 +91,8 @@ def _summary_text(summary: Summary, next_step: str, *, running: bool) -> str:
     open_ = summary.count(State.INTENT)
     counts = [
         ("applied", summary.count(State.APPLIED)),
+        ("unchanged", summary.count(State.UNCHANGED)),
+        ("left out", summary.count(State.SKIPPED)),
         ("failed", summary.count(State.REJECTED)),
         ("unresolved", summary.count(State.UNRESOLVED)),
         ("in doubt", summary.count(State.DOUBT) + (0 if running else open_)),
@@ -83,7 +102,7 @@ def _summary_text(summary: Summary, next_step: str, *, running: bool) -> str:
     shown = " · ".join(f"{count:,} {what}" for what, count in counts if count or what == "applied")
     name = f"run {summary.run.id}" + (", running" if running else "")
     lines = [f"{name}: {shown} (of {counted(summary.run.rows, 'row')})", _pace(summary)]
-    if summary.last_error and not (summary.complete and summary.count(State.APPLIED) == summary.run.rows):
+    if summary.last_error and not (summary.complete and summary.count(*FINE) == summary.run.rows):
         lines.append(f"last error: {summary.last_error}")
     lines.append(f"next: {next_step}" if next_step else "")
     return "\n".join(filter(None, lines))
@@ -103,8 +122,10 @@ def next_step(summary: Summary) -> str:
     run = summary.run.id
     if not summary.complete:
         return f"migrator resume {run}"
-    if summary.count(State.UNRESOLVED, State.REJECTED):
+    if summary.count(State.UNRESOLVED, State.REJECTED) > summary.drifted:
         return f"migrator results {run}"
+    if summary.drifted:
+        return f"migrator results {run}, then migrator plan on its failed rows"
     return ""
 
 
@@ -112,9 +133,11 @@ def exit_code(summary: Summary) -> int:
     """Return the exit code of a run that ended by itself (`design.md` section 7)."""
     if summary.count(State.DOUBT, State.UNRESOLVED):
         return 4
-    if summary.count(State.REJECTED):
+    if summary.count(State.REJECTED) > summary.drifted:
         return 3
-    return 0 if summary.complete else 6
+    if not summary.complete:
+        return 6
+    return 7 if summary.drifted else 0
 
 
 def tell(text: str) -> None:

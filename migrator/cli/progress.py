@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from migrator.api import Running
+from migrator.api import Running, Work
 from migrator.core.states import State
 from migrator.engine import WAITING
 from migrator.logs import log
@@ -68,6 +68,7 @@ async def _lines(running: Running, every_s: float) -> None:
             of=_total(running),
             rate=round(meter.read(tally.requests + tally.reads), 1),
             applied=standing.applied,
+            unchanged=standing.unchanged,
             failed=standing.failed,
             in_doubt=standing.in_doubt,
             unresolved=standing.unresolved,
@@ -93,14 +94,16 @@ class Standing(Struct, frozen=True):
     """Where the steps of a run stand now."""
 
     applied: int
+    unchanged: int
     failed: int
     in_doubt: int
     unresolved: int
+    surveyed: int
 
     @property
     def done(self) -> int:
-        """Those that the run will do no more about."""
-        return self.applied + self.failed + self.unresolved
+        """Those that there is no more to do about."""
+        return self.applied + self.unchanged + self.failed + self.unresolved + self.surveyed
 
 
 def _standing(running: Running) -> Standing:
@@ -108,9 +111,11 @@ def _standing(running: Running) -> Standing:
     before, tally = running.before.steps.get, running.engine.tally
     return Standing(
         applied=before(State.APPLIED, 0) + tally.applied,
+        unchanged=before(State.UNCHANGED, 0) + before(State.SKIPPED, 0) + tally.unchanged,
         failed=before(State.REJECTED, 0) + tally.rejected,
         in_doubt=before(State.DOUBT, 0) + before(State.INTENT, 0) + tally.in_doubt,
         unresolved=before(State.UNRESOLVED, 0) + tally.unresolved,
+        surveyed=tally.surveyed if running.work is Work.SURVEY else 0,
     )
 
 
@@ -146,9 +151,15 @@ def _state(running: Running) -> Text:
     """Say in one line, cut where the terminal ends, what has become of the rows and why nothing moves, if so."""
     tally, standing = running.engine.tally, _standing(running)
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f"{standing.applied:,} applied", "green")
+    if running.work is Work.SURVEY:
+        text.append(f"{standing.surveyed:,} read", "green")
+    else:
+        text.append(f"{standing.applied:,} applied", "green")
+    if standing.unchanged:
+        text.append(" · ").append(f"{standing.unchanged:,} unchanged", "dim")
     text.append(" · ").append(f"{standing.failed:,} failed", "red")
-    text.append(" · ").append(f"{standing.in_doubt:,} in doubt", "yellow")
+    if running.work is not Work.SURVEY:
+        text.append(" · ").append(f"{standing.in_doubt:,} in doubt", "yellow")
     if standing.unresolved:
         text.append(" · ").append(f"{standing.unresolved:,} unresolved", "bold red")
     if running.engine.stopping:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from migrator import api
-from migrator.cli.apply import carry_out
+from migrator.cli.carry import carry_out
 from migrator.cli.options import (
     doubt_options,
     flags_of,
@@ -44,4 +44,4 @@ def reconcile(run: str | None, output: str, **values: Any) -> int:
     viewing = viewing_of(values)
     found = runs_of(values).find(run)
     settings = api.resumed(found, flags_of(values), values.get("profile"))
-    return carry_out(found, settings, Output(output), viewing, only_look=True)
+    return carry_out(found, settings, Output(output), viewing, api.Work.RECONCILE)

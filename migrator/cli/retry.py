@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from migrator import api
-from migrator.cli.apply import ask, carry_out
+from migrator.cli.apply import ask
+from migrator.cli.carry import carry_out
 from migrator.cli.options import (
+    confirm_sandbox,
     doubt_options,
     flags_of,
     ledger_option,
@@ -47,7 +49,15 @@ from migrator.settings import Settings
 @doubt_options
 @output_option
 @viewing_options
-def retry(run: str | None, classes: tuple[str, ...], yes: bool, again: bool, output: str, **values: Any) -> int:
+def retry(
+    run: str | None,
+    classes: tuple[str, ...],
+    yes: bool,
+    again: bool,
+    output: str,
+    confirm_sandbox_name: str | None,
+    **values: Any,
+) -> int:
     """Send the failed rows of RUN (the newest one by default) again, as they are, once their cause is gone.
 
     RUN stays as it is: the retry is a run of its own, RUN.retry-1 and so on, with its own ledger and results, and goes
@@ -62,6 +72,7 @@ def retry(run: str | None, classes: tuple[str, ...], yes: bool, again: bool, out
     viewing = viewing_of(values)
     earlier = runs_of(values).find(run)
     settings = api.resumed(earlier, flags_of(values), values.get("profile"))
+    confirm_sandbox(settings, confirm_sandbox_name)
     out = Output(output)
     new = _plan(earlier, settings, [ErrorClass(one) for one in classes], again, yes, out)
     return carry_out(new, settings, out, viewing) if new else 0

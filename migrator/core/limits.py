@@ -23,6 +23,25 @@ class Limits(Struct, frozen=True):
     max_duration_s: float = 0.0
 
 
+class Share(Struct, frozen=True):
+    """A bound that people write as a number or as a share: `20` or `5%`.
+
+    Attributes:
+        number: the number, or `None`.
+        share: the share, in [0, 1], or `None`.
+    """
+
+    number: int | None = None
+    share: float | None = None
+
+
+def share_of(text: str) -> Share:
+    """Read a bound; of "" neither is set."""
+    if text.endswith("%"):
+        return Share(share=float(text[:-1]) / 100)
+    return Share(number=int(text)) if text else Share()
+
+
 class Fuse:
     """Counts failures, and blows."""
 

@@ -13,7 +13,7 @@ answer it with an error or, worse, with success.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import cast
 
@@ -23,7 +23,7 @@ from msgspec import UNSET, UnsetType
 
 from migrator.core.model import Json, Operation
 from migrator.core.styles import PatchRules
-from migrator.core.values import Fault, did_you_mean, json_kind
+from migrator.core.values import Fault, did_you_mean, json_kind, shown
 
 RFC_OPERATIONS = frozenset({"add", "remove", "replace", "move", "copy", "test"})
 """All operations of RFC 6902, section 4. Each style documents a part of them."""
@@ -174,7 +174,11 @@ def members_of(operation: Operation) -> dict[str, Json]:
     return {"op": operation.op, "path": operation.path, "value": operation.value}
 
 
-def apply(operations: Iterable[Operation], document: Json) -> Json:
+_DOES_NOT_FIT = (jsonpatch.JsonPatchException, JsonPointerException, TypeError, KeyError, IndexError)
+"""Not everything that does not fit has an exception of its own: adding to a text is a TypeError."""
+
+
+def apply(operations: Sequence[Operation], document: Json) -> Json:
     """Return what `document`, which stays as it is, becomes by a patch.
 
     Raises:
@@ -184,9 +188,36 @@ def apply(operations: Iterable[Operation], document: Json) -> Json:
         patch = jsonpatch.JsonPatch([members_of(operation) for operation in operations])
         # Left to itself the library makes a `deepcopy`, which takes longer than all the rest.
         return patch.apply(_copied(document), in_place=True)
-    # Not everything that does not fit has an exception of its own: adding to a text is a TypeError.
-    except (jsonpatch.JsonPatchException, JsonPointerException, TypeError, KeyError, IndexError) as error:
-        raise CannotApply(str(error)) from error
+    except _DOES_NOT_FIT as error:
+        raise CannotApply(_reason(operations, document)) from error
+
+
+def _reason(operations: Sequence[Operation], document: Json) -> str:
+    """Say which of the operations does not fit, and why. The library's own words quote the whole document."""
+    document = _copied(document)
+    for operation in operations:
+        try:
+            document = jsonpatch.JsonPatch([members_of(operation)]).apply(document, in_place=True)
+        except _DOES_NOT_FIT:
+            return f"{operation.op} {operation.path}: {_misfit(operation, document)}"
+    return "the patch does not fit"
+
+
+def _misfit(operation: Operation, document: Json) -> str:
+    """Say what is in the way of an operation."""
+    path = operation.source if operation.op in ("copy", "move") else operation.path
+    now = value_at(document, path)
+    if operation.op == "test":
+        return f"it is {shown(now)}, not {shown(operation.value)}"
+    if operation.op != "add" and now is UNSET:
+        return f"{path} is not there"
+    above = path.rpartition("/")[0]
+    while above and value_at(document, above) is UNSET:
+        above = above.rpartition("/")[0]
+    held = value_at(document, above)
+    if isinstance(held, dict):
+        return f"{above or 'the object'} has no {parts_of(path[len(above) :])[0]}"
+    return f"{above or 'the object'} is {json_kind(held)}" + (f" of {len(held)}" if isinstance(held, list) else "")
 
 
 def parts_of(pointer: str) -> list[str]:

@@ -107,6 +107,16 @@ class Reader:
             followed.add(page.next)
             query = Query(after=page.next)
 
+    async def count(self, container: str, type_: EntityType) -> int:
+        """Return how many objects of a type there are; what the first page has, if the service does not tell.
+
+        Raises:
+            Unlistable: the list cannot be read.
+        """
+        async for page in self.pages(container, type_):
+            return len(page.seen) if page.total is None else page.total
+        return 0
+
     async def _page(self, container: str, type_: EntityType, query: Query) -> Response | Refused | None:
         return await self._wire.read(
             container,

@@ -47,7 +47,7 @@ class Surveyor:
 
         Args:
             ledger: where bases are kept, and what was reviewed is found.
-            wire: says the time.
+            wire: says the time, and counts.
             reader: reads.
             notes: what becomes of a step that is dismissed.
             guard: whether to find the base of what could be sent without one.
@@ -56,6 +56,7 @@ class Surveyor:
         """
         self._ledger = ledger
         self._clock = wire.clock
+        self._tally = wire.tally
         self._reader = reader
         self._style = reader.style
         self._notes = notes
@@ -119,6 +120,7 @@ class Surveyor:
             self._dismiss(step, Move.AGREE)
             return None
         self._ledger.keep(step.seq, base)
+        self._tally.surveyed += 1
         return resting_on(step, base)
 
     def _dismiss(

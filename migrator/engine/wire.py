@@ -26,6 +26,7 @@ class Tally(Struct):
         reads: reads sent.
         applied: steps.
         unchanged: steps whose object was as wanted already.
+        surveyed: steps whose object was read, and which are still to be sent.
         rejected: steps.
         in_doubt: steps whose fate is not known; less than 0 if more were settled than got in doubt.
         unresolved: steps that looking could not settle; the same.
@@ -38,6 +39,7 @@ class Tally(Struct):
     reads: int = 0
     applied: int = 0
     unchanged: int = 0
+    surveyed: int = 0
     rejected: int = 0
     in_doubt: int = 0
     unresolved: int = 0

@@ -435,6 +435,15 @@ class PlanFile:
         """Return how many rows the steps are made of."""
         return self._count("input_row")
 
+    def count_changes(self) -> dict[tuple[str, EntityType], int]:
+        """Count the objects that are changed or deleted, by container and type; valid after `merge`."""
+        with ledger_errors(self._path):
+            found = self._db.execute(
+                """SELECT c.name, s.type, count(*) FROM main.step AS s JOIN main.container AS c ON c.id = s.container
+                   WHERE s.kind <> 'create' GROUP BY 1, 2"""
+            )
+            return {(container, EntityType(type_)): count for container, type_, count in found}
+
     def container_names(self) -> list[str]:
         """Return the containers that the plan touches, in the order of their first rows."""
         return list(self._containers)

@@ -7,8 +7,10 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
+from migrator.core.model import Base, EntityType, Kind, Touched
 from migrator.core.states import OPEN, State
 from migrator.core.verdict import ErrorClass
 from migrator.ledger.database import connect, ledger_errors
@@ -20,6 +22,11 @@ SELECT coalesce(p.state, 'PENDING'), count(*) FROM step s LEFT JOIN progress p O
 
 COUNT_ROWS = """
 SELECT coalesce(p.state, 'PENDING'), count(*) FROM input_row r LEFT JOIN progress p ON p.step = r.step GROUP BY 1
+"""
+
+COUNT_DRIFTED = f"""
+SELECT count(*) FROM progress p JOIN input_row r ON r.step = p.step
+WHERE p.state = '{State.REJECTED}' AND p.error_class = '{ErrorClass.DRIFTED}'
 """
 
 # An attempt that ended without an error class was taken back before it was sent.
@@ -46,6 +53,7 @@ class Summary(Struct, frozen=True):
         started_at: when the first intent was written, seconds since the epoch, or `None`.
         ended_at: when the last answer came, or `None`.
         last_error: the latest message of a step that was not applied, or "".
+        drifted: rows whose object had changed since they were planned; they are among those that are REJECTED.
     """
 
     run: RunRecord
@@ -56,6 +64,7 @@ class Summary(Struct, frozen=True):
     started_at: float | None
     ended_at: float | None
     last_error: str
+    drifted: int = 0
 
     def count(self, *states: State) -> int:
         """Return how many input rows are in `states`."""
@@ -99,7 +108,8 @@ def summarize(path: Path) -> Summary:
         steps, rows = _counts(db, COUNT_STEPS), _counts(db, COUNT_ROWS)
         attempts, tried, first, last = db.execute(SPAN).fetchone()
         error = db.execute(LAST_ERROR).fetchone()
-        return Summary(_run(db), rows, steps, attempts, tried, first, last, error[0] if error else "")
+        (drifted,) = db.execute(COUNT_DRIFTED).fetchone()
+        return Summary(_run(db), rows, steps, attempts, tried, first, last, error[0] if error else "", drifted)
 
 
 def sent_again(earlier: Path, later: Path, classes: Collection[ErrorClass]) -> dict[State, int]:
@@ -137,3 +147,73 @@ def _run(db: sqlite3.Connection) -> RunRecord:
 
 def _counts(db: sqlite3.Connection, query: str) -> dict[State, int]:
     return {State(state): count for state, count in db.execute(query)}
+
+
+class PlannedStep(Struct, frozen=True):
+    """One step of a plan, with what is known of its object.
+
+    Attributes:
+        seq: line of its first row.
+        lines: the lines of all of its rows.
+        container: as in `Step`, and so are `type`, `object`, `kind` and `body`.
+        state: where it stands; `PENDING` if it is to be sent.
+        error_class: why it is not to be sent.
+        message: the same in a sentence.
+        base: what its object is, or `None` if it was not read.
+    """
+
+    seq: int
+    lines: tuple[int, ...]
+    container: str
+    type: EntityType
+    object: str
+    kind: Kind
+    body: bytes
+    state: State
+    error_class: str
+    message: str
+    base: Base | None
+
+
+# A plan that is saved has in `review` what it had in `base`.
+PLANNED = """
+SELECT s.seq, (SELECT json_group_array(line) FROM (SELECT line FROM input_row WHERE step = s.seq ORDER BY line)),
+       c.name, s.type, s.object, s.kind, s.body,
+       CASE WHEN h.step IS NULL THEN coalesce(p.state, 'PENDING') ELSE 'SKIPPED' END,
+       coalesce(p.error_class, ''), coalesce(p.message, ''),
+       b.step IS NOT NULL, b.etag, b.touched, b.name
+FROM step AS s JOIN container AS c ON c.id = s.container LEFT JOIN progress AS p ON p.step = s.seq
+LEFT JOIN held AS h ON h.step = s.seq
+LEFT JOIN (
+    SELECT step, etag, touched, name FROM base UNION ALL SELECT step, etag, touched, name FROM review
+) AS b ON b.step = s.seq
+ORDER BY s.stage, s.seq
+"""
+
+_LINES = msgspec.json.Decoder(tuple[int, ...]).decode
+_TOUCHED = msgspec.json.Decoder(tuple[Touched, ...]).decode
+
+
+def planned_steps(path: Path) -> Iterator[PlannedStep]:
+    """Yield the steps of a plan that was surveyed, in the order in which they are sent.
+
+    A step that is held back counts as left out.
+    """
+    with ledger_errors(path), closing(connect(path, read_only=True)) as db:
+        for seq, lines, container, type_, object_, kind, body, state, error, message, *rest in db.execute(PLANNED):
+            based, etag, touched, name = rest
+            places = None if touched is None else _TOUCHED(touched)
+            base = Base(etag, places, b"", guarded=False, name=name) if based else None
+            yield PlannedStep(
+                seq,
+                _LINES(lines),
+                container,
+                EntityType(type_),
+                object_,
+                Kind(kind),
+                body,
+                State(state),
+                error,
+                message,
+                base,
+            )

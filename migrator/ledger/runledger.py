@@ -28,10 +28,10 @@ import msgspec
 from migrator.core.errors import LedgerFailed
 from migrator.core.model import Base, Doubt, EntityType, Kind, Step, Touched
 from migrator.core.states import State
-from migrator.ledger import lease, statements
+from migrator.ledger import choosing, lease, statements
 from migrator.ledger.database import check_whole, connect, ledger_errors
 from migrator.ledger.upgrade import upgrade
-from migrator.ports import Intent, Outcome
+from migrator.ports import Choice, Intent, Outcome
 
 T = TypeVar("T")
 
@@ -203,6 +203,16 @@ class RunLedger:
 
     async def _rows(self, statement: str, *parameters: object) -> list[Any]:
         return await self._in_thread(lambda: self._db.execute(statement, parameters).fetchall())
+
+    async def choose(self, choice: Choice | None) -> None:
+        """Hold back the pending steps that are not chosen; without a choice, none."""
+
+        def hold_back() -> None:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                choosing.hold_back(self._db, choice)
+
+        await self._in_thread(hold_back)
 
     async def stages(self) -> Sequence[int]:
         """Return the stages that steps have, in order."""

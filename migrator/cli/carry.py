@@ -1,0 +1,137 @@
+"""Carrying a run out from the command line: shown, stopped by signals, and summed up when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import click
+
+from migrator import api
+from migrator.cli.options import Viewing
+from migrator.cli.output import Output, exit_code, is_terminal, next_step, tell
+from migrator.cli.progress import shown
+from migrator.core.errors import Interrupted, MigratorError, UsageError
+from migrator.core.model import Doubt
+from migrator.ledger.folder import RunFolder
+from migrator.ledger.reading import summarize
+from migrator.settings import Settings
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that stop a run. SIGHUP is what a run gets when the connection to its terminal breaks."""
+
+
+def carry_out(
+    run: RunFolder,
+    settings: Settings,
+    out: Output,
+    viewing: Viewing,
+    work: api.Work = api.Work.SEND,
+    choice: api.Choice | None = None,
+) -> int:
+    """Run `run`, show it, and say how it ended.
+
+    Args:
+        run: the run.
+        settings: how to send it.
+        out: where the summary goes.
+        viewing: how it is shown.
+        work: what to do.
+        choice: which of its steps are sent now; all if `None`.
+    """
+    asks = settings.on_doubt == "ask"
+    if asks and not is_terminal():
+        raise UsageError("nobody can be asked here", "choose another --on-doubt: hold, assume-applied or resend")
+
+    # A question and a live view would write over each other.
+    around = watching(viewing, live=viewing.live and not asks)
+    ended_by: MigratorError | None = None
+    try:
+        asyncio.run(api.execute(run, settings, work, choice=choice, around=around, decide=Questions().ask))
+    except MigratorError as error:
+        ended_by = error
+    summary = summarize(run.ledger)
+    out.summary(summary, next_step(summary))
+    if ended_by is not None and not summary.complete:
+        ended_by.hint = "; ".join(filter(None, (ended_by.hint, f"then go on with `migrator resume {run.id}`")))
+        raise ended_by
+    return exit_code(summary)
+
+
+def watching(viewing: Viewing, *, live: bool) -> api.Around:
+    """Return what makes a run shown and interruptible."""
+
+    @asynccontextmanager
+    async def around(running: api.Running) -> AsyncIterator[None]:
+        async with shown(running, live=live, every_s=viewing.every_s), interruptible(running):
+            yield
+
+    return around
+
+
+class Questions:
+    """Asks a person what to do with rows whose fate looking could not tell, one after the other."""
+
+    def __init__(self) -> None:
+        """Begin with no question open."""
+        self._one_at_a_time = asyncio.Lock()
+
+    async def ask(self, doubt: Doubt, sentence: str) -> api.Decision:
+        """Show what was seen and take the answer."""
+        step = doubt.step
+        name = f"line {step.seq}, {step.kind} {step.type} {step.object}".rstrip()
+        async with self._one_at_a_time:
+            tell(f"{name}: {sentence}")
+            choice = click.Choice([decision.value for decision in api.Decision])  # of an enum it would want the names
+            prompt = partial(click.prompt, "What now?", type=choice, default=api.Decision.HOLD.value, err=True)
+            return api.Decision(await _answered(prompt))
+
+
+async def _answered(prompt: Callable[[], str]) -> str:
+    """Wait for an answer in a thread that nobody waits for at the end: a run can be stopped with a question open."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[str] = loop.create_future()
+
+    def ask() -> None:
+        with suppress(RuntimeError, click.Abort):  # the loop has gone, or somebody pressed Ctrl-C
+            loop.call_soon_threadsafe(answer.set_result, prompt())
+
+    threading.Thread(target=ask, name="question", daemon=True).start()
+    return await answer
+
+
+@asynccontextmanager
+async def interruptible(running: api.Running) -> AsyncIterator[None]:
+    """Let the first signal stop the run cleanly, and the second one at once."""
+    loop = asyncio.get_running_loop()
+    body = asyncio.current_task()
+    received: list[int] = []
+    heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+
+    def on_signal(number: int) -> None:
+        received.append(number)
+        if len(received) == 1:
+            running.engine.stop()
+            tell(f"stopping: waiting for {running.engine.tally.in_flight} answers; once more to stop at once")
+        elif body is not None:
+            body.cancel()
+
+    for number in heeded:
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        raise Interrupted("what was in flight is in doubt", signal_number=received[0]) from None
+    finally:
+        # What is left is short: to close the ledger and to say how it ended. A third signal must not cut that off.
+        for number in heeded:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
+    if received:
+        raise Interrupted("what was in flight is recorded", signal_number=received[0])

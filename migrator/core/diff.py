@@ -1,0 +1,63 @@
+"""Differences: what a change does to an object, said place by place.
+
+A touched place may be a whole list or a whole object, of which a person wants to see only what is different. So both
+sides are walked together: members by their names, elements of lists where the lists differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from migrator.core.compare import same_place
+from migrator.core.model import Json, Touched
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class Difference(Struct, frozen=True, omit_defaults=True):
+    """One place that differs.
+
+    Attributes:
+        path: JSON Pointer. Of an element that is only there before, its place before; otherwise its place after.
+        before: the value before; `UNSET` if there is none.
+        after: the value after; `UNSET` if there is none.
+    """
+
+    path: str
+    before: Json | UnsetType = UNSET
+    after: Json | UnsetType = UNSET
+
+
+def differences(touched: Iterable[Touched]) -> Iterator[Difference]:
+    """Yield what differs at places that a change touches, in their order."""
+    for place in touched:
+        yield from _between(place.path, place.before, place.after)
+
+
+def _between(path: str, before: Json | UnsetType, after: Json | UnsetType) -> Iterator[Difference]:
+    if same_place(before, after):
+        return
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in dict.fromkeys([*before, *after]):
+            place = f"{path}/{name.replace('~', '~0').replace('/', '~1')}"
+            yield from _between(place, before.get(name, UNSET), after.get(name, UNSET))
+    elif isinstance(before, list) and isinstance(after, list):
+        yield from _between_lists(path, before, after)
+    else:
+        yield Difference(path, before, after)
+
+
+def _between_lists(path: str, before: Sequence[Json], after: Sequence[Json]) -> Iterator[Difference]:
+    matcher = SequenceMatcher(None, list(map(_encode, before)), list(map(_encode, after)), autojunk=False)
+    for _, begin, end, other_begin, other_end in matcher.get_opcodes():
+        both = min(end - begin, other_end - other_begin)
+        for index in range(both):
+            yield from _between(f"{path}/{other_begin + index}", before[begin + index], after[other_begin + index])
+        for index in range(begin + both, end):
+            yield Difference(f"{path}/{index}", before=before[index])
+        for index in range(other_begin + both, other_end):
+            yield Difference(f"{path}/{index}", after=after[index])

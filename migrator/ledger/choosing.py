@@ -1,0 +1,53 @@
+"""Choosing the steps of a first try: the others are held back until the run goes on without a choice.
+
+A canary is a run of which only some steps are sent now. What is held is pending like everything that was not sent yet,
+so that nothing is lost by looking at the first results for as long as one likes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from migrator.core.states import State
+from migrator.ports import Choice
+
+_PENDING = f"""
+SELECT s.seq FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq
+WHERE (p.state IS NULL OR p.state = '{State.PENDING}')
+"""
+
+_OF_OBJECTS = f"{_PENDING} AND (:objects IS NULL OR s.object IN (SELECT value FROM json_each(:objects)))"
+
+# Keys are hashes, so that their order is as good as chance, and the same each time.
+_CHOSEN = f"SELECT seq FROM step WHERE seq IN ({_OF_OBJECTS}) ORDER BY {{order}} LIMIT :most"
+
+_HOLD = f"INSERT INTO held {_PENDING} AND s.seq NOT IN ({_CHOSEN})"
+
+_SKIP = f"""
+INSERT INTO progress (step, state, attempt, request_id, sent_at, ended_at, how)
+SELECT step, '{State.SKIPPED}', 0, '', :now, :now, 'policy' FROM held
+"""
+
+
+def hold_back(db: sqlite3.Connection, choice: Choice | None) -> None:
+    """Hold back the pending steps that are not chosen; without a choice, none."""
+    db.execute("DELETE FROM held")
+    if choice is None:
+        return
+    objects = None if choice.objects is None else msgspec.json.encode(sorted(choice.objects)).decode()
+    most = -1 if choice.most is None else choice.most
+    order = "key" if choice.at_random else "stage, seq"
+    db.execute(_HOLD.format(order=order), {"objects": objects, "most": most})
+
+
+def skip_held(db: sqlite3.Connection, now: float) -> None:
+    """Leave out for good what is held back.
+
+    Args:
+        db: the ledger.
+        now: seconds since the epoch.
+    """
+    db.execute(_SKIP, {"now": now})
+    db.execute("DELETE FROM held")
