@@ -19,7 +19,7 @@ from migrator.core.states import Move, State, after
 from migrator.core.verdict import ErrorClass
 from migrator.engine.notes import Notes
 from migrator.engine.reader import Reader, Unlistable
-from migrator.engine.wire import Refused, Wire
+from migrator.engine.wire import Wire
 from migrator.ports import Ledger, Outcome
 
 WORTH_A_LIST = 10
@@ -96,11 +96,17 @@ class Surveyor:
             The step as it is sent; `None` if it is settled without, or the run stops.
         """
         seen = await self._reader.see(step.container, step.type, step.object)
-        if isinstance(seen, Refused):
-            self._dismiss(step, Move.REJECT, seen.error, seen.message, seen.http_status)
-        if not isinstance(seen, Seen):
+        if seen is None:
             return None
-        return self._rest(step, seen, await self._reviews([step]))
+        reviews = await self._reviews([step])
+        if isinstance(seen, Seen):
+            return self._rest(step, seen, reviews)
+        if seen.error is ErrorClass.NOT_FOUND and step.seq in reviews:
+            message = "the object has been deleted since it was planned"
+            self._dismiss(step, Move.REJECT, ErrorClass.DRIFTED, message, seen.http_status)
+        else:
+            self._dismiss(step, Move.REJECT, seen.error, seen.message, seen.http_status)
+        return None
 
     async def _reviews(self, steps: Collection[Step]) -> Mapping[int, Base]:
         return await self._ledger.reviews([step.seq for step in steps]) if self._reviewed else {}
