@@ -97,7 +97,8 @@ def _summary_text(summary: Summary, next_step: str, *, running: bool) -> str:
         ("unresolved", summary.count(State.UNRESOLVED)),
         ("in doubt", summary.count(State.DOUBT) + (0 if running else open_)),
         ("in flight", open_ if running else 0),
-        ("not sent", summary.count(State.PENDING)),
+        ("not sent", summary.count(State.PENDING) - summary.held),
+        ("held back", summary.held),
     ]
     shown = " · ".join(f"{count:,} {what}" for what, count in counts if count or what == "applied")
     name = f"run {summary.run.id}" + (", running" if running else "")

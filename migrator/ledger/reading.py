@@ -13,7 +13,7 @@ from msgspec import Struct
 from migrator.core.model import Base, EntityType, Kind, Touched
 from migrator.core.states import OPEN, State
 from migrator.core.verdict import ErrorClass
-from migrator.ledger.database import connect, ledger_errors
+from migrator.ledger.database import connect, format_of, ledger_errors
 from migrator.ledger.planfile import RunRecord, failed
 
 COUNT_STEPS = """
@@ -28,6 +28,11 @@ COUNT_DRIFTED = f"""
 SELECT count(*) FROM progress p JOIN input_row r ON r.step = p.step
 WHERE p.state = '{State.REJECTED}' AND p.error_class = '{ErrorClass.DRIFTED}'
 """
+
+HOLDS = 3
+"""The first format with the table `held`."""
+
+COUNT_HELD = "SELECT count(*) FROM held h JOIN input_row r ON r.step = h.step"
 
 # An attempt that ended without an error class was taken back before it was sent.
 SPAN = """
@@ -54,6 +59,7 @@ class Summary(Struct, frozen=True):
         ended_at: when the last answer came, or `None`.
         last_error: the latest message of a step that was not applied, or "".
         drifted: rows whose object had changed since they were planned; they are among those that are REJECTED.
+        held: rows that wait for others to be tried; they are among those that are PENDING.
     """
 
     run: RunRecord
@@ -65,6 +71,7 @@ class Summary(Struct, frozen=True):
     ended_at: float | None
     last_error: str
     drifted: int = 0
+    held: int = 0
 
     def count(self, *states: State) -> int:
         """Return how many input rows are in `states`."""
@@ -109,7 +116,9 @@ def summarize(path: Path) -> Summary:
         attempts, tried, first, last = db.execute(SPAN).fetchone()
         error = db.execute(LAST_ERROR).fetchone()
         (drifted,) = db.execute(COUNT_DRIFTED).fetchone()
-        return Summary(_run(db), rows, steps, attempts, tried, first, last, error[0] if error else "", drifted)
+        # A ledger that nobody has opened for writing since may be of a format that held nothing back.
+        (held,) = db.execute(COUNT_HELD).fetchone() if format_of(db) >= HOLDS else (0,)
+        return Summary(_run(db), rows, steps, attempts, tried, first, last, error[0] if error else "", drifted, held)
 
 
 def sent_again(earlier: Path, later: Path, classes: Collection[ErrorClass]) -> dict[State, int]:
