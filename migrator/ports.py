@@ -102,10 +102,10 @@ class Ledger(Protocol):
         """Return up to `limit` steps in `states` with `seq > after`, in order."""
 
     async def unbased(self, container: str) -> Mapping[EntityType, int]:
-        """Count the patches still to send in `container` whose base is not known, by type."""
+        """Count the changes still to send in `container` whose base is not known, by type."""
 
     async def unbased_among(self, container: str, type_: EntityType, objects: Collection[str]) -> Sequence[Step]:
-        """Return the patches still to send for `objects` whose base is not known."""
+        """Return the changes still to send for `objects` whose base is not known."""
 
     async def settled_objects(self, objects: Collection[str]) -> Collection[str]:
         """Return which of `objects` steps of this run have been applied to."""

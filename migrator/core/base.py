@@ -1,13 +1,16 @@
-"""The base of a patch: what the object was before, what it will be after, and what guards the change.
+"""The base of a change: what the object was before, what it will be after, and what guards the change.
 
-A patch that may have been sent twice must not be applied twice. Where the service can refuse the second one, it is made
-to: that is the guard. It differs by style (contract 3.6, 4.4, section 6):
+A change that may have been sent twice must not be applied twice. Where the service can refuse the second one, it is
+made to: that is the guard. It differs by style (contract 3.6, 4.4, section 6):
 
-* xcore refuses a write whose `If-Match` is not the object's etag. The patch goes as it was planned.
-* dps has `test` operations. One is put in front for each value that the patch touches, with what was read. A patch
-  that would do more if it were applied twice, such as an append, is rewritten: test the whole array as it was, replace
-  it by the array as it will be. What cannot be tested is that something is *not* there, so a patch that only adds
-  members that were absent has no guard.
+* xcore refuses a write whose `If-Match` is not the object's etag. The change goes as it was planned.
+* dps has `test` operations in a patch. One is put in front for each value that the patch touches, with what was read.
+  A patch that would do more if it were applied twice, such as an append, is rewritten: test the whole array as it was,
+  replace it by the array as it will be. What cannot be tested is that something is *not* there, so a patch that only
+  adds members that were absent has no guard. Nor has a replacement.
+
+A replacement is the patch that it comes to: it sets each member that it has, and removes the object's others, but for
+those that are the service's.
 
 Whether a patch is idempotent is not a question of its operations but of the document, and is answered by trying:
 applied to its own result, it must leave that as it is. Whether it is guarded is answered the same way: one of the
@@ -18,11 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from migrator.core.compare import same
-from migrator.core.model import Base, Json, Operation, Seen, Touched
-from migrator.core.patch import CannotApply, apply, value_at
+from migrator.core.model import Base, Json, Kind, Operation, Seen, Step, Touched
+from migrator.core.patch import CannotApply, apply, pointer_to, value_at
 from migrator.core.plan import operations_of, patch_body
 from migrator.core.styles import Style
 from migrator.core.values import MAX_OBJECT_BYTES
@@ -31,18 +35,18 @@ MAX_GUARDED_BYTES = 2 * MAX_OBJECT_BYTES
 """A body with its guard may hold every value twice. One that would be larger goes without."""
 
 
-def examine(body: bytes, seen: Seen, style: Style) -> Base:
-    """Find the base of a patch.
+def examine(step: Step, seen: Seen, style: Style) -> Base:
+    """Find the base of a change.
 
     Args:
-        body: the patch as planned.
+        step: as planned.
         seen: the object as it was read.
         style: how it can be guarded.
     """
-    operations = operations_of(body)
+    body = step.body
+    operations = _operations_on(step, seen.document, style)
     try:
         result = apply(operations, seen.document)
-        idempotent = _same_when_repeated(operations, result)
     except CannotApply:
         # The service decides, and most likely says no; until then nothing is known but the version.
         return Base(seen.etag, None, body, guarded=style.guards_by_etag and seen.etag is not None)
@@ -52,10 +56,13 @@ def examine(body: bytes, seen: Seen, style: Style) -> Base:
     )
     if style.guards_by_etag:
         return Base(seen.etag, touched, body, guarded=seen.etag is not None)
-    if not any(place.before is not UNSET and not same_place(place.before, place.after) for place in touched):
+    can_tell = any(place.before is not UNSET and not same_place(place.before, place.after) for place in touched)
+    if step.kind is Kind.REPLACE or not can_tell:
         return Base(seen.etag, touched, body, guarded=False)
     guarded = patch_body(
-        _with_tests(operations, touched) if idempotent else _as_effect(operations, touched, seen.document)
+        _with_tests(operations, touched)
+        if _leaves(step, result, style)
+        else _as_effect(operations, touched, seen.document)
     )
     if len(guarded) > MAX_GUARDED_BYTES:
         return Base(seen.etag, touched, body, guarded=False)
@@ -69,12 +76,42 @@ def same_place(one: Json | UnsetType, other: Json | UnsetType) -> bool:
     return same(one, other)
 
 
-def _same_when_repeated(operations: Sequence[Operation], result: Json) -> bool:
-    """Whether a patch applied to its own result leaves it as it is."""
+def result_of(step: Step, document: Json, style: Style) -> Json:
+    """Return what `document`, which stays as it is, becomes by a change.
+
+    Raises:
+        CannotApply: the change does not fit.
+    """
+    return apply(_operations_on(step, document, style), document)
+
+
+def is_idempotent(step: Step, document: Json, style: Style) -> bool:
+    """Whether a change may be applied to `document` as often as one likes."""
     try:
-        return same(apply(operations, result), result)
+        return _leaves(step, result_of(step, document, style), style)
     except CannotApply:
         return False
+
+
+def _leaves(step: Step, document: Json, style: Style) -> bool:
+    """Whether a change leaves a document as it is."""
+    try:
+        return same(result_of(step, document, style), document)
+    except CannotApply:
+        return False
+
+
+def _operations_on(step: Step, document: Json, style: Style) -> tuple[Operation, ...]:
+    """Return a change as the patch that it comes to on `document`."""
+    if step.kind is Kind.PATCH:
+        return operations_of(step.body)
+    wanted = msgspec.json.decode(step.body)
+    there = value_at(document, style.root)
+    others = [name for name in there if name not in {*wanted, *style.service_owned}] if isinstance(there, dict) else []
+    return (
+        *(Operation("add", pointer_to(style.root, name), value) for name, value in wanted.items()),
+        *(Operation("remove", pointer_to(style.root, name)) for name in others),
+    )
 
 
 def _places(operations: Iterable[Operation], document: Json) -> list[str]:
@@ -127,5 +164,5 @@ def _tests(touched: Iterable[Touched]) -> Iterator[Operation]:
 
 
 def now_at(places: Iterable[Touched], document: Json) -> list[Json | UnsetType]:
-    """Return what stands now where a patch touches an object."""
+    """Return what stands now where a change touches an object."""
     return [value_at(document, place.path) for place in places]

@@ -44,8 +44,13 @@ class Kind(StrEnum):
 
     PATCH = "patch"
     CREATE = "create"
+    REPLACE = "replace"
     DELETE = "delete"
     TEXT = "text"
+
+
+BASED: frozenset[Kind] = frozenset({Kind.PATCH, Kind.REPLACE})
+"""The kinds of change that have a base: what their object was before tells whether they have been applied."""
 
 
 class Row(Struct, frozen=True):
@@ -114,7 +119,7 @@ class Change(Struct, frozen=True):
         object: the id that the URL addresses; "" for a create, whose id is the service's to give.
         kind: what is done to it.
         operations: the patch, for `Kind.PATCH`.
-        document: the object to create, for `Kind.CREATE`.
+        document: the object to create, for `Kind.CREATE`; what the object is to be, for `Kind.REPLACE`.
         text: for `Kind.TEXT`.
         key: the caller's own name for a create, which tells two equal creates apart.
     """
@@ -131,12 +136,12 @@ class Change(Struct, frozen=True):
 
 
 class Touched(Struct, frozen=True, omit_defaults=True):
-    """A place in an object that a patch changes or depends on, with its value on either side of the patch.
+    """A place in an object that a change is about, with its value on either side of the change.
 
     Attributes:
-        path: JSON Pointer; of a member, or of a whole array whose elements the patch inserts or removes.
+        path: JSON Pointer; of a member, or of a whole array whose elements a patch inserts or removes.
         before: the value in the base; `UNSET` where there is none.
-        after: the value once the patch is applied to the base; `UNSET` where there is none.
+        after: the value once the change is applied to the base; `UNSET` where there is none.
     """
 
     path: str
@@ -149,9 +154,9 @@ class Base(Struct, frozen=True):
 
     Attributes:
         etag: version of the object, or `None` if the service does not tell.
-        touched: where the patch changes it and how; `None` if the patch cannot be applied to what was read, so that its
-            effect is not known.
-        body: the JSON text to send: the patch as planned, or with a guard in it, or rewritten so that it has one.
+        touched: where the change touches it and how; `None` if the change cannot be applied to what was read, so that
+            its effect is not known.
+        body: the JSON text to send: as planned, or a patch with a guard in it, or rewritten so that it has one.
         guarded: whether the service itself refuses `body` once it has been applied, or the object has changed.
     """
 
@@ -210,7 +215,7 @@ class Step(Struct, frozen=True, gc=False):
         container: see `Change`.
         type: see `Change`.
         object: see `Change`.
-        kind: `PATCH`, `CREATE` or `DELETE`.
+        kind: `PATCH`, `CREATE`, `REPLACE` or `DELETE`.
         body: the JSON text to send; empty for `DELETE`. That of the base, if there is one.
         attempts: intents already written for it.
         misses: how many of them were lost and then found not to have been applied.

@@ -27,7 +27,7 @@ def body_of(change: Change) -> bytes:
     """Return the JSON text that `change` sends: a patch, a document, or nothing."""
     if change.kind is Kind.PATCH:
         return patch_body(change.operations)
-    return _encode(change.document) if change.kind is Kind.CREATE else b""
+    return b"" if change.document is None else _encode(change.document)
 
 
 def patch_body(operations: Iterable[Operation]) -> bytes:
@@ -75,7 +75,7 @@ class Marker(msgspec.Struct, frozen=True):
 
     def mark(self, change: Change) -> bytes | Fault | None:
         """Return the JSON text of what a create makes with the marker in it, or why there is no place for it."""
-        if change.document is None:
+        if change.kind is not Kind.CREATE:
             return None
         *parts, last = parts_of(self.pointer)
         marked: Json = msgspec.json.decode(_encode(change.document))

@@ -101,7 +101,7 @@ class Looker:
     # What an object is before its change
 
     async def survey(self, container: str) -> None:
-        """Read the bases of the patches of a container from lists, where that takes fewer requests than one by one."""
+        """Read the bases of the changes of a container from lists, where that takes fewer requests than one by one."""
         for type_, steps in (await self._ledger.unbased(container)).items():
             if steps >= WORTH_A_LIST:
                 await self._walk_while_worth_it(container, type_, steps)
@@ -117,16 +117,16 @@ class Looker:
     async def _keep_bases(self, container: str, type_: EntityType, page: Page) -> None:
         by_id = {seen.object: seen for seen in page.seen}
         for step in await self._ledger.unbased_among(container, type_, list(by_id)):
-            self._ledger.keep(step.seq, examine(step.body, by_id[step.object], self._style))
+            self._ledger.keep(step.seq, examine(step, by_id[step.object], self._style))
 
     async def base_of(self, step: Step) -> Base | Refused | None:
-        """Read what the object of a patch is now.
+        """Read what the object of a change is now.
 
         Returns:
             The base; why it cannot be read; `None` if the run stops.
         """
         seen = await self._see(step)
-        return examine(step.body, seen, self._style) if isinstance(seen, Seen) else seen
+        return examine(step, seen, self._style) if isinstance(seen, Seen) else seen
 
     async def _see(self, step: Step) -> Seen | Refused | None:
         answer = await self._wire.read(

@@ -25,7 +25,7 @@ import msgspec
 
 from migrator.core.errors import LedgerFailed
 from migrator.core.limits import Fuse
-from migrator.core.model import Answer, Base, Kind, Response, Step
+from migrator.core.model import BASED, Answer, Base, Response, Step
 from migrator.core.states import Move, State, after
 from migrator.core.styles import Style
 from migrator.core.verdict import ErrorClass, Halt, Settled, Verdict, judge
@@ -66,7 +66,7 @@ class Sender:
             wire: the way to the service.
             style: spells requests and reads receipts.
             sandbox: the profile's sandbox.
-            looker: reads the bases of patches; `None` to send them without.
+            looker: reads the bases of changes; `None` to send them without.
             fuse: ends the run when too much fails.
             concurrency: how many run `work`.
         """
@@ -133,10 +133,10 @@ class Sender:
                     self._take_back(ready.step, NotSent.STOPPED)
 
     def _needs_base(self, step: Step) -> bool:
-        return self._looker is not None and step.kind is Kind.PATCH and not step.based
+        return self._looker is not None and step.kind in BASED and not step.based
 
     async def _with_base(self, step: Step) -> Ready | None:
-        """Read the base of a patch and make it ready; `None` if it cannot be sent or the run stops."""
+        """Read the base of a change and make it ready; `None` if it cannot be sent or the run stops."""
         assert self._looker is not None
         base = await self._looker.base_of(step)
         if base is None:

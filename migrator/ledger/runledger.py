@@ -217,11 +217,11 @@ class RunLedger:
         return [_doubt(*row) for row in await self._rows(statements.DOUBTS, _listed(states), after, limit)]
 
     async def unbased(self, container: str) -> Mapping[EntityType, int]:
-        """Count the patches still to send in `container` whose base is not known, by type."""
+        """Count the changes still to send in `container` whose base is not known, by type."""
         return {_TYPES[type_]: count for type_, count in await self._rows(statements.UNBASED, container)}
 
     async def unbased_among(self, container: str, type_: EntityType, objects: Collection[str]) -> Sequence[Step]:
-        """Return the patches still to send for `objects` whose base is not known."""
+        """Return the changes still to send for `objects` whose base is not known."""
         await self._index_objects()
         found = await self._rows(statements.UNBASED_AMONG, _listed(objects), container, str(type_))
         return [_step(*row) for row in found]

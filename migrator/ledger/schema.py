@@ -8,7 +8,7 @@ A ledger is one SQLite file, meant to be read by people and by other tools while
 * `step`: the plan. One request each, in order; written once, before the first request, and never changed.
 * `progress`: how far each step is. No row means PENDING. The only table that changes much while a run is running.
 * `attempt`: attempts that ended without settling their step, as history.
-* `base`: what the object of a patch was when the patch was made ready, and what is sent because of it.
+* `base`: what the object of a change was when the change was made ready, and what is sent because of it.
 * `lease`: one row; which process may write, and until when another machine has to take its word for it.
 * `outcomes`: a view that joins them: one line per input row with its state. Start here.
 
@@ -53,7 +53,7 @@ CREATE TABLE step (
     container INTEGER NOT NULL REFERENCES container,
     type      TEXT NOT NULL,
     object    TEXT NOT NULL,        -- id in the URL; '' for a create
-    kind      TEXT NOT NULL,        -- patch, create, delete
+    kind      TEXT NOT NULL,        -- patch, create, replace, delete
     body      BLOB NOT NULL         -- JSON as sent
 ) STRICT;
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from migrator.core.model import Kind
+from migrator.core.model import BASED
 from migrator.core.states import State
 
 
@@ -90,6 +90,8 @@ def _values(rows: int, columns: int) -> str:
 
 TO_SEND = f"(p.state IS NULL OR p.state = '{State.PENDING}')"
 
+TO_BASE = "b.step IS NULL AND (" + " OR ".join(f"s.kind = '{kind}'" for kind in sorted(BASED)) + ")"
+
 STEP = """
 s.seq, s.key, c.name, s.type, s.object, s.kind, coalesce(b.body, s.body),
 coalesce(p.attempt, 0), coalesce(p.misses, 0), b.step IS NOT NULL, b.etag, coalesce(b.guarded, 0)
@@ -108,7 +110,7 @@ UNBASED = f"""
 SELECT s.type, count(*)
 FROM container AS c CROSS JOIN step AS s ON s.container = c.id
 LEFT JOIN progress AS p ON p.step = s.seq LEFT JOIN base AS b ON b.step = s.seq
-WHERE c.name = ? AND s.kind = '{Kind.PATCH}' AND b.step IS NULL AND {TO_SEND}
+WHERE c.name = ? AND {TO_BASE} AND {TO_SEND}
 GROUP BY s.type
 """
 
@@ -120,7 +122,7 @@ SELECT {STEP}
 FROM step AS s INDEXED BY step_by_object CROSS JOIN container AS c ON c.id = s.container
 LEFT JOIN progress AS p ON p.step = s.seq LEFT JOIN base AS b ON b.step = s.seq
 WHERE s.object IN (SELECT value FROM json_each(?)) AND c.name = ? AND s.type = ?
-  AND s.kind = '{Kind.PATCH}' AND b.step IS NULL AND {TO_SEND}
+  AND {TO_BASE} AND {TO_SEND}
 ORDER BY s.seq
 """
 
