@@ -56,8 +56,10 @@ def examine(step: Step, seen: Seen, style: Style) -> Base:
     )
     if style.guards_by_etag:
         return Base(seen.etag, touched, body, guarded=seen.etag is not None)
-    can_tell = any(place.before is not UNSET and not same_place(place.before, place.after) for place in touched)
-    if step.kind is Kind.REPLACE or not can_tell:
+    testable = step.kind is Kind.PATCH and any(
+        place.before is not UNSET and not same_place(place.before, place.after) for place in touched
+    )
+    if not testable:
         return Base(seen.etag, touched, body, guarded=False)
     guarded = patch_body(
         _with_tests(operations, touched)
@@ -107,11 +109,15 @@ def _operations_on(step: Step, document: Json, style: Style) -> tuple[Operation,
         return operations_of(step.body)
     wanted = msgspec.json.decode(step.body)
     there = value_at(document, style.root)
-    others = [name for name in there if name not in {*wanted, *style.service_owned}] if isinstance(there, dict) else []
+    stays = {*wanted, *style.service_owned}
     return (
         *(Operation("add", pointer_to(style.root, name), value) for name, value in wanted.items()),
-        *(Operation("remove", pointer_to(style.root, name)) for name in others),
+        *(Operation("remove", pointer_to(style.root, name)) for name in _members(there) if name not in stays),
     )
+
+
+def _members(value: Json | UnsetType) -> Iterable[str]:
+    return value if isinstance(value, dict) else ()
 
 
 def _places(operations: Iterable[Operation], document: Json) -> list[str]:
