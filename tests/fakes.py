@@ -20,6 +20,7 @@ import msgspec
 
 from migrator.core.errors import LedgerFailed
 from migrator.core.model import (
+    BASED,
     Answer,
     Base,
     Change,
@@ -236,7 +237,7 @@ class MemoryLedger:
         return [step for step in self._steps.values() if self.state(step.seq) is State.PENDING]
 
     def _unbased(self) -> list[Step]:
-        return [step for step in self._to_send() if step.kind is Kind.PATCH and step.seq not in self.bases]
+        return [step for step in self._to_send() if step.kind in BASED and step.seq not in self.bases]
 
     def _intents(self, seq: int) -> list[Intent]:
         return [intent for intent in self.history if intent.seq == seq]

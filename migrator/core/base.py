@@ -1,13 +1,16 @@
-"""The base of a patch: what the object was before, what it will be after, and what guards the change.
+"""The base of a change: what the object was before, what it will be after, and what guards the change.
 
-A patch that may have been sent twice must not be applied twice. Where the service can refuse the second one, it is made
-to: that is the guard. It differs by style (contract 3.6, 4.4, section 6):
+A change that may have been sent twice must not be applied twice. Where the service can refuse the second one, it is
+made to: that is the guard. It differs by style (contract 3.6, 4.4, section 6):
 
-* xcore refuses a write whose `If-Match` is not the object's etag. The patch goes as it was planned.
-* dps has `test` operations. One is put in front for each value that the patch touches, with what was read. A patch
-  that would do more if it were applied twice, such as an append, is rewritten: test the whole array as it was, replace
-  it by the array as it will be. What cannot be tested is that something is *not* there, so a patch that only adds
-  members that were absent has no guard.
+* xcore refuses a write whose `If-Match` is not the object's etag. The change goes as it was planned.
+* dps has `test` operations in a patch. One is put in front for each value that the patch touches, with what was read.
+  A patch that would do more if it were applied twice, such as an append, is rewritten: test the whole array as it was,
+  replace it by the array as it will be. What cannot be tested is that something is *not* there, so a patch that only
+  adds members that were absent has no guard. Nor has a replacement.
+
+A replacement is the patch that it comes to: it sets each member that it has, and removes the object's others, but for
+those that are the service's.
 
 Whether a patch is idempotent is not a question of its operations but of the document, and is answered by trying:
 applied to its own result, it must leave that as it is. Whether it is guarded is answered the same way: one of the
@@ -18,12 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from migrator.core.compare import same, same_place
 from migrator.core.edit import Conflict, edits_body, edits_of, located
 from migrator.core.model import Base, Json, Kind, Operation, Seen, Step, Touched
-from migrator.core.patch import CannotApply, apply, value_at
+from migrator.core.patch import CannotApply, apply, pointer_to, value_at
 from migrator.core.plan import name_in
 from migrator.core.styles import Style
 from migrator.core.values import MAX_OBJECT_BYTES, shown
@@ -44,7 +48,7 @@ def examine(step: Step, seen: Seen, style: Style, *, strict: bool = False) -> Ba
     """Find the base of a change.
 
     Args:
-        step: a patch, an edit or a deletion, with the body as planned.
+        step: as planned.
         seen: the object as it was read.
         style: how it can be guarded.
         strict: whether a patch has to fit; otherwise the service decides on one that does not.
@@ -53,9 +57,8 @@ def examine(step: Step, seen: Seen, style: Style, *, strict: bool = False) -> Ba
     if step.kind is Kind.DELETE:
         return Base(seen.etag, (Touched("", before=seen.document),), b"", guarded=False, name=name)
     try:
-        operations = located(edits_of(step.body), seen.document, style.texts)
+        operations = _operations_on(step, seen.document, style)
         result = apply(operations, seen.document)
-        idempotent = _same_when_repeated(operations, result)
     except CannotApply as error:
         if strict or step.kind is Kind.EDIT:
             return Unfit(ErrorClass.CONFLICT if isinstance(error, Conflict) else ErrorClass.CANNOT_APPLY, str(error))
@@ -68,16 +71,17 @@ def examine(step: Step, seen: Seen, style: Style, *, strict: bool = False) -> Ba
     planned = edits_body(operations) if step.kind is Kind.EDIT else step.body
     if style.guards_by_etag:
         return Base(seen.etag, touched, planned, guarded=seen.etag is not None, name=name)
-    guarded = _guarded(operations, touched, seen.document, idempotent=idempotent)
+    guarded = None if step.kind is Kind.REPLACE else _guarded(step, operations, touched, seen.document, result, style)
     return Base(seen.etag, touched, guarded or planned, guarded=guarded is not None, name=name)
 
 
 def _guarded(
-    operations: Sequence[Operation], touched: Sequence[Touched], document: Json, *, idempotent: bool
+    step: Step, operations: Sequence[Operation], touched: Sequence[Touched], document: Json, result: Json, style: Style
 ) -> bytes | None:
     """Return a patch with its guard, or `None` if there can be none."""
     if not any(place.before is not UNSET and not same_place(place.before, place.after) for place in touched):
         return None
+    idempotent = _leaves(step, result, style)
     body = edits_body(_with_tests(operations, touched) if idempotent else _as_effect(operations, touched, document))
     return body if len(body) <= MAX_GUARDED_BYTES else None
 
@@ -117,12 +121,46 @@ def _same_places(some: Sequence[Touched], others: Sequence[Touched]) -> bool:
     )
 
 
-def _same_when_repeated(operations: Sequence[Operation], result: Json) -> bool:
-    """Whether a patch applied to its own result leaves it as it is."""
+def result_of(step: Step, document: Json, style: Style) -> Json:
+    """Return what `document`, which stays as it is, becomes by a change.
+
+    Raises:
+        CannotApply: the change does not fit.
+    """
+    return apply(_operations_on(step, document, style), document)
+
+
+def is_idempotent(step: Step, document: Json, style: Style) -> bool:
+    """Whether a change may be applied to `document` as often as one likes."""
     try:
-        return same(apply(operations, result), result)
+        return _leaves(step, result_of(step, document, style), style)
     except CannotApply:
         return False
+
+
+def _leaves(step: Step, document: Json, style: Style) -> bool:
+    """Whether a change leaves a document as it is."""
+    try:
+        return same(result_of(step, document, style), document)
+    except CannotApply:
+        return False
+
+
+def _operations_on(step: Step, document: Json, style: Style) -> tuple[Operation, ...]:
+    """Return a change as the patch that it comes to on `document`."""
+    if step.kind is not Kind.REPLACE:
+        return located(edits_of(step.body), document, style.texts)
+    wanted = msgspec.json.decode(step.body)
+    there = value_at(document, style.root)
+    stays = {*wanted, *style.service_owned}
+    return (
+        *(Operation("add", pointer_to(style.root, name), value) for name, value in wanted.items()),
+        *(Operation("remove", pointer_to(style.root, name)) for name in _members(there) if name not in stays),
+    )
+
+
+def _members(value: Json | UnsetType) -> Iterable[str]:
+    return value if isinstance(value, dict) else ()
 
 
 def _places(operations: Iterable[Operation], document: Json) -> list[str]:
@@ -183,5 +221,5 @@ def last_changed(seen: Seen) -> str:
 
 
 def now_at(places: Iterable[Touched], document: Json) -> list[Json | UnsetType]:
-    """Return what stands now where a patch touches an object."""
+    """Return what stands now where a change touches an object."""
     return [value_at(document, place.path) for place in places]

@@ -38,7 +38,7 @@ SHAPE_COLUMNS: Mapping[Shape, tuple[str, ...]] = {
 }
 """The columns by which a shape is known."""
 
-ACTIONS = ("patch", "text", "create", "delete")
+ACTIONS = ("patch", "text", "create", "replace", "delete")
 """The members of a JSONL line that say what to do; each line has exactly one."""
 
 _OPTIONAL = ("value", "from", "format", "was")

@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from migrator.core.compare import same_place
 from migrator.core.model import Json, Touched
+from migrator.core.patch import pointer_to
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -43,8 +44,7 @@ def _between(path: str, before: Json | UnsetType, after: Json | UnsetType) -> It
         return
     if isinstance(before, dict) and isinstance(after, dict):
         for name in dict.fromkeys([*before, *after]):
-            place = f"{path}/{name.replace('~', '~0').replace('/', '~1')}"
-            yield from _between(place, before.get(name, UNSET), after.get(name, UNSET))
+            yield from _between(pointer_to(path, name), before.get(name, UNSET), after.get(name, UNSET))
     elif isinstance(before, list) and isinstance(after, list):
         yield from _between_lists(path, before, after)
     else:

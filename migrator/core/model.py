@@ -46,6 +46,7 @@ class Kind(StrEnum):
     EDIT = "edit"
     """A patch that is made only on the object as it is: `core.edit` finds the places in it."""
     CREATE = "create"
+    REPLACE = "replace"
     DELETE = "delete"
 
 
@@ -161,7 +162,7 @@ class Change(Struct, frozen=True):
             it is to be looked up.
         kind: what is done to it.
         edits: the patch, for `Kind.PATCH` operations only, for `Kind.EDIT` others, too.
-        document: the object to create, for `Kind.CREATE`.
+        document: the object to create, for `Kind.CREATE`; what the object is to be, for `Kind.REPLACE`.
         key: the caller's own name for a create, which tells two equal creates apart.
         sought: by what the object is to be looked up, or `None` if its id is known.
     """
@@ -178,12 +179,12 @@ class Change(Struct, frozen=True):
 
 
 class Touched(Struct, frozen=True, omit_defaults=True):
-    """A place in an object that a patch changes or depends on, with its value on either side of the patch.
+    """A place in an object that a change is about, with its value on either side of the change.
 
     Attributes:
-        path: JSON Pointer; of a member, or of a whole array whose elements the patch inserts or removes.
+        path: JSON Pointer; of a member, or of a whole array whose elements a patch inserts or removes.
         before: the value in the base; `UNSET` where there is none.
-        after: the value once the patch is applied to the base; `UNSET` where there is none.
+        after: the value once the change is applied to the base; `UNSET` where there is none.
     """
 
     path: str
@@ -196,9 +197,9 @@ class Base(Struct, frozen=True):
 
     Attributes:
         etag: version of the object, or `None` if the service does not tell.
-        touched: where the patch changes it and how; `None` if the patch cannot be applied to what was read, so that its
-            effect is not known.
-        body: the JSON text to send: the patch as planned, or with a guard in it, or rewritten so that it has one.
+        touched: where the change touches it and how; `None` if the change cannot be applied to what was read, so that
+            its effect is not known.
+        body: the JSON text to send: as planned, or a patch with a guard in it, or rewritten so that it has one.
         guarded: whether the service itself refuses `body` once it has been applied, or the object has changed.
         name: what people call the object, "" if it has no name.
     """

@@ -220,6 +220,11 @@ def _misfit(operation: Operation, document: Json) -> str:
     return f"{above or 'the object'} is {json_kind(held)}" + (f" of {len(held)}" if isinstance(held, list) else "")
 
 
+def pointer_to(root: str, name: str) -> str:
+    """Return the pointer to the member `name` of what `root` points at (RFC 6901, section 3)."""
+    return f"{root}/{name.replace('~', '~0').replace('/', '~1')}"
+
+
 def parts_of(pointer: str) -> list[str]:
     """Return the names that a pointer leads through (RFC 6901, section 4)."""
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]

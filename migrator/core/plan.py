@@ -33,7 +33,7 @@ def body_of(change: Change) -> bytes:
     """Return the JSON text of what `change` does: a patch, a document, or nothing."""
     if change.kind in PATCHES:
         return edits_body(change.edits)
-    return _encode(change.document) if change.kind is Kind.CREATE else b""
+    return b"" if change.document is None else _encode(change.document)
 
 
 _DELETED_IN: Mapping[EntityType, int] = {
@@ -85,7 +85,7 @@ class Marker(msgspec.Struct, frozen=True):
 
     def mark(self, change: Change) -> bytes | Fault | None:
         """Return the JSON text of what a create makes with the marker in it, or why there is no place for it."""
-        if change.document is None:
+        if change.kind is not Kind.CREATE:
             return None
         *parts, last = parts_of(self.pointer)
         marked: Json = msgspec.json.decode(_encode(change.document))

@@ -7,14 +7,14 @@ look cannot decide is given up with a sentence that says what was seen, and a pe
 Four things make a look a proof:
 
 * *When.* That an effect is there can be seen at once. That it is not, and will not come, only when the quiet period is
-  over: for so long a request that was given up may still be carried out. A patch with `If-Match` is the exception; once
+  over: for so long a request that was given up may still be carried out. What has an `If-Match` is the exception; once
   it is missing it may go again at once, since whichever of the two comes second is refused.
-* *The pinned base.* The patch goes again with the same guard as before, so that of all the times it was sent, one can
+* *The pinned base.* The change goes again with the same guard as before, so that of all the times it was sent, one can
   succeed. A fresh base is taken only when no earlier request can be carried out any more.
-* *The etag moves by one with every write.* If it has moved by one, and what the patch touches is not what we sent, that
-  one write was somebody else's; unless it was by our client, or by one that is not told, and the service may have put
-  what we sent into a form of its own: then only what may be repeated goes again. If it has moved by two or more, ours
-  may have been among them, even if everything looks as before: somebody may have undone it.
+* *The etag moves by one with every write.* If it has moved by one, and what the change touches is not what we sent,
+  that one write was somebody else's; unless it was by our client, or by one that is not told, and the service may have
+  put what we sent into a form of its own: then only what may be repeated goes again. If it has moved by two or more,
+  ours may have been among them, even if everything looks as before: somebody may have undone it.
 * *A refusal proves something only about the request that it answers.* While an earlier one may still be carried out,
   no step is rejected.
 """
@@ -26,11 +26,10 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from migrator.core.base import Unfit, changes_nothing, examine, last_changed, now_at
+from migrator.core.base import Unfit, changes_nothing, examine, is_idempotent, last_changed, now_at, result_of
 from migrator.core.compare import same, same_place, shows
-from migrator.core.edit import edits_of, located
-from migrator.core.model import Base, Doubt, Json, Kind, Seen, Step, Touched
-from migrator.core.patch import CannotApply, apply, value_at
+from migrator.core.model import Base, Doubt, Json, Kind, Seen, Touched
+from migrator.core.patch import CannotApply, value_at
 from migrator.core.plan import name_in
 from migrator.core.states import Move
 from migrator.core.styles import Style
@@ -73,8 +72,8 @@ class Finding(Struct, frozen=True):
         note: a sentence: what was seen, and for what is given up, what a person should check. May be "".
         error: for what did not succeed.
         seen: the object, if it was found to have the effect.
-        base: the fresh base to send the patch again on, if it is, or if a person wants it to be; `None` for the same as
-            before.
+        base: the fresh base to send the change again on, if it is, or if a person wants it to be; `None` for the same
+            as before.
     """
 
     move: Move
@@ -94,7 +93,7 @@ def told_at(doubt: Doubt, bounds: Bounds) -> float:
 def judge_look(
     doubt: Doubt, seen: Seen | None, style: Style, bounds: Bounds, *, client_id: str, now: float
 ) -> Finding | None:
-    """Judge a look at the object that a patch or a deletion was for.
+    """Judge a look at the object that a patch, a replacement or a deletion was for.
 
     Args:
         doubt: the step.
@@ -108,7 +107,7 @@ def judge_look(
         What is proven, or `None` if that is only to be told later: at `told_at`.
     """
     finding = _bounded(
-        _deletion_finding(seen) if doubt.step.kind is Kind.DELETE else _patch_finding(doubt, seen, style, client_id),
+        _deletion_finding(seen) if doubt.step.kind is Kind.DELETE else _change_finding(doubt, seen, style, client_id),
         doubt,
         bounds,
     )
@@ -126,14 +125,12 @@ def _deletion_finding(seen: Seen | None) -> Finding:
     return Finding(Move.MISS, "it is still there") if seen else Finding(Move.FIND, "found to be gone")
 
 
-def _patch_finding(doubt: Doubt, seen: Seen | None, style: Style, client_id: str) -> Finding:
+def _change_finding(doubt: Doubt, seen: Seen | None, style: Style, client_id: str) -> Finding:
     if seen is None:
         return _gone(doubt)
-    return (
-        _without_base(doubt, seen, style)
-        if doubt.base is None
-        else _with_base(doubt, doubt.base, seen, style, client_id)
-    )
+    if doubt.base is None:
+        return _without_base(doubt, seen, style)
+    return _with_base(doubt, doubt.base, seen, style, client_id)
 
 
 def _refused(doubt: Doubt) -> bool:
@@ -170,15 +167,15 @@ def _give_up(sentence: str, fresh: Base | Unfit | None = None) -> Finding:
 
 
 def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style, client_id: str) -> Finding:
-    """Compare what stands where the patch touches the object with what was there and with what was sent."""
+    """Compare what stands where the change touches the object with what was there and with what was sent."""
     moved = None if base.etag is None or seen.etag is None else seen.etag - base.etag
     if base.touched is None:
         return _unknown_effect(doubt, base, seen, style, moved)
-    now = now_at(base.touched, seen.document)
+    places = list(zip(base.touched, now_at(base.touched, seen.document), strict=True))
     # What was before is compared first, and to the letter: it may well look like what was sent.
-    as_before = all(same_place(place.before, value) for place, value in zip(base.touched, now, strict=True))
+    as_before = all(same_place(place.before, value) for place, value in places)
     no_op = all(same_place(place.before, place.after) for place in base.touched)
-    as_sent = all(_shows(value, place) for place, value in zip(base.touched, now, strict=True))
+    as_sent = all(_shows(value, place) for place, value in places)
     if as_sent and (no_op or not as_before):
         return Finding(Move.FIND, _edited_since(moved, seen), seen=seen)
     if _refused(doubt):
@@ -186,12 +183,12 @@ def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style, client_id: st
     if as_before and moved == 0:
         return _not_applied(doubt)
     fresh = examine(doubt.step, seen, style)
-    if moved == 1 and (as_before or _by_another(seen, client_id) or _idempotent(doubt.step, seen, style)):
+    if moved == 1 and (as_before or _by_another(seen, client_id) or is_idempotent(doubt.step, seen.document, style)):
         note = f"not applied: somebody else changed the object{last_changed(seen)}"
         return _on_fresh_base(note, doubt, fresh, seen)
     version = f"version {base.etag} before, now {seen.etag}{last_changed(seen)}"
     return _give_up(
-        f"{_places(base.touched, now)}; {version}. See whether the change is in it, or was and has been undone", fresh
+        f"{_otherwise(places)}; {version}. See whether the change is in it, or was and has been undone", fresh
     )
 
 
@@ -212,16 +209,6 @@ def _on_fresh_base(note: str, doubt: Doubt, fresh: Base | Unfit, seen: Seen) -> 
     return Finding(Move.MISS, note, base=fresh)
 
 
-def _idempotent(step: Step, seen: Seen, style: Style) -> bool:
-    """Whether a change that has been made already may be made again, as far as this object shows."""
-    edits = edits_of(step.body)
-    try:
-        once = apply(located(edits, seen.document, style.texts), seen.document)
-        return same(apply(located(edits, once, style.texts), once), once)
-    except CannotApply:
-        return False
-
-
 def _after_refusals(doubt: Doubt, seen: Seen, style: Style, *, intact: bool) -> Finding:
     """All that was sent was refused. If the guard holds, the row was meant; otherwise the object has changed."""
     if intact:
@@ -237,13 +224,13 @@ def _not_applied(doubt: Doubt) -> Finding:
 
 
 def _unknown_effect(doubt: Doubt, base: Base, seen: Seen, style: Style, moved: int | None) -> Finding:
-    """The patch did not fit what was read before, so that only the version can tell."""
+    """The change did not fit what was read before, so that only the version can tell."""
     if _refused(doubt):
         return _after_refusals(doubt, seen, style, intact=moved == 0)
     if moved == 0:
         return _not_applied(doubt)
     return _give_up(
-        f"the patch did not fit version {base.etag}, and the object is now at {seen.etag}{last_changed(seen)}."
+        f"the change did not fit version {base.etag}, and the object is now at {seen.etag}{last_changed(seen)}."
         " See whether the change is in it",
         examine(doubt.step, seen, style),
     )
@@ -252,12 +239,12 @@ def _unknown_effect(doubt: Doubt, base: Base, seen: Seen, style: Style, moved: i
 def _without_base(doubt: Doubt, seen: Seen, style: Style) -> Finding:
     """Nothing is known of what was before. What can be sent as often as one likes need not be known either."""
     try:
-        once = apply(located(edits_of(doubt.step.body), seen.document, style.texts), seen.document)
+        once = result_of(doubt.step, seen.document, style)
     except CannotApply as error:
-        return _give_up(f"what the object was before is not known, and the patch does not fit what it is: {error}")
+        return _give_up(f"what the object was before is not known, and the change does not fit what it is: {error}")
     if same(seen.document, once):
         return Finding(Move.FIND, FOUND, seen=seen)
-    if _idempotent(doubt.step, seen, style):
+    if is_idempotent(doubt.step, seen.document, style):
         return Finding(Move.MISS, "not applied, or undone")
     return _give_up("what the object was before is not known, and sent again the patch could be in it twice")
 
@@ -341,8 +328,10 @@ def _edited_since(moved: int | None, seen: Seen) -> str:
     return f"{FOUND}; changed again since{last_changed(seen)}" if moved is not None and moved > 1 else FOUND
 
 
-def _places(touched: Sequence[Touched], now: Sequence[Json | UnsetType]) -> str:
-    return ", ".join(f"{place.path} is {shown(value)}" for place, value in zip(touched, now, strict=True))
+def _otherwise(places: Sequence[tuple[Touched, Json | UnsetType]]) -> str:
+    """Say what stands where it is not what was sent; everywhere, if it is that everywhere."""
+    told = [(place, value) for place, value in places if not _shows(value, place)] or places
+    return ", ".join(f"{place.path} is {shown(value)}" for place, value in told)
 
 
 def _ids(objects: Iterable[Seen]) -> str:

@@ -16,7 +16,7 @@ The four shapes (`design.md` section 6), three of CSV, told apart by their heade
     container,type,id,op,path,value[,from]              one operation a row
     container,type,id,/name,/rank/priority,…            set the members that the header points at
     container,type,id|name,placement,language[,format],content[,was]    the text of an offer
-    {"type": …, "id": …, "patch" | "text" | "create" | "delete": …}
+    {"type": …, "id": …, "patch" | "text" | "create" | "replace" | "delete": …}
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ class RowParser:
             "patch": self._read_patch,
             "text": self._read_text_member,
             "create": self._read_create,
+            "replace": self._read_replace,
             "delete": self._read_delete,
         }
         self.header_problems = self._check_header(header, header_line) if header else []
@@ -190,9 +191,26 @@ class RowParser:
         if not isinstance(document, dict):
             return _object_fault(document)
         if not document:
-            return Fault("", "the object to create is empty", "write the members of the new object")
+            return Fault("", "the object is empty", "write all its members")
         why = self._style.document_problem(document)
         return Fault("", f"the object {why}") if why else None
+
+    def _read_replace(self, row: Row, faults: list[Fault]) -> Change:
+        address = self._address(row, faults)
+        type_ = address[1]
+        if type_ not in self._style.replaceable and row.cells.get("type", "") in ("", type_):
+            faults.append(self._irreplaceable(type_))
+        document = row.cells["replace"]
+        if fault := self._document_fault(document):
+            faults.append(fault.within("replace"))
+        faults.extend(self._size_faults(row, "replace", document))
+        # So that an object can be put back as it was read.
+        own = {} if faults else {name: document[name] for name in document if name not in self._style.service_owned}
+        return _change(row, address, Kind.REPLACE, document=own)
+
+    def _irreplaceable(self, type_: EntityType) -> Fault:
+        message = f"{self._style.name} cannot replace a {type_} as a whole, only a {', '.join(self._style.replaceable)}"
+        return Fault("type", message, f"change it by a patch, {_PATCH_HINT}")
 
     def _read_delete(self, row: Row, faults: list[Fault]) -> Change:
         address = self._address(row, faults)
@@ -271,11 +289,17 @@ class RowParser:
 _Address: TypeAlias = tuple[str, EntityType, str | Sought]
 
 
-def _change(row: Row, address: _Address, kind: Kind, edits: tuple[Edit, ...] = ()) -> Change:
+def _change(
+    row: Row,
+    address: _Address,
+    kind: Kind,
+    edits: tuple[Edit, ...] = (),
+    document: Mapping[str, Json] | None = None,
+) -> Change:
     container, type_, object_ = address
     if isinstance(object_, Sought):
-        return Change(row.line, container, type_, "", kind, edits, sought=object_)
-    return Change(row.line, container, type_, object_, kind, edits)
+        return Change(row.line, container, type_, "", kind, edits, document, sought=object_)
+    return Change(row.line, container, type_, object_, kind, edits, document)
 
 
 def _setter(pointer: str) -> str:

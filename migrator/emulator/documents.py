@@ -168,7 +168,7 @@ class Rules:
         """
         if not isinstance(document, dict):
             raise _invalid("not-an-object", f"the {target.entity.noun} is not a JSON object", self._spelling.root)
-        self._strip_service_owned(document)
+        self._strip_service_owned(document, target.old)
         names = document.keys() if touched is None else touched
         if self._checked:
             self._check(document, target, names)
@@ -188,9 +188,11 @@ class Rules:
             raise _invalid("pointer-outside", f"pointers start with {root}", pointer)
         return tokens(pointer[len(root) :])[0]
 
-    def _strip_service_owned(self, document: dict[str, Any]) -> None:
+    def _strip_service_owned(self, document: dict[str, Any], old: Record | None) -> None:
+        """Take out what the service writes itself. An object that is put back under its own id writes nothing there."""
         for name in self._spelling.service_owned & document.keys():
-            if self._choices.service_members == "422":
+            is_its_own = old is not None and document[name] == old.reference
+            if self._choices.service_members == "422" and not is_its_own:
                 raise _service_owned(f"{self._spelling.root}/{name}")
             del document[name]
 

@@ -80,7 +80,7 @@ class Engine:
             policy: bounds on attempts and delays.
             concurrency: requests in flight.
             per_container: requests in flight for each container; 0 for no limit.
-            guard: whether to read what an object is before its patch, and guard the patch by it.
+            guard: whether to read what an object is before its change, and guard the change by it.
             bounds: when a look at a step in doubt is a proof, and how often to send again.
             limits: when the run stops itself.
             decide: decides what looking cannot tell.

@@ -25,7 +25,7 @@ from migrator.ports import Ledger, Outcome
 WORTH_A_LIST = 10
 """Objects of a type below which they are read one by one: the first page of a list alone may be for nothing."""
 
-SENT_BLIND = frozenset({Kind.PATCH, Kind.DELETE})
+SENT_BLIND = frozenset({Kind.PATCH, Kind.REPLACE, Kind.DELETE})
 """Kinds that can be sent without knowing what their object is."""
 
 

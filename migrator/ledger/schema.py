@@ -8,7 +8,7 @@ A ledger is one SQLite file, meant to be read by people and by other tools while
 * `step`: the plan. One request each, in order; written once, before the first request, and never changed.
 * `progress`: how far each step is. No row means PENDING. The only table that changes much while a run is running.
 * `attempt`: attempts that ended without settling their step, as history.
-* `base`: what the object of a patch was when the patch was made ready, and what is sent because of it.
+* `base`: what the object of a change was when the change was made ready, and what is sent because of it.
 * `review`: what the object of a step was when the plan was reviewed; such a step is sent only while that is so.
 * `held`: steps that wait until those chosen for a first try are done.
 * `lease`: one row; which process may write, and until when another machine has to take its word for it.
@@ -55,7 +55,7 @@ CREATE TABLE step (
     container INTEGER NOT NULL REFERENCES container,
     type      TEXT NOT NULL,
     object    TEXT NOT NULL,        -- id in the URL; '' for a create
-    kind      TEXT NOT NULL,        -- patch, edit, create, delete
+    kind      TEXT NOT NULL,        -- patch, edit, create, replace, delete
     body      BLOB NOT NULL,        -- JSON as sent, or of an edit as planned
     stage     INTEGER NOT NULL DEFAULT 0  -- sent when all of the stages before it are settled
 ) STRICT;

@@ -54,6 +54,7 @@ REFUSED = (Action.CONFLICT, Action.CANNOT_APPLY)
 _KINDS: Mapping[Kind, Action] = {
     Kind.PATCH: Action.CHANGE,
     Kind.EDIT: Action.CHANGE,
+    Kind.REPLACE: Action.CHANGE,
     Kind.CREATE: Action.CREATE,
     Kind.DELETE: Action.DELETE,
 }

@@ -221,7 +221,7 @@ async def keep_bases(run: RunFolder, settings: Settings) -> None:
                 for step in steps:
                     seen = style.seen(Response(200, {}, text_of(style.name, step.object)))
                     assert seen is not None
-                    base = examine(step.body, seen, style)
+                    base = examine(step, seen, style)
                     assert base.guarded
                     ledger.keep(step.seq, base)
                 await ledger.flush()

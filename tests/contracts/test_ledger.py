@@ -96,6 +96,7 @@ async def test_a_step_comes_back_as_it_was_planned(plan: Plan) -> None:
         *changes(["dev"]),
         Change(3, "dev", EntityType.TAG, "", Kind.CREATE, document={"name": "Ä\u2028\x00"}, key="k"),
         Change(4, "dev", EntityType.TAG, "t1", Kind.DELETE),
+        Change(5, "dev", EntityType.TAG, "t2", Kind.REPLACE, document={"name": "Ä"}),
     ]
 
     async with plan(planned)() as ledger:
@@ -230,24 +231,30 @@ class TestBases:
             (doubt,) = await ledger.doubts([State.DOUBT], 0, 9)
             assert doubt.base == BASES[2]
 
-    async def test_patches_without_a_base_are_counted_by_type(self, plan: Plan) -> None:
+    async def test_changes_without_a_base_are_counted_by_type(self, plan: Plan) -> None:
         tag = Change(9, "dev", EntityType.TAG, "t", Kind.PATCH, change(9).operations)
         others = [
             Change(10, "dev", EntityType.TAG, "", Kind.CREATE, document={"name": "A"}),
             Change(11, "dev", EntityType.TAG, "gone", Kind.DELETE),
+            Change(12, "dev", EntityType.DECISION_RULE, "r", Kind.REPLACE, document={"name": "R"}),
         ]
         async with plan([*changes(["dev", "dev", "prod", "dev", "dev"]), tag, *others])() as ledger:
             ledger.keep(2, BASES[0])
             await go(ledger, 3, outcome(3, State.APPLIED))
             await go(ledger, 5, outcome(5, State.PENDING))
 
-            assert dict(await ledger.unbased("dev")) == {EntityType.PERSONALIZED_OFFER: 2, EntityType.TAG: 1}
+            assert dict(await ledger.unbased("dev")) == {
+                EntityType.PERSONALIZED_OFFER: 2,
+                EntityType.TAG: 1,
+                EntityType.DECISION_RULE: 1,
+            }
             assert dict(await ledger.unbased("prod")) == {EntityType.PERSONALIZED_OFFER: 1}
             assert dict(await ledger.unbased("nowhere")) == {}
 
-    async def test_patches_without_a_base_are_found_by_their_objects(self, plan: Plan) -> None:
+    async def test_changes_without_a_base_are_found_by_their_objects(self, plan: Plan) -> None:
         tag = Change(9, "dev", EntityType.TAG, "offer-3", Kind.PATCH, change(9).operations)
-        planned = [*changes(["dev"] * 5), tag, change(10, "prod", "offer-3")]
+        whole = Change(11, "dev", EntityType.TAG, "else", Kind.REPLACE, document={"name": "E"})
+        planned = [*changes(["dev"] * 5), tag, change(10, "prod", "offer-3"), whole]
         async with plan(planned)() as ledger:
             ledger.keep(2, BASES[0])
             await go(ledger, 4, outcome(4, State.APPLIED))
@@ -257,8 +264,7 @@ class TestBases:
             found = await ledger.unbased_among("dev", EntityType.PERSONALIZED_OFFER, wanted)
             assert [(step.seq, step.attempts) for step in found] == [(3, 0), (5, 1)]
             assert found[0] == steps(planned)[1]
-            (of_tag,) = await ledger.unbased_among("dev", EntityType.TAG, wanted)
-            assert of_tag.seq == 9
+            assert [step.seq for step in await ledger.unbased_among("dev", EntityType.TAG, wanted)] == [9, 11]
             assert list(await ledger.unbased_among("dev", EntityType.TAG, [])) == []
 
 

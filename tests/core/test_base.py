@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from migrator.core import base as rules
-from migrator.core.base import examine, now_at, same_place
+from migrator.core.base import examine, is_idempotent, now_at, result_of, same_place
 from migrator.core.compare import same
-from migrator.core.model import Base, Json, Operation, Seen, Touched
+from migrator.core.model import Base, EntityType, Json, Kind, Operation, Seen, Step, Touched
 from migrator.core.patch import CannotApply, apply, value_at
 from migrator.core.plan import operations_of, patch_body
 from migrator.core.styles import DPS, XCORE
@@ -45,9 +45,13 @@ def test(path: str, value: Json) -> Operation:
 test.__test__ = False  # type: ignore[attr-defined]
 
 
+def step_of(kind: Kind, body: bytes) -> Step:
+    return Step(2, "k", "dev", EntityType.DECISION_RULE, "o", kind, body)
+
+
 def base_of(operations: Sequence[Operation], style: Style = DPS, document: Json = None, etag: int | None = 4) -> Base:
     seen = Seen("o", "o", etag, DOCUMENT if document is None else document)
-    return examine(patch_body(operations), seen, style)
+    return examine(step_of(Kind.PATCH, patch_body(operations)), seen, style)
 
 
 def sent(base: Base) -> list[str]:
@@ -226,6 +230,75 @@ def test_a_patch_that_would_be_too_large_with_its_guard_goes_without(monkeypatch
 
     monkeypatch.setattr(rules, "MAX_GUARDED_BYTES", len(guarded.body) - 1)
     assert base_of(operations) == Base(4, guarded.touched, patch_body(operations), guarded=False)
+
+
+# --- replacements -----------------------------------------------------------------------------------------------------
+
+KEPT: dict[str, dict[str, Json]] = {"dps": {"id": "o", "etag": 4, "modified": "now"}, "xcore": {"@id": "xcore:o"}}
+STYLES = pytest.mark.parametrize("style", [DPS, XCORE], ids=["dps", "xcore"])
+
+
+def replaced(wanted: Json, style: Style, own: Json = None, etag: int | None = 4) -> tuple[Step, Seen, Base]:
+    """Return a replacement, its object as it is seen with what the service shows beside the members, and the base."""
+    members = {**KEPT[style.name], **(DOCUMENT if own is None else own)}
+    seen = Seen("o", "o", etag, {"_instance": members, "repo:etag": etag} if style.root else members)
+    step = step_of(Kind.REPLACE, json.dumps(wanted).encode())
+    return step, seen, examine(step, seen, style)
+
+
+@STYLES
+@pytest.mark.parametrize(
+    ("wanted", "own", "touched"),
+    [
+        # Each member of either document is touched, also where it stays as it is; in the order in which they come.
+        ({"name": "N"}, {"name": "O"}, [("name", "O", "N")]),
+        ({"name": "O"}, {"name": "O"}, [("name", "O", "O")]),
+        ({"name": "N", "more": [1]}, {"name": "O"}, [("name", "O", "N"), ("more", UNSET, [1])]),
+        ({"name": "O"}, {"gone": None, "name": "O"}, [("name", "O", "O"), ("gone", None, UNSET)]),
+        ({"name": "N", "rank": {"b": 2}}, {"rank": {"a": 1}}, [("name", UNSET, "N"), ("rank", {"a": 1}, {"b": 2})]),
+        ({"name": "N", "a/b": 1}, {"m~n": 2}, [("name", UNSET, "N"), ("a~1b", UNSET, 1), ("m~0n", 2, UNSET)]),
+        ({"name": "N", "0": 1, "-": 2}, {}, [("name", UNSET, "N"), ("0", UNSET, 1), ("-", UNSET, 2)]),
+    ],
+)
+def test_a_replacement_touches_the_members_of_both_documents_but_not_the_service_s(
+    style: Style, wanted: Json, own: Json, touched: list[tuple[str, Json, Json]]
+) -> None:
+    *_, base = replaced(wanted, style, own)
+
+    assert base.touched == tuple(Touched(f"{style.root}/{name}", *sides) for name, *sides in touched)
+
+
+def test_a_replacement_is_guarded_by_its_etag_or_not_at_all() -> None:
+    guarded = [replaced({"name": "N"}, style, etag=etag)[2].guarded for style in (DPS, XCORE) for etag in (4, None)]
+    assert guarded == [False, False, True, False]
+
+
+@STYLES
+def test_a_replacement_goes_as_it_was_planned(style: Style) -> None:
+    step, _, base = replaced({"name": "N"}, style)
+    assert (base.body, base.etag) == (step.body, 4)
+
+
+@STYLES
+@pytest.mark.parametrize("wanted", [{"name": "N"}, {**DOCUMENT, "rank": []}, {"name": "N", "a/b": {"~": "/"}}])
+def test_a_replacement_leaves_what_it_says_beside_the_service_s_and_may_be_repeated(style: Style, wanted: Json) -> None:
+    step, seen, _ = replaced(wanted, style)
+    before = json.dumps(seen.document)
+
+    result = result_of(step, seen.document, style)
+
+    assert value_at(result, style.root) == {**KEPT[style.name], **wanted}
+    assert json.dumps(seen.document) == before
+    assert is_idempotent(step, seen.document, style)
+
+
+@pytest.mark.parametrize("instance", [None, [], "text", UNSET])
+def test_of_a_replacement_of_what_cannot_be_read_only_the_version_is_known(instance: Json) -> None:
+    seen = Seen("o", "o", 4, {} if instance is UNSET else {"_instance": instance})
+    step = step_of(Kind.REPLACE, b'{"xdm:name": "N"}')
+
+    assert examine(step, seen, XCORE) == Base(4, None, step.body, guarded=True)
+    assert not is_idempotent(step, seen.document, XCORE)
 
 
 def test_what_stands_at_a_place_is_compared_as_json() -> None:

@@ -44,6 +44,10 @@ def delete(line: int) -> Change:
     return Change(line, "dev", OFFER, "o1", Kind.DELETE)
 
 
+def replacement(line: int) -> Change:
+    return Change(line, "dev", OFFER, "o1", Kind.REPLACE, document={"name": "N"})
+
+
 def test_the_rows_of_an_object_become_one_patch_in_the_order_of_the_file() -> None:
     step = merge(
         "dps", [patch(2, put("/name", "A")), patch(5, put("/status", "draft")), patch(9, put("/rank/priority"))]
@@ -172,6 +176,10 @@ def test_each_row_that_contradicts_is_named() -> None:
         ([patch(2, put("/a")), delete(3)], "deletes the object that line 2 patches"),
         ([delete(2), patch(3, put("/a"))], "patches the object that line 2 deletes"),
         ([delete(2), delete(3)], "deletes the object that line 2 deletes"),
+        ([patch(2, put("/a")), replacement(3)], "replaces the object that line 2 patches"),
+        ([replacement(2), patch(3, put("/a"))], "patches the object that line 2 replaces"),
+        ([replacement(2), replacement(3)], "replaces the object that line 2 replaces"),
+        ([delete(2), replacement(3)], "replaces the object that line 2 deletes"),
         ([create(2, {"name": "x"}, "k"), create(3, {"name": "y"}, "k")], "creates the same object as line 2"),
         ([create(2, {"name": "x"}), create(3, {"name": "x"})], "creates the same object as line 2"),
     ],
@@ -244,6 +252,7 @@ def test_a_create_without_a_place_for_the_marker_is_refused(
 def test_only_creates_are_marked() -> None:
     assert Marker("/mark", "run").mark(delete(2)) is None
     assert Marker("/mark", "run").mark(patch(2, put("/a"))) is None
+    assert Marker("/mark", "run").mark(replacement(2)) is None
 
 
 KEY = ("dps", "dev", OFFER, "id:o1", Kind.PATCH, b"[]")
@@ -282,6 +291,13 @@ def test_a_fingerprint_names_the_target_and_every_change_in_order() -> None:
     assert same != fingerprint(("dps", "dev"), "b" * 32, "a" * 32)
     assert same != fingerprint(("dps", "prod"), "a" * 32, "b" * 32)
     assert fingerprint(("a", "bc")) != fingerprint(("ab", "c"))
+
+
+def test_the_body_of_a_replacement_is_what_the_object_is_to_be() -> None:
+    step = merge("dps", [replacement(2)])
+
+    assert isinstance(step, Step)
+    assert (step.kind, step.object, step.body) == (Kind.REPLACE, "o1", b'{"name":"N"}')
 
 
 def test_a_delete_has_no_body() -> None:

@@ -251,6 +251,7 @@ def test_a_bad_text_row_is_named_with_its_column(cells: dict[str, str], column: 
 # --- JSONL -----------------------------------------------------------------------------------------------------------
 
 PATCH = [{"op": "replace", "path": "/name", "value": "x"}]
+RULE = {"type": "decision-rule", "id": "1"}
 
 
 def test_a_line_with_a_patch_becomes_a_patch() -> None:
@@ -273,6 +274,42 @@ def test_a_line_with_a_create_becomes_a_create() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("style", "type_", "document", "own"),
+    [
+        (DPS, "decision-rule", {"name": "R", "condition": {}}, {"name": "R", "condition": {}}),
+        (DPS, "decision-rule", {"id": "r", "etag": 3, "name": "R", "created": "x", "schemas": []}, {"name": "R"}),
+        (XCORE, "tag", {"xdm:name": "T", "@id": "xcore:tag:1", "id": 1}, {"xdm:name": "T", "id": 1}),
+        (XCORE, "personalized-offer", {"xdm:name": "T", "deep": {"@id": 1}}, {"xdm:name": "T", "deep": {"@id": 1}}),
+    ],
+)
+def test_a_line_with_a_replace_becomes_a_replacement_without_what_the_service_writes(
+    style: Style, type_: str, document: dict[str, Any], own: dict[str, Any]
+) -> None:
+    line = {"container": "c", "type": type_, "id": "007", "replace": document}
+    assert change_of(parse_line(line, style)) == Change(7, "c", EntityType(type_), "007", Kind.REPLACE, document=own)
+
+
+@pytest.mark.parametrize("type_", EntityType)
+def test_what_can_be_replaced_as_a_whole_depends_on_the_style(type_: EntityType) -> None:
+    line = {"container": "c", "type": type_.value, "id": "1"}
+    assert change_of(parse_line(line | {"replace": {"xdm:name": "x"}}, XCORE)).type is type_
+
+    found = parse_line(line | {"replace": {"name": "x"}})
+    if type_ is EntityType.DECISION_RULE:
+        assert change_of(found).type is type_
+    else:
+        problem = problem_of(found)
+        assert problem.column == "type"
+        assert problem.message == f"dps cannot replace a {type_} as a whole, only a decision-rule"
+        assert problem.hint.startswith('change it by a patch, e.g. [{"op"')
+
+
+def test_a_replacement_without_a_type_is_one_of_the_type_that_is_meant() -> None:
+    problem = problem_of(parse_line({"id": "1", "replace": {"name": "x"}}))
+    assert (problem.column, "personalized-offer" in problem.message) == ("type", True)
+
+
 def test_a_line_with_a_delete_becomes_a_delete() -> None:
     change = change_of(parse_line({"type": "tag", "id": "1", "delete": True}))
     assert (change.kind, change.type, change.object) == (Kind.DELETE, EntityType.TAG, "1")
@@ -286,7 +323,7 @@ def test_other_members_are_carried_without_complaint(extra: str) -> None:
 @pytest.mark.parametrize(
     ("line", "column", "message", "hint"),
     [
-        ({"id": "1"}, "", "says nothing to do", "patch, text, create, delete"),
+        ({"id": "1"}, "", "says nothing to do", "patch, text, create, replace, delete"),
         ({"id": "1", "patch": PATCH, "delete": True}, "", "the line has patch and delete", "one line for each"),
         ({"id": "1", "patch": PATCH, "key": "k"}, "key", "only a create has a key", ""),
         ({"id": 1, "patch": PATCH}, "id", "must be text, not a number", '"id": "…"'),
@@ -313,6 +350,21 @@ def test_other_members_are_carried_without_complaint(extra: str) -> None:
         ({"create": {"name": "x"}, "name": "y"}, "name", "a create has no name of its own", ""),
         ({"create": {"name": "x"}, "key": 5}, "key", "must be text, not a number", ""),
         ({"create": {"name": "x"}, "key": ""}, "key", "the key is missing", ""),
+        (RULE | {"replace": []}, "replace", "must be an object, not a list", ""),
+        (RULE | {"replace": "x"}, "replace", "must be an object, not text", ""),
+        (RULE | {"replace": {}}, "replace", "the object is empty", "write all its members"),
+        (RULE | {"replace": {"xdm:name": "x"}}, "replace", "the object has `xdm:name` but no `name`", ""),
+        (RULE | {"replace": {"id": "1", "etag": 2}}, "replace", "the object has no `name`", ""),
+        ({"type": "decision-rule", "replace": {"name": "x"}}, "id", "the id is missing", ""),
+        (
+            {"type": "decision-rule", "name": "R", "replace": {"name": "x"}},
+            "name",
+            "naming an object by name",
+            "its id",
+        ),
+        (RULE | {"type": "decision_rule", "replace": {"name": "x"}}, "type", "is not a type", "'decision-rule'?"),
+        (RULE | {"replace": {"name": "x"}, "key": "k"}, "key", "only a create has a key", ""),
+        (RULE | {"replace": {"name": "x"}, "patch": PATCH}, "", "the line has patch and replace", "one line for each"),
         ({"id": "1", "patch": PATCH, "typ": "tag"}, "typ", "the member 'typ' is not known", "did you mean 'type'?"),
         ({"id": "1", "patch": PATCH, "Type": "tag"}, "Type", "the member 'Type' is not known", "'type'?"),
         ({"id": "1", "patch": PATCH, "Delete": True}, "Delete", "is not known", "did you mean 'delete'?"),
@@ -366,6 +418,15 @@ def test_a_create_is_refused_from_the_first_byte_too_many(letter: str, extra: in
     assert isinstance(result, list) == bool(extra)
     if extra:
         assert problem_of(result).column == "create"
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_replacement_is_refused_from_the_first_byte_too_many(extra: int) -> None:
+    room = MAX_OBJECT_BYTES - body_size({"name": ""}) + extra
+    result = parse_line({**RULE, "replace": {"name": "x" * room}})
+    assert isinstance(result, list) == bool(extra)
+    if extra:
+        assert problem_of(result).column == "replace"
 
 
 @pytest.mark.parametrize("extra", [0, 1])

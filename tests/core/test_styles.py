@@ -83,11 +83,13 @@ def rendered(style: Style, kind: Kind, *, etag: int | None = None, guarded: bool
     return style.render(step, sandbox="dev", request_id="r")
 
 
-def test_a_guarded_patch_in_xcore_names_the_etag_it_is_for() -> None:
-    assert rendered(XCORE, Kind.PATCH, etag=7, guarded=True).headers["If-Match"] == '"7"'
+def test_a_guarded_change_in_xcore_names_the_etag_it_is_for() -> None:
+    for kind in (Kind.PATCH, Kind.REPLACE):
+        assert rendered(XCORE, kind, etag=7, guarded=True).headers["If-Match"] == '"7"'
     for request in (
         rendered(XCORE, Kind.PATCH, etag=7),
         rendered(XCORE, Kind.PATCH),
+        rendered(XCORE, Kind.REPLACE, etag=7),
         rendered(XCORE, Kind.DELETE),
         rendered(XCORE, Kind.CREATE),
         # Its guard is in the body.
@@ -100,6 +102,7 @@ def test_a_guarded_patch_in_xcore_names_the_etag_it_is_for() -> None:
     ("style", "kind", "method", "target", "body"),
     [
         (XCORE, Kind.PATCH, "PATCH", "/instances/o%201", b"[]"),
+        (XCORE, Kind.REPLACE, "PUT", "/instances/o%201", b'{"_instance":[],"_links":{}}'),
         (XCORE, Kind.DELETE, "DELETE", "/instances/o%201", None),
         (XCORE, Kind.CREATE, "POST", "/instances", b"[]"),
         (DPS, Kind.PATCH, "PATCH", "/offers/o%201?offer-type=personalized", b"[]"),
@@ -113,6 +116,24 @@ def test_a_step_becomes_a_request(style: Style, kind: Kind, method: str, target:
     assert (request.method, request.target, request.body) == (method, ROOTS[style.name] + target, body)
     assert request.headers["x-request-id"] == request.request_id == "r"
     assert ("Content-Type" in request.headers) is (body is not None or style is DPS)
+
+
+def test_a_decision_rule_in_dps_is_put_as_it_is() -> None:
+    step = Step(2, "k", "box", EntityType.DECISION_RULE, "r/1", Kind.REPLACE, b'{"name":"R"}')
+    request = DPS.render(step, sandbox="dev", request_id="r")
+
+    assert (request.method, request.target) == ("PUT", "/data/core/dps/offer-rules/r%2F1")
+    assert (request.headers["Content-Type"], request.body) == ("application/json", b'{"name":"R"}')
+
+
+@pytest.mark.parametrize("type_", EntityType)
+def test_a_replacement_in_xcore_names_its_schema_without_a_version(type_: EntityType) -> None:
+    step = Step(2, "k", "box", type_, "i", Kind.REPLACE, b"{}")
+    headers = XCORE.render(step, sandbox="dev", request_id="r").headers
+    schema = SCHEMAS[type_].partition(";")[0]
+
+    assert headers["Content-Type"] == f'application/vnd.adobe.platform.xcore.hal+json; schema="{schema}"'
+    assert headers["Accept"] == "application/vnd.adobe.platform.xcore.xdm.receipt+json; version=1"
 
 
 @pytest.mark.parametrize("style", [XCORE, DPS], ids=["xcore", "dps"])
@@ -149,6 +170,7 @@ def test_an_id_may_stand_in_a_url_or_not(object_: str, xcore: str, dps: str) -> 
         ({"xdm:name": "A"}, "", "it is written for xcore"),
         ({"name": "A", "xdm:name": "A"}, "", ""),
         ({}, "has no `xdm:name`", "has no `name`"),
+        ({"_instance": {"xdm:name": "A"}}, "write what is in its `_instance`", "has no `name`"),
         ({"name": ""}, "it is written for dps", "has no `name`"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.core.model import Answer, Failure, FailureKind, Kind, Response
+from migrator.core.model import BASED, Answer, Failure, FailureKind, Kind, Response
 from migrator.core.states import Move
 from migrator.core.styles import DPS, XCORE
 from migrator.core.styles.base import Style
@@ -197,7 +197,7 @@ def gateway(code: str) -> dict[str, str]:
     ],
 )
 def test_an_answer_to_a_write_is_judged(answer: Answer, patch: str, create: str | None, delete: str | None) -> None:
-    assert outline(judged(answer, Kind.PATCH)) == patch
+    assert outline(judged(answer, Kind.PATCH)) == outline(judged(answer, Kind.REPLACE)) == patch
     assert outline(judged(answer, Kind.CREATE)) == (create or patch)
     assert outline(judged(answer, Kind.DELETE)) == (delete or patch)
 
@@ -244,9 +244,10 @@ def test_a_refusal_is_judged_by_what_else_is_in_play(
         assert verdict.move is (Move.LOSE if in_doubt else Move.REJECT if verdict.error else Move.APPLY)
         return verdict.error or "none"
 
-    assert error(Kind.PATCH, GUARDED) == guarded
-    assert error(Kind.PATCH, MISSED) == missed
-    assert error(Kind.PATCH, BOTH) == both
+    for kind in BASED:
+        assert error(kind, GUARDED) == guarded
+        assert error(kind, MISSED) == missed
+        assert error(kind, BOTH) == both
     assert error(Kind.CREATE, MISSED) == create_missed
     assert error(Kind.DELETE, MISSED) == (delete_missed or "guard_failed")
     for kind in (Kind.CREATE, Kind.DELETE):  # which never have one

@@ -1,11 +1,11 @@
 """The resume protocol as a model small enough that every interleaving can be tried.
 
-What is modelled: one object, its etag and one touched place in it; steps that append to that place, one after the
-other; two workers that share a ledger; requests on the wire. A *misfortune* is anything that a server and a machine in
-order would not do: a worker dies, the power fails, a worker is taken over while it is merely paused, a request or an
-answer is lost, a worker stops waiting for a request that is carried out later, a request is refused. A variant allows
-so many of them, and so many edits by somebody else, at any moment and in every order. A pause needs no move of its own:
-a worker may be arbitrarily slow between any two of its moves.
+What is modelled: one object, its etag and one touched place in it; steps that append to that place, or put something
+else there, one after the other; two workers that share a ledger; requests on the wire. A *misfortune* is anything that
+a server and a machine in order would not do: a worker dies, the power fails, a worker is taken over while it is merely
+paused, a request or an answer is lost, a worker stops waiting for a request that is carried out later, a request is
+refused. A variant allows so many of them, and so many edits by somebody else, at any moment and in every order. A pause
+needs no move of its own: a worker may be arbitrarily slow between any two of its moves.
 
 A run is *wrong* if a step is carried out twice, even if somebody else undid the first time; if it is APPLIED and nobody
 has written what it wants; if it is REJECTED, or PENDING for good, and has been carried out.
@@ -49,6 +49,7 @@ from tests.protocol.world import (
     World,
     current,
     verdict,
+    wanted,
 )
 
 
@@ -152,7 +153,9 @@ def _carried_out(variant: Variant, world: World, sent: Sent) -> tuple[World, Ans
     if not holds[variant.guard]:
         return world, Answer.GUARD
     effects = _set(world.effects, sent.step, world.effects[sent.step] + 1)
-    return replace(world, object=Version(found.etag + 1, found.value + STEPS[sent.step]), effects=effects), Answer.DONE
+    return replace(
+        world, object=Version(found.etag + 1, wanted(variant, sent.step, found)), effects=effects
+    ), Answer.DONE
 
 
 def _told(world: World, sent: Sent, answer: Answer) -> World:

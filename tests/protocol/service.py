@@ -1,11 +1,11 @@
 """The service, and everything that can go wrong between it and us.
 
 What is simulated: objects whose etag moves by one with each write; a JSON Patch that is applied as a whole or not at
-all, with `test` operations (dps) or `If-Match` (xcore); a new object for each POST; lists in pages that are behind by
-up to the search lag; requests that get lost or arrive late, answers that get lost or are cut, a 504 of what is carried
-out all the same, refusals of the gateway, errors before and after the effect, tokens that take long to get; somebody
-else who edits, deletes, and undoes what we have done. There is a log of all effects, by request id. A request is
-carried out within `LATEST_S` of its leaving, or never.
+all, with `test` operations (dps) or `If-Match` (xcore); a PUT, with `If-Match` (xcore) or without (dps); a new object
+for each POST; lists in pages that are behind by up to the search lag; requests that get lost or arrive late, answers
+that get lost or are cut, a 504 of what is carried out all the same, refusals of the gateway, errors before and after
+the effect, tokens that take long to get; somebody else who edits, deletes, and undoes what we have done. There is a log
+of all effects, by request id. A request is carried out within `LATEST_S` of its leaving, or never.
 
 What is not: names that must be unique, references between objects, somebody else who writes just what we write or makes
 an object of the same name, an etag that moves otherwise.
@@ -218,7 +218,7 @@ class Service:
         name = unquote(path.rpartition("/")[2])
         if request.method == "POST":
             return self._create(request)
-        if name in ("offers", "instances", "search"):
+        if name in ("offers", "offer-rules", "instances", "search"):
             return self._page(request, {key: values[0] for key, values in parse_qs(query).items()})
         version = self._objects.get(name, [Version(0, 0, None)])[-1]
         if version.fields is None:
@@ -229,11 +229,14 @@ class Service:
             self._write(name, None)
             self.effects.append(Effect(request.request_id, name))
             return Response(204, {}, b"")
+        if request.headers.get("If-Match", f'"{version.etag}"') != f'"{version.etag}"':
+            return Response(412, {}, b'{"title": "precondition failed"}')
+        if request.method == "PUT":
+            whole = msgspec.json.decode(request.body or b"")
+            return self._changed(name, whole[self._root[1:]] if self._root else whole, request)
         return self._patch(name, version, request)
 
     def _patch(self, name: str, version: Version, request: Request) -> Response:
-        if request.headers.get("If-Match", f'"{version.etag}"') != f'"{version.etag}"':
-            return Response(412, {}, b'{"title": "precondition failed"}')
         operations = msgspec.json.decode(request.body or b"")
         if any(operation.get("value") == REFUSED and operation["op"] != "test" for operation in operations):
             return Response(422, {}, b'{"title": "no such value"}')
@@ -244,7 +247,10 @@ class Service:
             return self.guard_refusal
         except (jsonpatch.JsonPatchException, JsonPointerException):
             return Response(422, {}, b'{"title": "the patch does not fit"}')
-        self._write(name, changed[self._root[1:]] if self._root else changed)
+        return self._changed(name, changed[self._root[1:]] if self._root else changed, request)
+
+    def _changed(self, name: str, fields: dict[str, Json], request: Request) -> Response:
+        self._write(name, fields)
         self.effects.append(Effect(request.request_id, name))
         return self._receipt(name)
 

@@ -194,6 +194,14 @@ ENOUGH = 2000
 """Runs in which the lack of a protection shows, by far."""
 
 
+def breaks(plans: Plans, style: str, story: Story, kind: type[World], how: str) -> bool:
+    """Whether something goes wrong in one of many runs, in the way that `how` begins to tell."""
+    runs = ((seed, 1 + seed * 37 % LIFE) for seed in range(ENOUGH))
+    return any(
+        sentence.startswith(how) for seed, turn in runs for sentence in tried(plans, style, story, seed, turn, kind)
+    )
+
+
 @pytest.mark.parametrize(
     ("remove", "style", "story"),
     [
@@ -219,12 +227,32 @@ def test_each_protection_is_needed(
     style: str,
     story: Story,
 ) -> None:
-    kind = remove(monkeypatch)
-    runs = ((seed, 1 + seed * 37 % LIFE) for seed in range(ENOUGH))
+    assert breaks(plans, style, story, remove(monkeypatch), "I1")
 
-    assert any(
-        sentence.startswith("I1") for seed, turn in runs for sentence in tried(plans, style, story, seed, turn, kind)
-    )
+
+@pytest.mark.parametrize(
+    ("remove", "style", "story"),
+    [
+        # What dps cannot guard …
+        (without_a_durable_intent, "dps", trial.killed_twice),
+        (without_a_look, "dps", trial.killed_twice),
+        (without_a_quiet_period, "dps", trial.killed_twice),
+        (without_doubt_about_intents, "dps", trial.killed_twice),
+        (without_the_check_before_sending, "dps", trial.taken_over),
+        # … and what an etag guards.
+        (without_a_durable_intent, "xcore", trial.killed_twice),
+        (without_a_pinned_base, "xcore", trial.killed_twice),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_a_replacement_needs_them_too(
+    plans: Plans,
+    monkeypatch: pytest.MonkeyPatch,
+    remove: Callable[[pytest.MonkeyPatch], type[World]],
+    style: str,
+    story: Story,
+) -> None:
+    assert breaks(plans, style, story, remove(monkeypatch), "I1 replaced was changed twice")
 
 
 # What was found this way, in its smallest form

@@ -25,6 +25,8 @@ DESIGN_B = Variant(B, ETAG, refusals=False, patience=ENDLESS)
 A_EDITED = Variant(A | SEEN, misfortunes=3, edits=2, resumed=False)
 ETAG_EDITED = Variant(WHOLE, ETAG, misfortunes=3, edits=2)
 VALUE_EDITED = Variant(WHOLE | Protection.QUIET, VALUE, misfortunes=3, edits=2, resumed=False)
+A_REPLACED = replace(A_EDITED, replaces=True)  # as PUT goes in dps
+ETAG_REPLACED = replace(ETAG_EDITED, replaces=True)  # and in xcore
 
 # What holds, and in how many worlds. Forward edits are those that never restore an old value.
 SOUND = {
@@ -48,6 +50,10 @@ SOUND = {
     ),
     "whole, value, forward edits": (replace(ETAG_EDITED, guard=VALUE, kind=Edits.FORWARD), 75_110),
     "whole and quiet, value, edits": (VALUE_EDITED, 71_370),
+    "A, two replacements": (replace(DESIGN_A, steps=2, replaces=True), 18_000),
+    "A, a replacement, edits": (A_REPLACED, 71_897),
+    "B, etag, two replacements": (replace(DESIGN_B, steps=2, misfortunes=3, replaces=True), 48_807),
+    "whole, etag, a replacement, edits": (replace(ETAG_REPLACED, misfortunes=2), 70_676),
 }
 sound = pytest.mark.parametrize(("variant", "states"), SOUND.values(), ids=SOUND)
 
@@ -73,6 +79,8 @@ MUTANTS = {
         ("B, value", replace(DESIGN_B, guard=VALUE), B),
         ("whole, etag, edits", ETAG_EDITED, WHOLE & ~Protection.REBASE),
         ("whole and quiet, value, edits", VALUE_EDITED, A | SEEN),  # the quiet period makes up for guard and pin
+        ("A, a replacement, edits", A_REPLACED, A | SEEN),
+        ("whole, etag, a replacement, edits", ETAG_REPLACED, WHOLE & ~Protection.REBASE),
     )
     for gone in needed
 } | {
@@ -158,12 +166,12 @@ def test_nothing_is_unresolved_unless_somebody_else_edits(variant: Variant, stat
     assert given_up == bool(variant.edits)
 
 
-@pytest.mark.parametrize("variant", [A_EDITED, ETAG_EDITED, VALUE_EDITED])
+@pytest.mark.parametrize("variant", [A_EDITED, ETAG_EDITED, VALUE_EDITED, A_REPLACED, ETAG_REPLACED])
 def test_what_is_unresolved_cannot_be_told_by_looking(variant: Variant) -> None:
     truths = defaultdict(set)
     for move, known, seen, applied in explore(variant).verdicts:
         if move is Move.GIVE_UP:
-            truths[_shown(known, seen)].add(applied)
+            truths[_shown(variant, known, seen)].add(applied)
     assert truths == {
         "lost, gone": {False, True},
         "lost, as before, two or more writes": {False, True},
@@ -173,12 +181,12 @@ def test_what_is_unresolved_cannot_be_told_by_looking(variant: Variant) -> None:
     }
 
 
-def _shown(known: Standing, seen: Version) -> str:
+def _shown(variant: Variant, known: Standing, seen: Version) -> str:
     """Say what a person would see. An object that is gone has no etag."""
     assert known.base is not None
     fate = "lost" if known.lost else "refused"
     if seen.value is None:
         return f"{fate}, gone"
-    places = {known.base.value: "as before", wanted(0, known.base): "as wanted"}
+    places = {known.base.value: "as before", wanted(variant, 0, known.base): "as wanted"}
     writes = {0: "no write", 1: "one write"}.get(seen.etag - known.base.etag, "two or more writes")
     return f"{fate}, {places.get(seen.value, 'neither')}, {writes}"

@@ -1,8 +1,9 @@
 """A run in a world where everything goes wrong: the real engine on a real ledger file, and what must be true of both.
 
 The plan has every kind of change that the protocol treats in its own way: appends and a removal by index, which would
-do more if they were applied twice; replaced members; an added member, which dps cannot guard; a deletion; creates; a
-change that the service refuses, and one of an object that is not there.
+do more if they were applied twice; replaced members; an added member, which dps cannot guard; an object replaced as a
+whole, which dps cannot guard either; a deletion; creates; a change that the service refuses, and one of an object that
+is not there.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Door(NamedTuple):
 
 DOORS = {"dps": Door(DPS, ""), "xcore": Door(XCORE, "xdm:")}
 
-OBJECTS = ["appended", "renamed", "annotated", "deleted", "refused", "several", "shortened"]
+OBJECTS = ["appended", "renamed", "annotated", "deleted", "refused", "several", "shortened", "replaced"]
 MISSING = "missing"
 CREATES = ["first", "second", "third"]
 
@@ -76,6 +77,12 @@ CREATES = ["first", "second", "third"]
 def fields_of(door: Door, object_: str) -> dict[str, Json]:
     """Return what an object has to begin with."""
     members = {"name": object_, "tags": ["a", "b"], "status": "draft"}
+    return {door.prefix + name: value for name, value in members.items()}
+
+
+def whole(door: Door) -> dict[str, Json]:
+    """Return what the object is to be that is replaced: a member stays, one changes, one comes, and one goes."""
+    members = {"name": "replaced", "status": "approved", "note": "new note"}
     return {door.prefix + name: value for name, value in members.items()}
 
 
@@ -98,7 +105,9 @@ def changes(door: Door) -> list[Change]:
         for line, (object_, operation) in enumerate(patches, start=2)
         for kind in [Kind.PATCH if operation else Kind.DELETE]
     ]
-    for line, name in enumerate(CREATES, start=2 + len(patches)):
+    rule = EntityType.DECISION_RULE
+    found.append(Change(2 + len(found), "dev", rule, "replaced", Kind.REPLACE, document=whole(door)))
+    for line, name in enumerate(CREATES, start=2 + len(found)):
         document = {**fields_of(door, name), door.prefix + "note": name}
         found.append(Change(line, "dev", type_, "", Kind.CREATE, document=document, key=name))
     return found
@@ -320,6 +329,8 @@ class World:
         mine = [one for one in changes(self.door) if one.object == target]
         if applied and mine[0].kind is Kind.DELETE:
             return self.service.fields(target) is None
+        if applied and mine[0].kind is Kind.REPLACE:
+            return self.service.fields(target) == whole(self.door)
         root = self.door.root[1:]
         operations = [operation for one in mine for operation in one.operations]
         after = apply(operations, {root: fields} if root else fields) if applied else None

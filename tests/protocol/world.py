@@ -9,7 +9,7 @@ from msgspec import Struct
 from migrator.core.states import FINAL, Move, State
 
 STEPS = "ab"
-"""What each step appends to the touched place."""
+"""What each step appends to the touched place, or puts there."""
 
 
 class Protection(Flag):
@@ -50,6 +50,7 @@ class Variant(Struct, frozen=True):
     Attributes:
         protections: what is in force.
         guard: how requests are guarded.
+        replaces: whether a step puts something in the place of what is there, instead of appending to it.
         steps: how many, all for the one object.
         misfortunes: how many may happen.
         pauses: whether a worker may be taken over before it is dead.
@@ -62,6 +63,7 @@ class Variant(Struct, frozen=True):
 
     protections: Protection
     guard: Guard = Guard.NONE
+    replaces: bool = False
     steps: int = 1
     misfortunes: int = 4
     pauses: bool = True
@@ -225,7 +227,7 @@ def _shown(variant: Variant, step: int, standing: Standing, seen: Version | None
         return (Move.GIVE_UP if Protection.GONE in doubted else Move.MISS), False
     if writes == 0:
         return (Move.REJECT if standing.refused else Move.MISS), False
-    if seen.value == wanted(step, base):
+    if seen.value == wanted(variant, step, base):
         return Move.FIND, False
     if seen.value == base.value:
         if writes > 1 and Protection.UNDONE in doubted:
@@ -234,7 +236,7 @@ def _shown(variant: Variant, step: int, standing: Standing, seen: Version | None
     return (Move.MISS, True) if writes == 1 else (Move.GIVE_UP, False)
 
 
-def wanted(step: int, base: Version) -> str:
+def wanted(variant: Variant, step: int, base: Version) -> str:
     """Return what the touched place is once the step has been applied to the base."""
     assert base.value is not None
-    return base.value + STEPS[step]
+    return STEPS[step] if variant.replaces else base.value + STEPS[step]

@@ -25,7 +25,7 @@ STYLES = pytest.mark.parametrize("style", ["xcore", "dps"])
 async def test_a_run_that_is_killed_again_and_again_on_a_bad_day_changes_everything_exactly_once(
     migrator: Any, style: Style
 ) -> None:
-    job = Job(style, appends=90, replaces=20, deletes=5, creates=35, containers=2)
+    job = Job(style, appends=90, replaces=20, deletes=5, creates=35, puts=15, containers=2)
     settings = EmulatorSettings(
         seed_offers=job.offers, containers=job.containers, latency_s=0.03, faults=BAD_DAY, fault_seed=5
     )

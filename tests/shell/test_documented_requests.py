@@ -2,7 +2,8 @@
 
 The five pages are the documentation's own examples. Two of them are defective, and two rulings apply: the doubled
 `Content-Type: Content-Type: …` is sent once, and the create page that prints a PATCH with an id is read as what it says
-it is, a POST without one; the patch it prints is tried as the patch it is.
+it is, a POST without one; the patch it prints is tried as the patch it is. Replacements are on none of the five: they
+are as the contract says in 3.5 and 4.1.
 """
 
 from __future__ import annotations
@@ -72,6 +73,10 @@ XCORE_CREATE = {
     "Content-Type": "application/schema-instance+json; version=1;  "  # two blanks, as every page has them
     f'schema="{SCHEMAS}/fallback-offer;version=0.1"',
 }
+XCORE_REPLACE = {
+    "Accept": RECEIPT,
+    "Content-Type": f'application/vnd.adobe.platform.xcore.hal+json; schema="{SCHEMAS}/fallback-offer"',
+}
 DPS = {"Content-Type": "application/json"}
 
 POINTER = "/_instance/xdm:representations/-"
@@ -102,6 +107,22 @@ PAGES = {
     ),
     "xcore update personalized offer (en), as a CSV row": Page(
         "xcore", APPEND_CELLS, "PATCH", f"{INSTANCES}/{INSTANCE}", XCORE_PATCH, APPEND
+    ),
+    "xcore replace (contract 3.5)": Page(
+        "xcore",
+        json.dumps({"container": CONTAINER, "type": "fallback-offer", "id": INSTANCE, "replace": FALLBACK}),
+        "PUT",
+        f"{INSTANCES}/{INSTANCE}",
+        XCORE_REPLACE,
+        {"_instance": FALLBACK, "_links": {}},
+    ),
+    "dps replace decision rule (contract 4.1)": Page(
+        "dps",
+        json.dumps({"type": "decision-rule", "id": "offerRule1234", "replace": {"name": "Rule"}}),
+        "PUT",
+        "/data/core/dps/offer-rules/offerRule1234",
+        DPS,
+        {"name": "Rule"},
     ),
     "dps update personalized offer (ko)": Page(
         "dps",

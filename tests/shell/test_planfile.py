@@ -145,12 +145,15 @@ def test_a_row_that_contradicts_an_earlier_one_is_a_problem_with_its_line(path: 
             delete(5, "b"),
             put(6, "c", "/name", "C"),
             put(9, "a", "/name", "Z"),
+            Change(10, "dev", OFFER, "d", Kind.REPLACE, document={"name": "D"}),
+            Change(11, "dev", OFFER, "d", Kind.REPLACE, document={"name": "D"}),
         ],
     )
 
-    assert [(problem.line, problem.column) for problem in found] == [(5, "id"), (9, "path")]
+    assert [(problem.line, problem.column) for problem in found] == [(5, "id"), (9, "path"), (11, "id")]
     assert "line 3" in found[0].message
     assert "line 2" in found[1].message
+    assert found[2].message == "replaces the object that line 10 replaces"
 
 
 def test_the_rows_of_an_object_that_are_too_much_for_one_request_are_not_loaded(

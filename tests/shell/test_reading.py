@@ -136,8 +136,9 @@ async def test_a_guarded_patch_is_applied_once_and_refused_the_second_time(name:
         assert before is not None
         first_tag: Json = value_at(before.document, where["tags"] + "/0")
         patch = [Operation("replace", where["name"], "New"), Operation("remove", where["tags"] + "/0")]
-        base = examine(patch_body(patch), before, it.style)
-        step = resting_on(it.step(Kind.PATCH, b"", it.victim), base)
+        planned = it.step(Kind.PATCH, patch_body(patch), it.victim)
+        base = examine(planned, before, it.style)
+        step = resting_on(planned, base)
         assert base.guarded
         assert first_tag
 
@@ -160,10 +161,9 @@ async def test_of_two_that_race_on_one_base_one_is_refused(name: str) -> None:
         where = dict(pointers(it.style))
         before = await it.look(OFFER, it.victim)
         assert before is not None
-        steps = [
-            resting_on(it.step(Kind.PATCH, b"", it.victim), examine(patch_body(patch), before, it.style))
-            for patch in ([Operation("replace", where["name"], f"New {number}")] for number in range(5))
-        ]
+        patches = [[Operation("replace", where["name"], f"New {number}")] for number in range(5)]
+        planned = [it.step(Kind.PATCH, patch_body(patch), it.victim) for patch in patches]
+        steps = [resting_on(one, examine(one, before, it.style)) for one in planned]
 
         answers = await asyncio.gather(*map(it.write, steps))
 

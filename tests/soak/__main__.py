@@ -38,10 +38,10 @@ RATE = 150.0
 """Requests a second that the service of a round takes; the program is told so."""
 
 LONG_DAY = (
-    "drop-after:POST,PATCH,DELETE:p=0.05",
-    "drop-before:POST,PATCH,DELETE:p=0.03",
+    "drop-after:POST,PATCH,PUT,DELETE:p=0.05",
+    "drop-before:POST,PATCH,PUT,DELETE:p=0.03",
     "429:*:p=0.02:retry-after=none",
-    "503-after:POST,PATCH,DELETE:p=0.01",
+    "503-after:POST,PATCH,PUT,DELETE:p=0.01",
     "expire-token:*:every=500",
 )
 
@@ -68,6 +68,7 @@ def small(seed: int) -> Round:
         replaces=chance.randint(0, 20),
         deletes=chance.randint(0, 5),
         creates=chance.randint(5, 40),
+        puts=chance.randint(0, 10),
         containers=chance.randint(1, 4),
     )
     deaths = [chance.choice((after_the_first_effect, after_the_first_request)) for _ in range(chance.randint(1, 6))]

@@ -22,6 +22,7 @@ Style = Literal["dps", "xcore"]
 
 POINTERS = {"dps": "", "xcore": "/_instance"}
 PREFIXES = {"dps": "", "xcore": "xdm:"}
+CONDITION = {"type": "PQL", "format": "pql/text", "value": "homeAddress.city = 'Basel'"}
 
 
 class Found(Struct):
@@ -56,6 +57,7 @@ class Job(Struct, frozen=True):
         replaces: names of seeded offers.
         deletes: of seeded offers.
         creates: fallback offers with a name of their own.
+        puts: decision rules, which `furnish` lays out, replaced as a whole.
         containers: among which they are spread, in xcore.
     """
 
@@ -64,6 +66,7 @@ class Job(Struct, frozen=True):
     replaces: int = 0
     deletes: int = 0
     creates: int = 0
+    puts: int = 0
     containers: int = 1
 
     @property
@@ -74,11 +77,35 @@ class Job(Struct, frozen=True):
     @property
     def changes(self) -> int:
         """Rows of the file."""
-        return self.offers + self.creates
+        return self.offers + self.creates + self.puts
+
+    def furnish(self, server: Emulator) -> None:
+        """Lay out what the emulator does not have by itself."""
+        for index in range(self.puts):
+            key, name = _rule(index), f"{PREFIXES[self.style]}name"
+            server.store.put(
+                Record(
+                    style=self.style,
+                    scope=self._place(index).get("container", "dev"),
+                    word="eligibility-rule",
+                    key=key,
+                    reference=f"{self.style}:eligibility-rule:{index}",
+                    name="Rule",
+                    document=msgspec.json.encode({name: "Rule", "condition": {}, "gone": index}),
+                    created_us=0,
+                    modified_us=0,
+                    created_by="nobody",
+                    modified_by="nobody",
+                )
+            )
 
     def write(self, path: Path) -> None:
         """Write the changes as JSONL, the kinds mixed."""
-        rows = [*map(self._change, range(self.offers)), *map(self._create, range(self.creates))]
+        rows = [
+            *map(self._change, range(self.offers)),
+            *map(self._create, range(self.creates)),
+            *map(self._put, range(self.puts)),
+        ]
         stride = next(number for number in (7, 11, 13, 17) if len(rows) % number)
         mixed = (rows[index * stride % len(rows)] for index in range(len(rows)))
         path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in mixed))
@@ -98,6 +125,12 @@ class Job(Struct, frozen=True):
         document = {f"{prefix}name": _created_name(index), f"{prefix}status": "draft"}
         return {**self._place(index), "type": "fallback-offer", "key": f"create-{index}", "create": document}
 
+    def _put(self, index: int) -> dict[str, Any]:
+        return {**self._place(index), "type": "decision-rule", "id": _rule(index), "replace": self._whole(index)}
+
+    def _whole(self, index: int) -> dict[str, Any]:
+        return {f"{PREFIXES[self.style]}name": _new_name(index), "condition": CONDITION}
+
     def _place(self, index: int) -> dict[str, str]:
         return {"container": seeded_container(index % self.containers)} if self.style == "xcore" else {}
 
@@ -111,11 +144,13 @@ class Job(Struct, frozen=True):
         happened = Counter(effect.id for effect in server.effects if effect.method != "POST")
         times = [happened.pop(self._object(index), 0) for index in range(self.offers)]
         times += [created[_created_name(index)] for index in range(self.creates)]
+        times += [happened.pop(_rule(index), 0) for index in range(self.puts)]
         wrong = [
             identity
             for index in range(self.offers)
             if not self._is_right(index, there.get(identity := self._object(index)))
         ]
+        wrong += [_rule(index) for index in range(self.puts) if not self._is_put(index, there[_rule(index)])]
         return Found(
             changes=self.changes,
             lost=times.count(0),
@@ -132,6 +167,13 @@ class Job(Struct, frozen=True):
             return record.name == _new_name(index)
         tags = msgspec.json.decode(record.document)[f"{PREFIXES[self.style]}tags"]
         return bool(tags == [seeded_tag(self.style), seeded_tag(self.style, 1)])
+
+    def _is_put(self, index: int, record: Record) -> bool:
+        return record.etag == 2 and bool(msgspec.json.decode(record.document) == self._whole(index))
+
+
+def _rule(index: int) -> str:
+    return f"rule-{index}"
 
 
 def _new_name(index: int) -> str:

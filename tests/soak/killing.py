@@ -29,12 +29,12 @@ QUICK = {
 LATE_S = 0.8
 
 BAD_DAY = (
-    "drop-after:POST,PATCH,DELETE:p=0.06",
-    "drop-before:POST,PATCH,DELETE:p=0.04",
-    f"late:POST,PATCH,DELETE:p=0.05:seconds={LATE_S}:then=504",
-    "503-after:POST,PATCH,DELETE:p=0.03",
-    "stall-before:POST,PATCH,DELETE:p=0.04:seconds=0.4",
-    "stall-after:POST,PATCH,DELETE:p=0.03:seconds=0.4",
+    "drop-after:POST,PATCH,PUT,DELETE:p=0.06",
+    "drop-before:POST,PATCH,PUT,DELETE:p=0.04",
+    f"late:POST,PATCH,PUT,DELETE:p=0.05:seconds={LATE_S}:then=504",
+    "503-after:POST,PATCH,PUT,DELETE:p=0.03",
+    "stall-before:POST,PATCH,PUT,DELETE:p=0.04:seconds=0.4",
+    "stall-after:POST,PATCH,PUT,DELETE:p=0.03:seconds=0.4",
     "drop-before:GET:p=0.02",
     "429:*:p=0.02:retry-after=none",
     "expire-token:*:every=100",
@@ -139,6 +139,7 @@ async def survive(migrator: CommandLine, server: Emulator, job: Job, deaths: Ite
     migrator.point_at(server.url)
     path = migrator.folder / "changes.jsonl"
     job.write(path)
+    job.furnish(server)
     began_at = asyncio.get_running_loop().time()
     arguments: tuple[str, ...] = ("apply", str(path), "--yes", "--style", job.style, *flags)
     kills = 0

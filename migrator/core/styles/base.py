@@ -9,7 +9,7 @@ module knows a style by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -18,7 +18,13 @@ from msgspec import Struct
 
 from migrator.core.model import EntityType, Json, Kind, Page, Receipt, Request, Response, Seen, Step
 
-METHODS: Mapping[Kind, str] = {Kind.PATCH: "PATCH", Kind.EDIT: "PATCH", Kind.CREATE: "POST", Kind.DELETE: "DELETE"}
+METHODS: Mapping[Kind, str] = {
+    Kind.PATCH: "PATCH",
+    Kind.EDIT: "PATCH",
+    Kind.CREATE: "POST",
+    Kind.REPLACE: "PUT",
+    Kind.DELETE: "DELETE",
+}
 
 
 T = TypeVar("T")
@@ -144,11 +150,19 @@ class Style(Protocol):
 
     @property
     def guards_by_etag(self) -> bool:
-        """Whether a write can be made to fail by `If-Match`; otherwise by `test` operations in the patch."""
+        """Whether a write can be made to fail by `If-Match`; otherwise only a patch can, by `test` operations in it."""
+
+    @property
+    def replaceable(self) -> Collection[EntityType]:
+        """The types of which an object can be replaced as a whole."""
 
     @property
     def root(self) -> str:
         """The pointer to an object's own members in the document of a `Seen`."""
+
+    @property
+    def service_owned(self) -> Collection[str]:
+        """The members beside them that only the service writes."""
 
     @property
     def texts(self) -> TextNames:
@@ -161,7 +175,7 @@ class Style(Protocol):
         """Say why `object_id` cannot stand in a URL of this style, or "" when it can."""
 
     def document_problem(self, document: Mapping[str, Json]) -> str:
-        """Say why `document` cannot be created in this style, or "" when nothing speaks against it."""
+        """Say why `document` cannot be an object of this style, or "" when nothing speaks against it."""
 
     def render(self, step: Step, *, sandbox: str, request_id: str) -> Request:
         """Spell `step` as a request.

@@ -38,6 +38,9 @@ RESOURCES: Mapping[EntityType, tuple[str, str]] = {
 }
 """Path under the base and query of each type (contract 4.1)."""
 
+SERVICE_OWNED = frozenset({"id", "etag", "created", "modified", "createdBy", "lastModifiedBy", "schemas"})
+"""What reads show beside an object's own members (contract 4.4, 4.5)."""
+
 
 class _Receipt(msgspec.Struct):
     """The receipt as it stands on the wire (contract 4.3)."""
@@ -75,7 +78,9 @@ class Dps:
     rules = PatchRules("dps", frozenset({"add", "remove", "replace", "copy", "test"}), "")
     needs_container = False
     guards_by_etag = False
+    replaceable = (EntityType.DECISION_RULE,)
     root = ""
+    service_owned = SERVICE_OWNED
     texts = TextNames(
         representations="/representations",
         placement="placement",
@@ -106,7 +111,7 @@ class Dps:
         return "has no `name`, which every type requires"
 
     def render(self, step: Step, *, sandbox: str, request_id: str) -> Request:
-        """Spell `step` as a request (contract 4.3, 4.4, 4.7). The sandbox is the step's container."""
+        """Spell `step` as a request (contract 4.1, 4.3, 4.4, 4.7). The sandbox is the step's container."""
         del sandbox
         path, query = RESOURCES[step.type]
         # D2: the fallback create page prints an id in the POST; a create has none.

@@ -85,6 +85,8 @@ def _headers(type_: EntityType, kind: Kind, sandbox: str) -> Mapping[str, str]:
         return {"Accept": RECEIPT, "x-sandbox-name": sandbox}
     if kind is Kind.CREATE:
         content = f'application/schema-instance+json; version=1;  schema="{schema}"'
+    elif kind is Kind.REPLACE:
+        content = f'application/vnd.adobe.platform.xcore.hal+json; schema="{schema.partition(";")[0]}"'
     else:
         # D1: the pages print this value with "Content-Type: " in front of it; the clean value is the media type.
         content = f'application/vnd.adobe.platform.xcore.patch.hal+json; version=1; schema="{schema}"'
@@ -98,7 +100,9 @@ class Xcore:
     rules = PatchRules("xcore", frozenset({"add", "remove", "replace"}), "/_instance")
     needs_container = True
     guards_by_etag = True
+    replaceable = tuple(EntityType)
     root = "/_instance"
+    service_owned = frozenset({"@id"})
     texts = TextNames(
         representations="/_instance/xdm:representations",
         placement="xdm:placement",
@@ -123,12 +127,14 @@ class Xcore:
         """Require a name; a document without `xdm:name` is most likely one of the other style."""
         if document.get("xdm:name"):
             return ""
+        if "_instance" in document:
+            return "is wrapped: write what is in its `_instance`"
         if "name" in document:
             return "has `name` but no `xdm:name`: it is written for dps, and the style is xcore"
         return "has no `xdm:name`, which every type requires"
 
     def render(self, step: Step, *, sandbox: str, request_id: str) -> Request:
-        """Spell `step` as a request (contract 3.3, 3.4, 3.10), guarded by the etag of its base (3.6)."""
+        """Spell `step` as a request (contract 3.3, 3.4, 3.5, 3.10), guarded by the etag of its base (3.6)."""
         target = f"{BASE}/{segment(step.container)}/instances"
         if step.kind is not Kind.CREATE:
             target += "/" + segment(step.object)
@@ -139,7 +145,7 @@ class Xcore:
             method=METHODS[step.kind],
             target=target,
             headers=headers,
-            body=None if step.kind is Kind.DELETE else step.body,
+            body=_body(step),
             request_id=request_id,
         )
 
@@ -188,6 +194,13 @@ class Xcore:
         if found is None:
             return None
         return Page(tuple(map(_seen, found.embedded.results)), found.links.next.href, found.embedded.total)
+
+
+def _body(step: Step) -> bytes | None:
+    """Return what is sent: only a replacement has to be wrapped (contract 3.3, 3.5)."""
+    if step.kind is Kind.DELETE:
+        return None
+    return b'{"_instance":%b,"_links":{}}' % step.body if step.kind is Kind.REPLACE else step.body
 
 
 @cache

@@ -89,6 +89,20 @@ async def test_a_put_is_checked_like_a_create_and_guarded_by_if_match(client: Cl
     assert (await client.xcore("PUT", path, {"xdm:name": "U"}, headers=JSON)).status == 415
 
 
+@EVERY
+async def test_an_object_can_be_put_back_in_xcore_as_it_was_read(client: Client, word: str) -> None:
+    created = await client.xcore("POST", "/instances", in_xcore(word, CASES[word].full), word=word)
+    path = f"/instances/{created.body['instanceId']}"
+    read = await client.xcore("GET", path)
+
+    assert (await put(client, path, word, read.body)).status == 200
+    again = await client.xcore("GET", path)
+    assert (again.body["_instance"], again.body["repo:etag"]) == (read.body["_instance"], 2)
+
+    read.body["_instance"]["@id"] = "xcore:tag:1"
+    assert (await put(client, path, word, read.body)).status == 422
+
+
 async def test_rules_alone_can_be_put_in_dps(client: Client) -> None:
     rule = f"/{seeded_companion('dps', RULE)}"
     document = CASES["eligibility-rule"].full
