@@ -38,10 +38,10 @@ pytestmark = pytest.mark.usefixtures("no_proxies")
 # --- what leaves -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["PATCH", "POST", "DELETE", "GET"])
+@pytest.mark.parametrize("method", ["PATCH", "POST", "PUT", "DELETE", "GET"])
 async def test_exactly_the_headers_of_the_style_and_the_identity_leave(method: str) -> None:
     written = {"x-sandbox-name": "dev", "x-request-id": "r-1"}
-    body = PATCH if method in ("PATCH", "POST") else None
+    body = PATCH if method in ("PATCH", "POST", "PUT") else None
     async with Server(answers()) as server:
         await sent_to(server.url, request(method, headers=written, body=body))
 
