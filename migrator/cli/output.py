@@ -13,7 +13,7 @@ import msgspec
 
 from migrator.core.errors import Interrupted, MigratorError
 from migrator.core.model import Problem
-from migrator.core.states import State
+from migrator.core.states import FINE, State
 from migrator.ledger.reading import Summary
 
 
@@ -74,6 +74,8 @@ def _summary_text(summary: Summary, next_step: str, *, running: bool) -> str:
     open_ = summary.count(State.INTENT)
     counts = [
         ("applied", summary.count(State.APPLIED)),
+        ("unchanged", summary.count(State.UNCHANGED)),
+        ("left out", summary.count(State.SKIPPED)),
         ("failed", summary.count(State.REJECTED)),
         ("unresolved", summary.count(State.UNRESOLVED)),
         ("in doubt", summary.count(State.DOUBT) + (0 if running else open_)),
@@ -83,7 +85,7 @@ def _summary_text(summary: Summary, next_step: str, *, running: bool) -> str:
     shown = " · ".join(f"{count:,} {what}" for what, count in counts if count or what == "applied")
     name = f"run {summary.run.id}" + (", running" if running else "")
     lines = [f"{name}: {shown} (of {counted(summary.run.rows, 'row')})", _pace(summary)]
-    if summary.last_error and not (summary.complete and summary.count(State.APPLIED) == summary.run.rows):
+    if summary.last_error and not (summary.complete and summary.count(*FINE) == summary.run.rows):
         lines.append(f"last error: {summary.last_error}")
     lines.append(f"next: {next_step}" if next_step else "")
     return "\n".join(filter(None, lines))

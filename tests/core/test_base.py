@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from migrator.core import base as rules
-from migrator.core.base import examine, now_at, same_place
-from migrator.core.compare import same
-from migrator.core.model import Base, Json, Operation, Seen, Touched
+from migrator.core.base import examine, now_at
+from migrator.core.compare import same, same_place
+from migrator.core.edit import edits_body, edits_of
+from migrator.core.model import Base, EntityType, Json, Kind, Operation, Seen, Step, Touched
 from migrator.core.patch import CannotApply, apply, value_at
-from migrator.core.plan import operations_of, patch_body
 from migrator.core.styles import DPS, XCORE
 from migrator.core.styles.base import Style
 
@@ -47,7 +47,17 @@ test.__test__ = False  # type: ignore[attr-defined]
 
 def base_of(operations: Sequence[Operation], style: Style = DPS, document: Json = None, etag: int | None = 4) -> Base:
     seen = Seen("o", "o", etag, DOCUMENT if document is None else document)
-    return examine(patch_body(operations), seen, style)
+    base = examine(patch(operations), seen, style)
+    assert isinstance(base, Base)
+    return base
+
+
+def patch(operations: Sequence[Operation]) -> Step:
+    return Step(2, "k", "dev", EntityType.TAG, "o", Kind.PATCH, edits_body(operations))
+
+
+def operations_of(body: bytes) -> list[Operation]:
+    return [one for one in edits_of(body) if isinstance(one, Operation)]
 
 
 def sent(base: Base) -> list[str]:
@@ -175,7 +185,7 @@ def test_where_no_value_becomes_another_there_is_nothing_to_test(operations: lis
     base = base_of(operations)
 
     assert not base.guarded
-    assert base.body == patch_body(operations)
+    assert base.body == edits_body(operations)
     assert base.touched is not None
 
 
@@ -194,7 +204,7 @@ NEVER_FITS = [
 
 @pytest.mark.parametrize("operations", NEVER_FITS)
 def test_of_a_patch_that_does_not_fit_only_the_version_is_known(operations: list[Operation]) -> None:
-    body = patch_body(operations)
+    body = edits_body(operations)
 
     assert base_of(operations) == Base(4, None, body, guarded=False)
     assert base_of(operations, XCORE) == Base(4, None, body, guarded=True)
@@ -204,10 +214,10 @@ def test_of_a_patch_that_does_not_fit_only_the_version_is_known(operations: list
 @pytest.mark.parametrize("operations", [[put("/name")], [add("/tags/-", "x")], [add("/more")], [put("/name", "Old")]])
 def test_a_patch_in_xcore_goes_as_it_is_and_its_etag_guards_it(operations: list[Operation]) -> None:
     base = base_of(operations, XCORE)
-    assert (base.etag, base.body, base.guarded) == (4, patch_body(operations), True)
+    assert (base.etag, base.body, base.guarded) == (4, edits_body(operations), True)
 
     untold = base_of(operations, XCORE, etag=None)
-    assert (untold.etag, untold.body, untold.guarded) == (None, patch_body(operations), False)
+    assert (untold.etag, untold.body, untold.guarded) == (None, edits_body(operations), False)
     assert untold.touched == base.touched
 
 
@@ -225,7 +235,7 @@ def test_a_patch_that_would_be_too_large_with_its_guard_goes_without(monkeypatch
     assert base_of(operations) == guarded
 
     monkeypatch.setattr(rules, "MAX_GUARDED_BYTES", len(guarded.body) - 1)
-    assert base_of(operations) == Base(4, guarded.touched, patch_body(operations), guarded=False)
+    assert base_of(operations) == Base(4, guarded.touched, edits_body(operations), guarded=False)
 
 
 def test_what_stands_at_a_place_is_compared_as_json() -> None:
@@ -273,7 +283,7 @@ def patches(draw: st.DrawFn) -> tuple[list[Operation], Json, Json]:
             now = apply([one], now)
         except CannotApply:
             continue
-        operations.append(operations_of(patch_body([one]))[0])
+        operations.append(operations_of(edits_body([one]))[0])
     assume(operations)
     return operations, document, now
 
@@ -292,7 +302,7 @@ def test_the_guarded_body_does_what_the_patch_does_and_only_once(drawn: tuple[li
         with pytest.raises(CannotApply):
             apply(operations_of(base.body), result)
     else:
-        assert base.body == patch_body(operations)
+        assert base.body == edits_body(operations)
 
 
 @settings(max_examples=400, deadline=None)

@@ -8,9 +8,10 @@ import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from migrator.core.base import examine
+from migrator.core.base import Unfit, examine
+from migrator.core.edit import edits_body
 from migrator.core.model import Doubt, EntityType, Json, Kind, Operation, Seen, Step
-from migrator.core.plan import name_in, patch_body
+from migrator.core.plan import name_in
 from migrator.core.reconcile import Bounds, Finding, judge_look, told_at
 from migrator.core.states import Move, State
 from migrator.core.styles import DPS, XCORE
@@ -37,8 +38,9 @@ def seen(style: Style, etag: int | None, **members: Json) -> Seen:
 def doubt_of(style: Style, operations: list[Operation], was: Seen | None, error: str = LOST, misses: int = 0) -> Doubt:
     """Return a patch whose last request, sent at `SENT_AT`, was lost or refused."""
     rooted = [replace(one, path=style.root + one.path) for one in operations]
-    step = Step(2, "k", "dev", EntityType.TAG, "o", Kind.PATCH, patch_body(rooted), attempts=misses + 1, misses=misses)
-    base = None if was is None else examine(step.body, was, style)
+    step = Step(2, "k", "dev", EntityType.TAG, "o", Kind.PATCH, edits_body(rooted), attempts=misses + 1, misses=misses)
+    base = None if was is None else examine(step, was, style)
+    assert not isinstance(base, Unfit)
     return Doubt(step, base, State.DOUBT, SENT_AT - 500, SENT_AT, None, error, "HTTP 409: no")
 
 
@@ -196,7 +198,7 @@ def test_an_append_goes_again_only_if_another_client_changed_the_object(client: 
 
     assert word(finding) == proven
     assert finding is not None
-    assert finding.base == examine(doubt.step.body, there, XCORE)
+    assert finding.base == examine(doubt.step, there, XCORE)
     assert finding.base.touched is not None
     assert finding.base.touched[0].after == ["y", "x"]
 
@@ -216,7 +218,7 @@ def test_what_cannot_be_told_has_a_fresh_base_in_case_it_is_to_be_sent_again(was
 
         assert finding is not None
         assert finding.move is Move.GIVE_UP
-        assert finding.base == examine(doubt.step.body, there, style)
+        assert finding.base == examine(doubt.step, there, style)
 
 
 UNKNOWN = [
