@@ -14,13 +14,13 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self, TypeVar
 
 import msgspec
 
 from migrator.core.errors import LedgerFailed
 from migrator.core.model import (
-    BASED,
     Answer,
     Base,
     Change,
@@ -35,7 +35,7 @@ from migrator.core.model import (
     Row,
     Step,
 )
-from migrator.core.plan import merge
+from migrator.core.plan import merge, stage_of
 from migrator.core.states import LEGAL, State
 from migrator.ledger.planfile import PlanFile, RunRecord
 from migrator.ports import Intent, Ledger, Outcome
@@ -75,6 +75,11 @@ def steps(of: Iterable[Change]) -> list[Step]:
     """Return the steps of changes of which no two are for the same object."""
     merged = [merge(STYLE, [one]) for one in of]
     return [step for step in merged if isinstance(step, Step)]
+
+
+def stages(of: Iterable[Change]) -> dict[int, int]:
+    """Return the stages of the steps of such changes, by line."""
+    return {one.line: stage_of(one) for one in of}
 
 
 def row(line: int) -> Row:
@@ -173,18 +178,25 @@ class MemoryLedger:
         misses: of the steps that were missed, how often.
         history: every intent that became durable, in order.
         outcomes: every outcome, in order, of steps that were dismissed too.
+        seen: by step, what its object was when it was reviewed.
+        held: the steps that wait.
         trace: what happened, in order; shared with other fakes.
         failure: set it, and nothing can be written any more.
         good_until: what commits say.
     """
 
-    def __init__(self, planned: Iterable[Step], trace: list[Line] | None = None) -> None:
+    def __init__(
+        self, planned: Iterable[Step], trace: list[Line] | None = None, stages: Mapping[int, int] = MappingProxyType({})
+    ) -> None:
         self._steps = {step.seq: step for step in planned}
+        self._stages = {seq: stages.get(seq, 0) for seq in self._steps}
         self.states: dict[int, State] = {}
         self.bases: dict[int, Base] = {}
         self.misses: Counter[int] = Counter()
         self.history: list[Intent] = []
         self.outcomes: list[Outcome] = []
+        self.seen: dict[int, Base] = {}
+        self.held: set[int] = set()
         self.trace: list[Line] = [] if trace is None else trace
         self.failure: LedgerFailed | None = None
         self.good_until = math.inf
@@ -209,12 +221,15 @@ class MemoryLedger:
     def state(self, seq: int) -> State:
         return self.states.get(seq, State.PENDING)
 
-    async def containers(self) -> Sequence[str]:
-        return list(dict.fromkeys(step.container for step in self._to_send()))
+    async def stages(self) -> Sequence[int]:
+        return sorted(set(self._stages.values()))
 
-    async def pending(self, container: str, after: int, limit: int) -> Sequence[Step]:
+    async def containers(self, stage: int) -> Sequence[str]:
+        return list(dict.fromkeys(step.container for step in self._to_send(stage)))
+
+    async def pending(self, container: str, stage: int, after: int, limit: int) -> Sequence[Step]:
         await asyncio.sleep(0)
-        found = [step for step in self._to_send() if step.container == container and step.seq > after]
+        found = [step for step in self._to_send(stage) if step.container == container and step.seq > after]
         return [self._known(step) for step in found[:limit]]
 
     async def doubts(self, states: Collection[State], after: int, limit: int) -> Sequence[Doubt]:
@@ -222,22 +237,39 @@ class MemoryLedger:
         found = [step for seq, step in self._steps.items() if self.state(seq) in states and seq > after]
         return [self._doubt(step) for step in found[:limit]]
 
-    async def unbased(self, container: str) -> Mapping[EntityType, int]:
-        return Counter(step.type for step in self._unbased() if step.container == container)
+    async def unbased(self, container: str, stage: int, kinds: Collection[Kind]) -> Mapping[EntityType, int]:
+        return Counter(step.type for step in self._unbased(container, stage, kinds))
 
-    async def unbased_among(self, container: str, type_: EntityType, objects: Collection[str]) -> Sequence[Step]:
-        wanted = [step for step in self._unbased() if (step.container, step.type) == (container, type_)]
+    async def unbased_among(
+        self, container: str, stage: int, type_: EntityType, kinds: Collection[Kind], objects: Collection[str]
+    ) -> Sequence[Step]:
+        wanted = [step for step in self._unbased(container, stage, kinds) if step.type is type_]
         return [self._known(step) for step in wanted if step.object in objects]
+
+    async def reviewed(self) -> bool:
+        return bool(self.seen)
+
+    async def reviews(self, steps: Collection[int]) -> Mapping[int, Base]:
+        return {
+            seq: msgspec.structs.replace(base, body=b"", guarded=False)
+            for seq, base in self.seen.items()
+            if seq in steps
+        }
 
     async def settled_objects(self, objects: Collection[str]) -> Collection[str]:
         applied = [seq for seq, state in self.states.items() if state is State.APPLIED]
         return {name for seq in applied for name in (self._steps[seq].object, self._last[seq].object)} & set(objects)
 
-    def _to_send(self) -> list[Step]:
-        return [step for step in self._steps.values() if self.state(step.seq) is State.PENDING]
+    def _to_send(self, stage: int) -> list[Step]:
+        return [
+            step
+            for seq, step in self._steps.items()
+            if self._stages[seq] == stage and self.state(seq) is State.PENDING and seq not in self.held
+        ]
 
-    def _unbased(self) -> list[Step]:
-        return [step for step in self._to_send() if step.kind in BASED and step.seq not in self.bases]
+    def _unbased(self, container: str, stage: int, kinds: Collection[Kind]) -> list[Step]:
+        found = [step for step in self._to_send(stage) if step.container == container and step.kind in kinds]
+        return [step for step in found if step.seq not in self.bases]
 
     def _intents(self, seq: int) -> list[Intent]:
         return [intent for intent in self.history if intent.seq == seq]

@@ -80,8 +80,8 @@ def _round(path: Path, load: Workload, folder: Path, commits: int) -> dict[tuple
 async def _time(run: RunFolder, mode: str, commits: int) -> list[Once]:
     async with RunLedger(run.ledger) as ledger:
         await ledger._rows(f"PRAGMA synchronous = {mode}")
-        (container,) = await ledger.containers()
-        steps = iter(await ledger.pending(container, 0, commits * sum(SIZES)))
+        (container,) = await ledger.containers(0)
+        steps = iter(await ledger.pending(container, 0, 0, commits * sum(SIZES)))
         return [
             await _commit(ledger, [[next(steps).seq for _ in range(size)] for _ in range(commits)]) for size in SIZES
         ]

@@ -28,7 +28,7 @@ from yarl import URL
 from migrator import __version__, api, logs
 from migrator.clock import SystemClock
 from migrator.core.base import examine
-from migrator.core.model import Answer, Failure, Request, Response, Step
+from migrator.core.model import Answer, Base, Failure, Request, Response, Step
 from migrator.core.styles import STYLES
 from migrator.ledger.folder import RunFolder
 from migrator.ledger.runledger import Batch, RunLedger
@@ -39,6 +39,9 @@ from tests.bench.library import text_of
 from tests.bench.workload import Workload, settings_for
 
 PAGE = 500
+
+STAGE = 0
+"""Nothing is deleted here."""
 """Steps in memory at a time while a run is prepared: less than the program itself has in memory."""
 
 
@@ -206,6 +209,7 @@ def make_run(path: Path, settings: Settings) -> RunFolder:
     """Plan the input `path` and accept the plan."""
     source = api.Input(path, path.name)
     with api.plan(source, settings) as (run, draft):
+        draft.merge()
         assert not draft.count_problems(), next(draft.problems())
         draft.accept(run.id, source.name, settings.public(), SystemClock.now())
     return run
@@ -215,13 +219,14 @@ async def keep_bases(run: RunFolder, settings: Settings) -> None:
     """Put the bases of all steps of `run` into its ledger, as a run that was killed after reading them would have."""
     style = STYLES[settings.style]
     async with RunLedger(run.ledger) as ledger:
-        for container in await ledger.containers():
+        for container in await ledger.containers(STAGE):
             after = 0
-            while steps := await ledger.pending(container, after, PAGE):
+            while steps := await ledger.pending(container, STAGE, after, PAGE):
                 for step in steps:
                     seen = style.seen(Response(200, {}, text_of(style.name, step.object)))
                     assert seen is not None
                     base = examine(step, seen, style)
+                    assert isinstance(base, Base)
                     assert base.guarded
                     ledger.keep(step.seq, base)
                 await ledger.flush()
@@ -292,7 +297,7 @@ async def send_bare(run: RunFolder, settings: Settings, watch: Watch) -> None:
 async def steps_of(run: RunFolder) -> Sequence[Step]:
     """Read all the steps of `run` in the order of the input, which is that in which the program sends them."""
     async with RunLedger(run.ledger) as ledger:
-        lanes = [await ledger.pending(container, 0, 1 << 30) for container in await ledger.containers()]
+        lanes = [await ledger.pending(container, STAGE, 0, 1 << 30) for container in await ledger.containers(STAGE)]
     return sorted((step for lane in lanes for step in lane), key=lambda step: step.seq)
 
 

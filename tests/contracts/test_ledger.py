@@ -17,7 +17,7 @@ from migrator.core.model import Base, Change, Doubt, EntityType, Kind, Touched
 from migrator.core.states import State
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import How, Intent, Ledger, Outcome
-from tests.fakes import MemoryLedger, change, changes, failing, make_plan, soon, steps, written
+from tests.fakes import MemoryLedger, change, changes, failing, make_plan, soon, stages, steps, written
 
 Open = Callable[[], AbstractAsyncContextManager[Ledger]]
 """Opens the ledger; a second time, as a later process would."""
@@ -34,11 +34,13 @@ def plan(request: pytest.FixtureRequest, tmp_path: Path) -> Plan:
         return lambda: RunLedger(path)
 
     def fake(of: Sequence[Change]) -> Open:
-        ledger = MemoryLedger(steps(of))
+        ledger = MemoryLedger(steps(of), stages=stages(of))
         return lambda: copy.copy(ledger)
 
     return real if request.param == "RunLedger" else fake
 
+
+CHANGES = {Kind.PATCH, Kind.REPLACE}
 
 BASES = [
     Base(7, (Touched("/name", "old", "new"), Touched("/tags", [1], None), Touched("/rank")), b'[{"op":"test"}]', True),
@@ -72,18 +74,18 @@ async def go(ledger: Ledger, seq: int, *outcomes: Outcome, attempt: int = 1) -> 
 
 
 async def pending(ledger: Ledger, container: str = "dev") -> list[int]:
-    return [step.seq for step in await ledger.pending(container, 0, 100)]
+    return [step.seq for step in await ledger.pending(container, 0, 0, 100)]
 
 
 async def test_containers_come_in_the_order_of_their_first_row(plan: Plan) -> None:
     async with plan(changes(["b", "a", "b", "c", "a"]))() as ledger:
-        assert list(await ledger.containers()) == ["b", "a", "c"]
+        assert list(await ledger.containers(0)) == ["b", "a", "c"]
 
 
 async def test_pending_steps_come_by_container_in_pages_in_order(plan: Plan) -> None:
     async with plan(changes(["a", "b", "a", "a", "b", "a"]))() as ledger:
-        first = await ledger.pending("a", 0, 3)
-        second = await ledger.pending("a", first[-1].seq, 3)
+        first = await ledger.pending("a", 0, 0, 3)
+        second = await ledger.pending("a", 0, first[-1].seq, 3)
 
         assert [step.seq for step in first] == [2, 4, 5]
         assert [step.seq for step in second] == [7]
@@ -95,12 +97,13 @@ async def test_a_step_comes_back_as_it_was_planned(plan: Plan) -> None:
     planned = [
         *changes(["dev"]),
         Change(3, "dev", EntityType.TAG, "", Kind.CREATE, document={"name": "Ä\u2028\x00"}, key="k"),
-        Change(4, "dev", EntityType.TAG, "t1", Kind.DELETE),
-        Change(5, "dev", EntityType.TAG, "t2", Kind.REPLACE, document={"name": "Ä"}),
+        Change(4, "dev", EntityType.TAG, "t2", Kind.REPLACE, document={"name": "Ä"}),
+        Change(5, "dev", EntityType.TAG, "t1", Kind.DELETE),  # in the last stage
     ]
 
     async with plan(planned)() as ledger:
-        assert list(await ledger.pending("dev", 0, 9)) == steps(planned)
+        found = [step for stage in await ledger.stages() for step in await ledger.pending("dev", stage, 0, 9)]
+        assert found == steps(planned)
 
 
 @pytest.mark.parametrize("state", [State.APPLIED, State.REJECTED, State.DOUBT])
@@ -112,11 +115,11 @@ async def test_what_has_ended_is_not_to_be_sent_by_anybody_any_more(plan: Plan, 
         await soon(ledger.flush())
 
         assert await pending(ledger) == []
-        assert list(await ledger.containers()) == ["prod"]
+        assert list(await ledger.containers(0)) == ["prod"]
 
     async with reopen() as ledger:
         assert await pending(ledger) == []
-        assert list(await ledger.containers()) == ["prod"]
+        assert list(await ledger.containers(0)) == ["prod"]
 
 
 async def test_an_intent_without_an_outcome_is_not_to_be_sent_by_a_later_process(plan: Plan) -> None:
@@ -125,7 +128,7 @@ async def test_an_intent_without_an_outcome_is_not_to_be_sent_by_a_later_process
         await soon(written(ledger, intent(2)))
 
     async with reopen() as ledger:
-        assert list(await ledger.containers()) == []
+        assert list(await ledger.containers(0)) == []
 
 
 async def test_what_was_not_executed_is_to_be_sent_again_and_its_attempts_are_counted_on(plan: Plan) -> None:
@@ -136,13 +139,13 @@ async def test_what_was_not_executed_is_to_be_sent_again_and_its_attempts_are_co
             ledger.record(outcome(2, State.PENDING))
 
     async with reopen() as ledger:
-        (step,) = await ledger.pending("dev", 0, 9)
+        (step,) = await ledger.pending("dev", 0, 0, 9)
         assert step.attempts == 2
         await soon(written(ledger, intent(2, 3)))
         ledger.record(outcome(2, State.PENDING))
 
     async with reopen() as ledger:
-        (step,) = await ledger.pending("dev", 0, 9)
+        (step,) = await ledger.pending("dev", 0, 0, 9)
         assert step.attempts == 3
 
 
@@ -201,10 +204,10 @@ class TestBases:
         async with reopen() as ledger:
             ledger.keep(2, base)
             await soon(ledger.flush())
-            here = await ledger.pending("dev", 0, 9)
+            here = await ledger.pending("dev", 0, 0, 9)
 
         async with reopen() as ledger:
-            later = await ledger.pending("dev", 0, 9)
+            later = await ledger.pending("dev", 0, 0, 9)
 
         assert list(here) == list(later)
         assert later[0] == replace(steps(planned)[0], body=base.body, based=True, etag=base.etag, guarded=base.guarded)
@@ -232,7 +235,7 @@ class TestBases:
             assert doubt.base == BASES[2]
 
     async def test_changes_without_a_base_are_counted_by_type(self, plan: Plan) -> None:
-        tag = Change(9, "dev", EntityType.TAG, "t", Kind.PATCH, change(9).operations)
+        tag = Change(9, "dev", EntityType.TAG, "t", Kind.PATCH, change(9).edits)
         others = [
             Change(10, "dev", EntityType.TAG, "", Kind.CREATE, document={"name": "A"}),
             Change(11, "dev", EntityType.TAG, "gone", Kind.DELETE),
@@ -243,16 +246,16 @@ class TestBases:
             await go(ledger, 3, outcome(3, State.APPLIED))
             await go(ledger, 5, outcome(5, State.PENDING))
 
-            assert dict(await ledger.unbased("dev")) == {
+            assert dict(await ledger.unbased("dev", 0, CHANGES)) == {
                 EntityType.PERSONALIZED_OFFER: 2,
                 EntityType.TAG: 1,
                 EntityType.DECISION_RULE: 1,
             }
-            assert dict(await ledger.unbased("prod")) == {EntityType.PERSONALIZED_OFFER: 1}
-            assert dict(await ledger.unbased("nowhere")) == {}
+            assert dict(await ledger.unbased("prod", 0, CHANGES)) == {EntityType.PERSONALIZED_OFFER: 1}
+            assert dict(await ledger.unbased("nowhere", 0, CHANGES)) == {}
 
     async def test_changes_without_a_base_are_found_by_their_objects(self, plan: Plan) -> None:
-        tag = Change(9, "dev", EntityType.TAG, "offer-3", Kind.PATCH, change(9).operations)
+        tag = Change(9, "dev", EntityType.TAG, "offer-3", Kind.PATCH, change(9).edits)
         whole = Change(11, "dev", EntityType.TAG, "else", Kind.REPLACE, document={"name": "E"})
         planned = [*changes(["dev"] * 5), tag, change(10, "prod", "offer-3"), whole]
         async with plan(planned)() as ledger:
@@ -261,11 +264,12 @@ class TestBases:
             await go(ledger, 5, outcome(5, State.PENDING))
             wanted = ["offer-2", "offer-3", "offer-4", "offer-5", "else"]
 
-            found = await ledger.unbased_among("dev", EntityType.PERSONALIZED_OFFER, wanted)
+            found = await ledger.unbased_among("dev", 0, EntityType.PERSONALIZED_OFFER, CHANGES, wanted)
             assert [(step.seq, step.attempts) for step in found] == [(3, 0), (5, 1)]
             assert found[0] == steps(planned)[1]
-            assert [step.seq for step in await ledger.unbased_among("dev", EntityType.TAG, wanted)] == [9, 11]
-            assert list(await ledger.unbased_among("dev", EntityType.TAG, [])) == []
+            of_tag = await ledger.unbased_among("dev", 0, EntityType.TAG, CHANGES, wanted)
+            assert [step.seq for step in of_tag] == [9, 11]
+            assert list(await ledger.unbased_among("dev", 0, EntityType.TAG, CHANGES, [])) == []
 
 
 class TestDoubts:
@@ -313,7 +317,7 @@ class TestDoubts:
                 await go(ledger, 2, *way, looked(2, State.PENDING), attempt=attempt)
 
         async with reopen() as ledger:
-            (step,) = await ledger.pending("dev", 0, 9)
+            (step,) = await ledger.pending("dev", 0, 0, 9)
             assert (step.attempts, step.misses) == (3, 2), "an attempt that was refused is no miss"
 
     @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from migrator.core import base as rules
-from migrator.core.base import examine, is_idempotent, now_at, result_of, same_place
-from migrator.core.compare import same
+from migrator.core.base import examine, is_idempotent, now_at, result_of
+from migrator.core.compare import same, same_place
+from migrator.core.edit import edits_body, edits_of
 from migrator.core.model import Base, EntityType, Json, Kind, Operation, Seen, Step, Touched
 from migrator.core.patch import CannotApply, apply, value_at
-from migrator.core.plan import operations_of, patch_body
 from migrator.core.styles import DPS, XCORE
 from migrator.core.styles.base import Style
 
@@ -51,7 +51,13 @@ def step_of(kind: Kind, body: bytes) -> Step:
 
 def base_of(operations: Sequence[Operation], style: Style = DPS, document: Json = None, etag: int | None = 4) -> Base:
     seen = Seen("o", "o", etag, DOCUMENT if document is None else document)
-    return examine(step_of(Kind.PATCH, patch_body(operations)), seen, style)
+    base = examine(step_of(Kind.PATCH, edits_body(operations)), seen, style)
+    assert isinstance(base, Base)
+    return base
+
+
+def operations_of(body: bytes) -> list[Operation]:
+    return [one for one in edits_of(body) if isinstance(one, Operation)]
 
 
 def sent(base: Base) -> list[str]:
@@ -179,7 +185,7 @@ def test_where_no_value_becomes_another_there_is_nothing_to_test(operations: lis
     base = base_of(operations)
 
     assert not base.guarded
-    assert base.body == patch_body(operations)
+    assert base.body == edits_body(operations)
     assert base.touched is not None
 
 
@@ -198,9 +204,9 @@ NEVER_FITS = [
 
 @pytest.mark.parametrize("operations", NEVER_FITS)
 def test_of_a_patch_that_does_not_fit_only_the_version_is_known(operations: list[Operation]) -> None:
-    body = patch_body(operations)
+    body = edits_body(operations)
 
-    assert base_of(operations) == Base(4, None, body, guarded=False)
+    assert base_of(operations) == Base(4, None, body, guarded=False, name="Old")
     assert base_of(operations, XCORE) == Base(4, None, body, guarded=True)
     assert base_of(operations, XCORE, etag=None) == Base(None, None, body, guarded=False)
 
@@ -208,10 +214,10 @@ def test_of_a_patch_that_does_not_fit_only_the_version_is_known(operations: list
 @pytest.mark.parametrize("operations", [[put("/name")], [add("/tags/-", "x")], [add("/more")], [put("/name", "Old")]])
 def test_a_patch_in_xcore_goes_as_it_is_and_its_etag_guards_it(operations: list[Operation]) -> None:
     base = base_of(operations, XCORE)
-    assert (base.etag, base.body, base.guarded) == (4, patch_body(operations), True)
+    assert (base.etag, base.body, base.guarded) == (4, edits_body(operations), True)
 
     untold = base_of(operations, XCORE, etag=None)
-    assert (untold.etag, untold.body, untold.guarded) == (None, patch_body(operations), False)
+    assert (untold.etag, untold.body, untold.guarded) == (None, edits_body(operations), False)
     assert untold.touched == base.touched
 
 
@@ -229,7 +235,7 @@ def test_a_patch_that_would_be_too_large_with_its_guard_goes_without(monkeypatch
     assert base_of(operations) == guarded
 
     monkeypatch.setattr(rules, "MAX_GUARDED_BYTES", len(guarded.body) - 1)
-    assert base_of(operations) == Base(4, guarded.touched, patch_body(operations), guarded=False)
+    assert base_of(operations) == Base(4, guarded.touched, edits_body(operations), guarded=False, name="Old")
 
 
 # --- replacements -----------------------------------------------------------------------------------------------------
@@ -243,7 +249,9 @@ def replaced(wanted: Json, style: Style, own: Json = None, etag: int | None = 4)
     members = {**KEPT[style.name], **(DOCUMENT if own is None else own)}
     seen = Seen("o", "o", etag, {"_instance": members, "repo:etag": etag} if style.root else members)
     step = step_of(Kind.REPLACE, json.dumps(wanted).encode())
-    return step, seen, examine(step, seen, style)
+    base = examine(step, seen, style)
+    assert isinstance(base, Base)
+    return step, seen, base
 
 
 @STYLES
@@ -346,7 +354,7 @@ def patches(draw: st.DrawFn) -> tuple[list[Operation], Json, Json]:
             now = apply([one], now)
         except CannotApply:
             continue
-        operations.append(operations_of(patch_body([one]))[0])
+        operations.append(operations_of(edits_body([one]))[0])
     assume(operations)
     return operations, document, now
 
@@ -365,7 +373,7 @@ def test_the_guarded_body_does_what_the_patch_does_and_only_once(drawn: tuple[li
         with pytest.raises(CannotApply):
             apply(operations_of(base.body), result)
     else:
-        assert base.body == patch_body(operations)
+        assert base.body == edits_body(operations)
 
 
 @settings(max_examples=400, deadline=None)

@@ -20,6 +20,9 @@ from migrator.core.columns import Shape, find_shapes, header_problems, is_known_
         ("id,name,names,op,path,value", Shape.OPERATIONS),
         ("id,op,path,value,uid,oid", Shape.OPERATIONS),
         ("name,uid,placement,language,content", Shape.TEXT),
+        ("id,placement,language,format,content", Shape.TEXT),
+        ("id,op,path,value,format", Shape.OPERATIONS),
+        ("id,/name,format", Shape.MEMBERS),
     ],
 )
 def test_a_good_header_has_one_shape_and_no_problem(header: str, shape: Shape) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from migrator.core.edit import edits_body, edits_of
 from migrator.core.model import Change, EntityType, Kind, Operation, Step
 from migrator.core.patch import value_at
 from migrator.core.plan import (
@@ -15,8 +16,6 @@ from migrator.core.plan import (
     identity,
     merge,
     name_in,
-    operations_of,
-    patch_body,
     step_key,
 )
 from migrator.core.values import Fault
@@ -69,10 +68,10 @@ def test_the_rows_of_an_object_become_one_patch_in_the_order_of_the_file() -> No
     ],
 )
 def test_an_operation_has_the_members_of_its_kind_and_is_read_back(operation: Operation, members: object) -> None:
-    body = patch_body([operation])
+    body = edits_body([operation])
 
     assert json.loads(body) == [members]
-    assert operations_of(body) == (operation,)
+    assert edits_of(body) == (operation,)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +126,7 @@ def test_rows_that_can_both_hold_merge(earlier: Operation, later: Operation) -> 
     step = merge("dps", [patch(2, earlier), patch(7, later)])
 
     assert isinstance(step, Step)
-    assert operations_of(step.body) == (earlier, later)
+    assert edits_of(step.body) == (earlier, later)
 
 
 @pytest.mark.parametrize(
@@ -308,4 +307,4 @@ def test_a_thousand_rows_for_one_object_merge_in_linear_time() -> None:
     step = merge("dps", [patch(line, put(f"/characteristics/k{line}", line)) for line in range(2, 3002)])
 
     assert isinstance(step, Step)
-    assert len(operations_of(step.body)) == 3000
+    assert len(edits_of(step.body)) == 3000

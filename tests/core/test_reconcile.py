@@ -9,9 +9,10 @@ import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from migrator.core.base import examine
+from migrator.core.base import Unfit, examine
+from migrator.core.edit import edits_body
 from migrator.core.model import Doubt, EntityType, Json, Kind, Operation, Seen, Step
-from migrator.core.plan import name_in, patch_body
+from migrator.core.plan import name_in
 from migrator.core.reconcile import Bounds, Finding, judge_look, told_at
 from migrator.core.states import Move, State
 from migrator.core.styles import DPS, XCORE
@@ -38,8 +39,9 @@ def seen(style: Style, etag: int | None, **members: Json) -> Seen:
 def doubt_of(style: Style, operations: list[Operation], was: Seen | None, error: str = LOST, misses: int = 0) -> Doubt:
     """Return a patch whose last request, sent at `SENT_AT`, was lost or refused."""
     rooted = [replace(one, path=style.root + one.path) for one in operations]
-    step = Step(2, "k", "dev", EntityType.TAG, "o", Kind.PATCH, patch_body(rooted), attempts=misses + 1, misses=misses)
+    step = Step(2, "k", "dev", EntityType.TAG, "o", Kind.PATCH, edits_body(rooted), attempts=misses + 1, misses=misses)
     base = None if was is None else examine(step, was, style)
+    assert not isinstance(base, Unfit)
     return Doubt(step, base, State.DOUBT, SENT_AT - 500, SENT_AT, None, error, "HTTP 409: no")
 
 
@@ -313,6 +315,7 @@ def replacement(style: Style, error: str = LOST, *, misses: int = 0, was: dict[s
     body = msgspec.json.encode(WANTED)
     step = Step(2, "k", "dev", EntityType.DECISION_RULE, "o", Kind.REPLACE, body, attempts=misses + 1, misses=misses)
     base = examine(step, shown(style, 0, WAS if was is None else was), style)
+    assert not isinstance(base, Unfit)
     return Doubt(step, base, State.DOUBT, SENT_AT - 500, SENT_AT, None, error, "HTTP 409: no")
 
 

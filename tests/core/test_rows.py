@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.core.model import Change, EntityType, Kind, Operation, Problem, Row, TextChange
+from migrator.core.model import By, Change, EntityType, Kind, Operation, Problem, Row, Sought, TextChange
 from migrator.core.rows import RowParser
 from migrator.core.styles import DPS, XCORE, Style
 from migrator.core.values import MAX_OBJECT_BYTES
 
 OPERATIONS = ("container", "type", "id", "op", "path", "value", "from")
 MEMBERS = ("container", "type", "id", "/name", "/tags/0", "/tags/-", "/rank/priority")
-TEXT = ("container", "type", "id", "name", "placement", "language", "content", "was")
+TEXT = ("container", "type", "id", "name", "placement", "language", "format", "content", "was")
 NAME = "/_instance/xdm:name"
 OFFER = EntityType.PERSONALIZED_OFFER
 
@@ -92,7 +92,7 @@ def test_a_row_of_operations_becomes_a_patch_of_one() -> None:
         type=EntityType.TAG,
         object="007",
         kind=Kind.PATCH,
-        operations=(Operation("replace", "/name", "Spring"),),
+        edits=(Operation("replace", "/name", "Spring"),),
     )
 
 
@@ -143,20 +143,29 @@ def test_a_bad_cell_is_named_with_what_to_type(cells: dict[str, str], column: st
     assert hint in problem.hint
 
 
-def test_an_object_cannot_be_named_yet() -> None:
-    header = ("id", "name", "op", "path")
-    problem = problem_of(parse(header, {"name": "Spring", "op": "remove", "path": "/x"}))
-    assert problem.column == "name"
-    assert problem.message.startswith("naming an object by name needs a look-up, which this version does not do yet")
-    assert problem.hint == "give its id"
-    assert change_of(parse(header, {"id": "1", "name": "Spring", "op": "remove", "path": "/x"})).object == "1"
+@pytest.mark.parametrize(
+    ("style", "cells", "object_", "sought"),
+    [
+        (DPS, {"name": "Spring"}, "", Sought(By.NAME, "Spring")),
+        (DPS, {"id": "1", "name": "Spring"}, "1", None),
+        (DPS, {"id": "xcore:personalized-offer:1"}, "xcore:personalized-offer:1", None),
+        (XCORE, {"name": "Spring"}, "", Sought(By.NAME, "Spring")),
+        (XCORE, {"id": "1"}, "1", None),
+        (XCORE, {"id": "xcore:personalized-offer:1"}, "", Sought(By.REFERENCE, "xcore:personalized-offer:1")),
+    ],
+)
+def test_an_object_that_has_no_id_for_a_url_here_is_to_be_looked_up(
+    style: Style, cells: dict[str, str], object_: str, sought: Sought | None
+) -> None:
+    address = {"container": "c", "op": "remove", "path": NAME if style is XCORE else "/name"}
+    change = change_of(parse(("container", "id", "name", "op", "path"), address | cells, style))
+    assert (change.object, change.sought) == (object_, sought)
 
 
 def test_what_the_style_has_against_an_id_is_told() -> None:
-    cells = {"container": "c", "id": "xcore:personalized-offer:1", "op": "remove", "path": NAME}
-    problem = problem_of(parse(OPERATIONS, cells, XCORE))
+    problem = problem_of(parse(OPERATIONS, {"container": "c", "id": "..", "op": "remove", "path": NAME}, XCORE))
     assert problem.column == "id"
-    assert 'the id "xcore:personalized-offer:1" is an @id' in problem.message
+    assert problem.message == 'the id ".." is a step in a path, not an id'
 
 
 def test_all_problems_of_a_row_come_at_once() -> None:
@@ -183,12 +192,12 @@ def test_any_row_is_a_change_or_has_problems(cells: dict[str, str], style: Style
 
 def test_each_filled_cell_sets_its_member_and_an_empty_one_does_not() -> None:
     cells = {"id": "1", "/name": "Spring", "/tags/0": "a", "/tags/-": '"b"', "/rank/priority": ""}
-    assert change_of(parse(MEMBERS, cells)).operations == (
+    assert change_of(parse(MEMBERS, cells)).edits == (
         Operation("add", "/name", "Spring"),
         Operation("replace", "/tags/0", "a"),
         Operation("add", "/tags/-", "b"),
     )
-    assert change_of(parse(MEMBERS, {"id": "1", "/rank/priority": "0"})).operations == (
+    assert change_of(parse(MEMBERS, {"id": "1", "/rank/priority": "0"})).edits == (
         Operation("add", "/rank/priority", 0),
     )
 
@@ -199,7 +208,7 @@ def test_each_filled_cell_sets_its_member_and_an_empty_one_does_not() -> None:
 )
 def test_only_an_element_of_an_array_is_replaced(pointer: str, op: str) -> None:
     change = change_of(parse(("id", pointer), {"id": "1", pointer: "x"}))
-    assert change.operations == (Operation(op, pointer, "x"),)
+    assert change.edits == (Operation(op, pointer, "x"),)
 
 
 def test_a_row_of_empty_cells_changes_nothing() -> None:
@@ -218,24 +227,29 @@ def text_cells(**cells: str) -> dict[str, str]:
     return {"id": "1", "placement": "dps:offer-placement:1", "language": "en", "content": "New"} | cells
 
 
+def test_a_text_row_may_name_no_language_and_a_format() -> None:
+    change = change_of(parse(TEXT, text_cells(language="", format="text/html")))
+    assert change.edits == (TextChange("dps:offer-placement:1", "", "New", format="text/html"),)
+
+
 @pytest.mark.parametrize(("was", "expected"), [("", None), ("Old", "Old")])
 def test_a_text_row_becomes_a_text_change(was: str, expected: str | None) -> None:
     change = change_of(parse(TEXT, text_cells(was=was, content="[7]")))
-    assert (change.kind, change.object) == (Kind.TEXT, "1")
-    assert change.text == TextChange("dps:offer-placement:1", "en", "[7]", expected)
+    assert (change.kind, change.object) == (Kind.EDIT, "1")
+    assert change.edits == (TextChange("dps:offer-placement:1", "en", "[7]", expected),)
 
 
 def test_a_text_row_may_name_its_offer() -> None:
     change = change_of(parse(TEXT, text_cells(id="", name="Spring")))
-    assert (change.kind, change.object) == (Kind.TEXT, "")
+    assert (change.kind, change.object, change.sought) == (Kind.EDIT, "", Sought(By.NAME, "Spring"))
 
 
 @pytest.mark.parametrize(
     ("cells", "column", "message"),
     [
         ({"placement": ""}, "placement", "the placement is missing"),
-        ({"language": ""}, "language", "the language is missing"),
         ({"language": "en "}, "language", "begins or ends with a blank"),
+        ({"format": " text/html"}, "format", "begins or ends with a blank"),
         ({"content": ""}, "content", "the content is missing"),
         ({"id": ""}, "id", "the id is missing"),
         ({"id": "", "name": " Spring"}, "name", "begins or ends with a blank"),
@@ -257,13 +271,13 @@ RULE = {"type": "decision-rule", "id": "1"}
 def test_a_line_with_a_patch_becomes_a_patch() -> None:
     change = change_of(parse_line({"id": "007", "patch": [*PATCH, {"op": "remove", "path": "/tags/0"}]}))
     assert (change.line, change.object, change.kind) == (7, "007", Kind.PATCH)
-    assert change.operations == (Operation("replace", "/name", "x"), Operation("remove", "/tags/0"))
+    assert change.edits == (Operation("replace", "/name", "x"), Operation("remove", "/tags/0"))
 
 
 def test_a_line_with_a_text_becomes_a_text_change() -> None:
     text = {"placement": "p", "language": "en", "content": "New"}
-    assert change_of(parse_line({"id": "1", "text": text})).text == TextChange("p", "en", "New", None)
-    assert change_of(parse_line({"id": "1", "text": text | {"was": ""}})).text == TextChange("p", "en", "New", "")
+    assert change_of(parse_line({"id": "1", "text": text})).edits == (TextChange("p", "en", "New", None),)
+    assert change_of(parse_line({"id": "1", "text": text | {"was": ""}})).edits == (TextChange("p", "en", "New", ""),)
 
 
 def test_a_line_with_a_create_becomes_a_create() -> None:
@@ -329,7 +343,8 @@ def test_other_members_are_carried_without_complaint(extra: str) -> None:
         ({"id": 1, "patch": PATCH}, "id", "must be text, not a number", '"id": "…"'),
         ({"id": None, "patch": PATCH}, "id", "must be text, not null", ""),
         ({"patch": PATCH}, "id", "the id is missing", ""),
-        ({"name": "Spring", "patch": PATCH}, "name", "naming an object by name", "give its id"),
+        ({"name": "Spring ", "patch": PATCH}, "name", "begins or ends with a blank", ""),
+        ({"name": 5, "patch": PATCH}, "name", "must be text, not a number", ""),
         ({"id": "1", "type": 5, "patch": PATCH}, "type", "must be text, not a number", ""),
         ({"id": "1", "type": ["tag"], "patch": PATCH}, "type", "must be text, not a list", ""),
         ({"id": "1", "container": {}, "patch": PATCH}, "container", "must be text, not an object", ""),
@@ -356,12 +371,6 @@ def test_other_members_are_carried_without_complaint(extra: str) -> None:
         (RULE | {"replace": {"xdm:name": "x"}}, "replace", "the object has `xdm:name` but no `name`", ""),
         (RULE | {"replace": {"id": "1", "etag": 2}}, "replace", "the object has no `name`", ""),
         ({"type": "decision-rule", "replace": {"name": "x"}}, "id", "the id is missing", ""),
-        (
-            {"type": "decision-rule", "name": "R", "replace": {"name": "x"}},
-            "name",
-            "naming an object by name",
-            "its id",
-        ),
         (RULE | {"type": "decision_rule", "replace": {"name": "x"}}, "type", "is not a type", "'decision-rule'?"),
         (RULE | {"replace": {"name": "x"}, "key": "k"}, "key", "only a create has a key", ""),
         (RULE | {"replace": {"name": "x"}, "patch": PATCH}, "", "the line has patch and replace", "one line for each"),
@@ -391,8 +400,11 @@ def test_a_misspelt_action_is_told_beside_its_absence() -> None:
         ({"content": 5}, "text.content", ""),
         ({"was": None}, "text.was", "leave it out"),
         ({"placement": 5}, "text.placement", ""),
+        ({"language": 5}, "text.language", ""),
+        ({"language": None}, "text.language", ""),
+        ({"format": ["text/html"]}, "text.format", ""),
         ({"langauge": "en"}, "text.langauge", "did you mean 'language'?"),
-        ({"x": "en"}, "text.x", "placement, language, content, was"),
+        ({"x": "en"}, "text.x", "placement, language, format, content, was"),
     ],
 )
 def test_a_bad_member_of_a_text_is_named_with_its_path(fields: dict[str, Any], column: str, hint: str) -> None:

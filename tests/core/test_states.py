@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from migrator.core.states import FINAL, IN_DOUBT, LEGAL, TABLE, Move, State, after
+from migrator.core.states import FINAL, FINE, IN_DOUBT, LEGAL, TABLE, Move, State, after
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ from migrator.core.states import FINAL, IN_DOUBT, LEGAL, TABLE, Move, State, aft
     [
         (State.PENDING, Move.INTEND, State.INTENT),
         (State.PENDING, Move.REJECT, State.REJECTED),
+        (State.PENDING, Move.AGREE, State.UNCHANGED),
+        (State.PENDING, Move.SKIP, State.SKIPPED),
         (State.INTENT, Move.APPLY, State.APPLIED),
         (State.INTENT, Move.REJECT, State.REJECTED),
         (State.INTENT, Move.NOT_EXECUTED, State.PENDING),
@@ -38,7 +40,8 @@ def test_every_other_move_is_refused(state: State, move: Move) -> None:
 
 
 def test_nothing_leads_out_of_a_final_state() -> None:
-    assert {State.APPLIED, State.REJECTED} == FINAL
+    assert {State.APPLIED, State.REJECTED, State.UNCHANGED, State.SKIPPED} == FINAL
+    assert FINAL - {State.REJECTED} == FINE
     assert not {before for before, _ in LEGAL} & FINAL
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from migrator.core.model import EntityType, Kind, Page, Request, Response, Seen, Step
-from migrator.core.styles import DPS, XCORE
+from migrator.core.styles import DPS, XCORE, Query
 from migrator.core.styles.base import Style
 from migrator.core.styles.dps import RESOURCES
 from migrator.core.styles.xcore import RESULTS, SCHEMA_ROOT, SCHEMAS
@@ -23,7 +23,7 @@ def ok(body: Any) -> Response:
 
 
 def listed(style: Style, type_: EntityType = OFFER, name: str = "", after: str = "") -> Request:
-    return style.list("box", type_, name=name, after=after, sandbox="dev", request_id="r")
+    return style.list("box", type_, Query(name, after=after), sandbox="dev", request_id="r")
 
 
 @pytest.mark.parametrize("type_", EntityType)
@@ -150,7 +150,7 @@ def test_a_probe_reads_one_object(style: Style) -> None:
     [
         ("0f4bc230-13df", "", ""),
         ("dps:offer:1", "", ""),
-        ("xcore:offer:1", "is an @id", ""),
+        ("xcore:offer:1", "", ""),
         (".", "is a step in a path", "is a step in a path"),
         ("..", "is a step in a path", "is a step in a path"),
         ("...", "", ""),
@@ -161,6 +161,12 @@ def test_an_id_may_stand_in_a_url_or_not(object_: str, xcore: str, dps: str) -> 
         said = style.object_problem(object_)
         assert said.startswith(problem)
         assert bool(said) is bool(problem)
+
+
+def test_only_xcore_has_another_id_for_references_than_for_urls() -> None:
+    assert XCORE.is_reference("xcore:personalized-offer:1")
+    assert not XCORE.is_reference("0f4bc230-13df")
+    assert not DPS.is_reference("xcore:personalized-offer:1"), "the id of an object that was made in xcore"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from migrator.core.reconcile import Bounds, Finding, judge_look
 from migrator.core.states import Move, State
 from migrator.core.styles import DPS
 from migrator.core.verdict import ErrorClass
-from migrator.engine import looking
+from migrator.engine import surveying
 from migrator.engine.looking import Looker
 from migrator.ledger import lease, statements
 from migrator.ledger.runledger import RunLedger
@@ -75,7 +75,7 @@ class TestWithAllProtections:
     def test_nor_with_bases_from_lists_that_are_behind(
         self, plans: Plans, style: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(looking, "WORTH_A_LIST", 1)
+        monkeypatch.setattr(surveying, "WORTH_A_LIST", 1)
         for seed, turn in turns(19):
             assert not tried(plans, style, trial.meddled_with, seed, turn), (seed, turn)
 
@@ -154,11 +154,11 @@ def without_a_quiet_period(monkeypatch: pytest.MonkeyPatch) -> type[World]:
 
 def without_a_pinned_base(monkeypatch: pytest.MonkeyPatch) -> type[World]:
     class Forgetful(RunLedger):
-        async def pending(self, container: str, after: int, limit: int) -> list[Step]:
+        async def pending(self, container: str, stage: int, after: int, limit: int) -> list[Step]:
             planned = dict(await self._rows("SELECT seq, body FROM step"))
             return [
                 msgspec.structs.replace(step, body=planned[step.seq], based=False, etag=None, guarded=False)
-                for step in await super().pending(container, after, limit)
+                for step in await super().pending(container, stage, after, limit)
             ]
 
     monkeypatch.setattr(World, "ledger_class", Forgetful)

@@ -157,7 +157,9 @@ def test_under_design_b_what_a_killed_run_leaves_pending_may_have_been_applied()
 def test_every_move_of_the_table_that_a_run_makes_is_made() -> None:
     made = frozenset[tuple[State, Move]]().union(*(explore(variant).made for variant, _ in SOUND.values()))
     # Out of UNRESOLVED leads a person, or a look that a later command takes: no run does it.
-    assert made == {(state, move) for state, move in TABLE if state is not State.UNRESOLVED}
+    # Nor is a step modelled that ends unsent, because its object is as wanted or it was left out.
+    unsent = {(State.PENDING, Move.AGREE), (State.PENDING, Move.SKIP)}
+    assert made == {(state, move) for state, move in TABLE if state is not State.UNRESOLVED} - unsent
 
 
 @sound

@@ -332,7 +332,7 @@ class World:
         if applied and mine[0].kind is Kind.REPLACE:
             return self.service.fields(target) == whole(self.door)
         root = self.door.root[1:]
-        operations = [operation for one in mine for operation in one.operations]
+        operations = [edit for one in mine for edit in one.edits if isinstance(edit, Operation)]
         after = apply(operations, {root: fields} if root else fields) if applied else None
         return self.service.fields(target) == (fields if after is None else after[root] if root else after)
 

@@ -277,7 +277,8 @@ async def test_a_row_whose_answer_was_lost_is_found_by_looking_and_not_sent_agai
 
 async def test_the_same_changes_are_not_applied_twice_by_mistake(migrator: Any) -> None:
     async with Emulator(EmulatorSettings(seed_offers=2)) as server:
-        migrator.point_at(server.url).write("changes.csv", OPERATIONS, renames(2))
+        growing = [("personalized-offer", seeded_offer_id(i), "add", "/tags/-", seeded_tag("dps", 1)) for i in range(2)]
+        migrator.point_at(server.url).write("changes.csv", OPERATIONS, growing)
 
         await migrator("apply", "changes.csv", "--yes")
         refused = await migrator("apply", "changes.csv", "--yes")
@@ -288,6 +289,19 @@ async def test_the_same_changes_are_not_applied_twice_by_mistake(migrator: Any) 
         assert "--again" in refused.err
         assert allowed.code == 0
         assert set(effects_by_object(server).values()) == {2}
+
+
+async def test_what_is_as_wanted_already_is_not_sent(migrator: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=3)) as server:
+        migrator.point_at(server.url).write("two.csv", OPERATIONS, renames(2))
+        migrator.write("three.csv", OPERATIONS, renames(3))
+
+        await migrator("apply", "two.csv", "--yes", "--run-id", "first")
+        again = await migrator("apply", "three.csv", "--yes", "--run-id", "second")
+
+        assert again.code == 0, again.err
+        assert "1 applied · 2 unchanged (of 3 rows)" in again.out
+        assert set(effects_by_object(server).values()) == {1}
 
 
 async def test_a_job_file_names_its_input_and_settings(migrator: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from migrator.emulator import Emulator, EmulatorSettings, seeded_offer_id
+from migrator.emulator import Emulator, EmulatorSettings, seeded_offer_id, seeded_tag
 
 HEADER = ("id", "op", "path", "value", "sku")
 GHOST = "dps:personalized-offer:0000000000000000"
@@ -181,7 +181,8 @@ async def test_a_retry_of_a_retry_sends_what_failed_there(migrator: Any) -> None
 
 async def test_what_a_retry_has_applied_is_not_sent_once_more_by_mistake(migrator: Any) -> None:
     async with Emulator(EmulatorSettings(seed_offers=3)) as server:
-        await failed_run(migrator, server)
+        growing = (seeded_offer_id(1), "add", "/tags/-", seeded_tag("dps", 1), "0080")
+        await failed_run(migrator, server, [growing if row[3] == "Merged" else row for row in ROWS])
         cure(server)
         await migrator("retry", "spring", "--yes")
         already = len(server.requests)

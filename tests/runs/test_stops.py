@@ -89,19 +89,6 @@ async def test_an_input_with_errors_is_refused_whole_and_leaves_no_run(migrator:
         assert migrator.run_folders() == []
 
 
-async def test_text_rows_can_be_checked_but_not_applied_yet(migrator: Any) -> None:
-    migrator.point_at("http://127.0.0.1:9")
-    migrator.write("c.csv", ("id", "placement", "language", "content"), [("o1", "p1", "en", "Hello")])
-
-    checked = await migrator("validate", "c.csv")
-    applied = await migrator("apply", "c.csv", "--yes")
-
-    assert checked.code == 0
-    assert "1 row checked" in checked.out
-    assert applied.code == 2
-    assert_explained(applied.err, "needs a look-up: not built yet")
-
-
 async def test_wrong_credentials_stop_the_run_before_the_first_write(migrator: Any) -> None:
     async with Emulator(EmulatorSettings(seed_offers=1, client_id="other", client_secret="x")) as server:
         migrator.point_at(server.url).write("c.csv", HEADER, changes(1))

@@ -20,7 +20,8 @@ MESSY = (
     'c1,personalized-offer,o8,replace,/_instance/xdm:name,,08\r\n'  # 10: no value
     'c1,personalized-offer,0007,replace,/_instance/xdm:name,Winter loan,09\r\n'  # 11: contradicts 2
     'c1,personalized-offer,o9,replace\r\n'  # 12: too few cells
-    'c1,personalized-offer,xcore:personalized-offer:12,remove,/_instance/a,,10\r\n'  # 13: an @id
+    'c1,personalized-offer,..,remove,/_instance/a,,10\r\n'  # 13: no id, but a step in a path
+    'c1,personalized-offer,xcore:personalized-offer:12,remove,/_instance/a,,11\r\n'  # 14, an @id: fine
 )  # fmt: skip
 
 

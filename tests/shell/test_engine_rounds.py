@@ -12,7 +12,7 @@ from migrator.core.model import Answer, Failure, FailureKind, Response
 from migrator.core.reconcile import Bounds
 from migrator.core.states import State
 from migrator.core.verdict import ErrorClass
-from migrator.engine.looking import WORTH_A_LIST
+from migrator.engine import WORTH_A_LIST
 from migrator.ports import How, Outcome
 from tests.fakes import (
     OpenThrottle,
@@ -32,6 +32,7 @@ from tests.shell.rounds import (
     page,
     shown,
 )
+from tests.shell.world import full_speed
 
 
 class TestBases:
@@ -135,17 +136,15 @@ class TestBases:
 
         assert world.trace == [("permit", "dev"), ("returned", "dev")]
 
-    async def test_what_lies_ready_without_a_base_has_no_intent_to_take_back(self) -> None:
+    async def test_what_lies_ready_without_a_base_has_no_intent_to_take_back(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stocks = full_speed(monkeypatch, 5)
         world = World(9)
         late = world.service.held.setdefault("offer-2", asyncio.Event())
         engine = world.engine()
         running = asyncio.create_task(soon(engine.run()))
-        await until(lambda: bool(world.service.in_flight))
-        assert engine._sender is not None
-        stock = engine._sender._stock
-        stock._size = 4  # as if steps had been taken fast
-        stock._room.set()
-        await until(lambda: len(stock._ready) == 4)
+        await until(lambda: bool(world.service.in_flight) and len(stocks[0]._ready) == 4)
         engine.stop()
         await some_turns()
         late.set()

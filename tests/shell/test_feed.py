@@ -28,21 +28,21 @@ class SlowLedger(MemoryLedger):
         self.most_at_once = 0
         self._chance = chance
 
-    async def pending(self, container: str, after: int, limit: int) -> Sequence[Step]:
+    async def pending(self, container: str, stage: int, after: int, limit: int) -> Sequence[Step]:
         self.reading[container] += 1
         self.most_at_once = max(self.most_at_once, self.reading[container])
         self.pages.append(limit)
         for _ in range(self._chance.randrange(6)):
             await asyncio.sleep(0)
         self.reading[container] -= 1
-        return await super().pending(container, after, limit)
+        return await super().pending(container, stage, after, limit)
 
 
 class Crew:
     """Workers that are handed steps from a feed, one after the other, keep each for a while, and watch the limits."""
 
     def __init__(self, ledger: SlowLedger, per_container: int, chance: Random) -> None:
-        self.feed = Feed(ledger, list(dict.fromkeys(step.container for step in ledger._to_send())), per_container)
+        self.feed = Feed(ledger, list(dict.fromkeys(step.container for step in ledger._to_send(0))), 0, per_container)
         self.taken: list[Step] = []
         self.peak: Counter[str] = Counter()
         self.most_buffered = 0
@@ -122,7 +122,7 @@ class TestFeed:
         assert [step.container for step in crew.taken[:6]] == ["big", "small"] * 3
 
     async def test_a_container_at_its_limit_does_not_hold_up_the_others(self) -> None:
-        feed = Feed(MemoryLedger(steps(changes(["a", "a", "b", "b"]))), ["a", "b"], 1)
+        feed = Feed(MemoryLedger(steps(changes(["a", "a", "b", "b"]))), ["a", "b"], 0, 1)
         one, two = await feed.take(), await feed.take()
         assert one is not None
         assert two is not None
@@ -153,15 +153,15 @@ class TestFeed:
         ledger = MemoryLedger(steps(changes(["a"] * 4)))
         pending = ledger.pending
 
-        async def slowly(container: str, after: int, limit: int) -> Sequence[Step]:
+        async def slowly(container: str, stage: int, after: int, limit: int) -> Sequence[Step]:
             nonlocal reads
             reads += 1
             if after:
                 await refilled.wait()
-            return await pending(container, after, limit)
+            return await pending(container, stage, after, limit)
 
         ledger.pending = slowly  # type: ignore[method-assign]
-        feed = Feed(ledger, ["a"], 0)
+        feed = Feed(ledger, ["a"], 0, 0)
         first, second = await feed.take(), await feed.take()
         assert first is not None
         assert second is not None
@@ -179,7 +179,7 @@ class TestFeed:
     async def test_a_container_that_rests_holds_up_nobody_and_comes_back(self) -> None:
         resting = {"a": 0.01, "b": 0.0}
         ledger = MemoryLedger(steps(changes(["a", "b", "b"])))
-        feed = Feed(ledger, ["a", "b"], 0, resting.__getitem__)
+        feed = Feed(ledger, ["a", "b"], 0, 0, resting.__getitem__)
         first, second = await feed.take(), await feed.take()
         assert first is not None
         assert second is not None
@@ -192,7 +192,7 @@ class TestFeed:
         assert await soon(feed.take()) is None
 
     async def test_a_stop_lets_nobody_wait_and_hands_out_nothing_more(self) -> None:
-        feed = Feed(MemoryLedger(steps(changes(["a"] * 5))), ["a"], 1)
+        feed = Feed(MemoryLedger(steps(changes(["a"] * 5))), ["a"], 0, 1)
         step = await feed.take()
         assert step is not None
         waiting = asyncio.create_task(feed.take())
@@ -204,7 +204,7 @@ class TestFeed:
         assert await soon(feed.take()) is None
 
     async def test_a_stop_while_a_container_refills_hands_out_nothing_more(self) -> None:
-        feed = Feed(MemoryLedger(steps(changes(["a"] * 5))), ["a"], 0)
+        feed = Feed(MemoryLedger(steps(changes(["a"] * 5))), ["a"], 0, 0)
         taking = asyncio.create_task(feed.take())
         await asyncio.sleep(0)
         feed.stop()

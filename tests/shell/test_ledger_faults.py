@@ -155,7 +155,7 @@ async def test_after_a_fault_of_the_disk_nothing_is_accepted_and_nothing_sent_is
 
     async with RunLedger(path) as ledger:
         left = states(path)
-        to_send = {step.seq for step in await ledger.pending("dev", 0, STEPS)}
+        to_send = {step.seq for step in await ledger.pending("dev", 0, 0, STEPS)}
         assert State.INTENT not in left.values()
         assert confirmed <= set(left), "what may have been sent is known"
         unconfirmed = {seq for seq in left if seq not in confirmed}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,13 +11,14 @@ from msgspec.json import encode
 from msgspec.structs import replace
 
 from migrator.core.base import examine
-from migrator.core.model import EntityType, Json, Kind, Operation, Page, Request, Response, Seen, Step
+from migrator.core.edit import edits_body
+from migrator.core.model import Base, EntityType, Json, Kind, Operation, Page, Request, Response, Seen, Step
 from migrator.core.patch import value_at
-from migrator.core.plan import name_in, patch_body
-from migrator.core.styles import STYLES
+from migrator.core.plan import name_in
+from migrator.core.styles import STYLES, Query
 from migrator.core.styles.base import Style
 from migrator.emulator import Emulator, EmulatorSettings, seeded_container, seeded_instance_id, seeded_offer_id
-from migrator.engine.sending import resting_on
+from migrator.engine.surveying import resting_on
 from migrator.transport.credentials import ReadyToken
 from migrator.transport.http import HttpTransport, open_session
 
@@ -47,7 +48,7 @@ class Door:
     async def pages(self, type_: EntityType, name: str = "") -> AsyncIterator[Page]:
         after = ""
         while True:
-            request = self.style.list(self.container, type_, name=name, after=after, sandbox="dev", request_id="r")
+            request = self.style.list(self.container, type_, Query(name, after=after), sandbox="dev", request_id="r")
             page = self.style.page(await self.send(request))
             assert page is not None
             yield page
@@ -57,6 +58,13 @@ class Door:
 
     def step(self, kind: Kind, body: bytes, object_: str = "", type_: EntityType = OFFER) -> Step:
         return Step(2, "k", self.container, type_, object_, kind, body)
+
+    def based(self, patch: Sequence[Operation], seen: Seen) -> tuple[Step, Base]:
+        """Return the step of a patch of the victim as it is sent, and its base."""
+        step = self.step(Kind.PATCH, edits_body(patch), self.victim)
+        base = examine(step, seen, self.style)
+        assert isinstance(base, Base)
+        return resting_on(step, base), base
 
     async def write(self, step: Step) -> Response:
         return await self.send(self.style.render(step, sandbox="dev", request_id="r"))
@@ -136,9 +144,7 @@ async def test_a_guarded_patch_is_applied_once_and_refused_the_second_time(name:
         assert before is not None
         first_tag: Json = value_at(before.document, where["tags"] + "/0")
         patch = [Operation("replace", where["name"], "New"), Operation("remove", where["tags"] + "/0")]
-        planned = it.step(Kind.PATCH, patch_body(patch), it.victim)
-        base = examine(planned, before, it.style)
-        step = resting_on(planned, base)
+        step, base = it.based(patch, before)
         assert base.guarded
         assert first_tag
 
@@ -161,9 +167,10 @@ async def test_of_two_that_race_on_one_base_one_is_refused(name: str) -> None:
         where = dict(pointers(it.style))
         before = await it.look(OFFER, it.victim)
         assert before is not None
-        patches = [[Operation("replace", where["name"], f"New {number}")] for number in range(5)]
-        planned = [it.step(Kind.PATCH, patch_body(patch), it.victim) for patch in patches]
-        steps = [resting_on(one, examine(one, before, it.style)) for one in planned]
+        steps = [
+            it.based(patch, before)[0]
+            for patch in ([Operation("replace", where["name"], f"New {number}")] for number in range(5))
+        ]
 
         answers = await asyncio.gather(*map(it.write, steps))
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from migrator.core.errors import UsageError
 from migrator.core.model import Change, EntityType, Kind, Operation, Row
+from migrator.core.states import State
 from migrator.ledger.planfile import PlanFile, RunRecord
-from migrator.reports.results import COLUMNS, write_results
+from migrator.reports.results import COLUMNS, OUTCOMES, write_results
 from migrator.sources import InputShape, open_source
 
 CSV = InputShape("csv", ("id", "note"), ";", "\n")
@@ -34,6 +35,10 @@ def ledger_of(path: Path, shape: InputShape, raws: Sequence[str]) -> Path:
         shown = msgspec.json.encode(shape).decode()
         plan.finish(RunRecord("r", 0.0, "dps", "in", "", shown, "", "{}", len(raws), len(raws)))
     return path
+
+
+def test_there_is_a_file_for_rows_in_every_state() -> None:
+    assert set(OUTCOMES) == set(State)
 
 
 def test_every_row_is_in_the_file_of_its_outcome(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ class TestAttempts:
     async def test_every_attempt_is_kept_and_numbers_go_on_after_a_resume(self, path: Path) -> None:
         for number in (1, 2, 3):
             async with RunLedger(path) as ledger:
-                (step,) = await ledger.pending("dev", 0, 1)
+                (step,) = await ledger.pending("dev", 0, 0, 1)
                 assert step.attempts == number - 1
                 await written(ledger, intent(2, step.attempts + 1))
                 state, error = (State.PENDING, "locked") if number < 3 else (State.APPLIED, "")
@@ -270,7 +270,7 @@ class TestGroups:
     def test_steps_without_a_base_are_looked_up_and_not_searched_for(self, path: Path, statement: str) -> None:
         with closing(sqlite3.connect(path)) as db:
             db.execute(INDEX_OBJECTS)
-            values = ["[]", "dev", "tag"][: statement.count("?")]
+            values = [None] * statement.count("?")
             plan = [line for *_, line in db.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
 
         assert not [line for line in plan if line.startswith(("SCAN s", "SCAN p", "SCAN b"))], plan
@@ -284,7 +284,7 @@ class TestGroups:
 
     def test_finding_the_containers_looks_steps_up_by_container(self, path: Path) -> None:
         with closing(sqlite3.connect(path)) as db:
-            plan = [line for *_, line in db.execute(f"EXPLAIN QUERY PLAN {CONTAINERS}")]
+            plan = [line for *_, line in db.execute(f"EXPLAIN QUERY PLAN {CONTAINERS}", [0])]
 
         assert not [line for line in plan if line.startswith(("SCAN p", "SCAN s"))], plan
 

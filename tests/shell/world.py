@@ -88,12 +88,14 @@ class World:
         return [int(str(seq)) for event, seq in self.trace if event == "send"]
 
 
-def full_speed(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    """Let every stock hold `size` steps, as if they were taken fast."""
-    begin = Stock.__init__
+def full_speed(monkeypatch: pytest.MonkeyPatch, size: int) -> list[Stock[Any]]:
+    """Let every stock hold `size` steps, as if they were taken fast; return those that are made from now on."""
+    begin, stocks = Stock.__init__, list[Stock[Any]]()
 
     def full(stock: Stock[Any], largest: int, monotonic: Callable[[], float]) -> None:
         begin(stock, largest, monotonic)
         stock._size = size
+        stocks.append(stock)
 
     monkeypatch.setattr(Stock, "__init__", full)
+    return stocks
