@@ -225,6 +225,11 @@ def parts_of(pointer: str) -> list[str]:
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
 
 
+def pointer_to(above: str, name: str) -> str:
+    """Return the pointer to the member `name` of what `above` points at."""
+    return f"{above}/{name.replace('~', '~0').replace('/', '~1')}"
+
+
 def _copied(value: Json) -> Json:
     if isinstance(value, dict):
         return {name: _copied(member) for name, member in value.items()}
