@@ -33,13 +33,13 @@ from msgspec import Struct
 
 from migrator import __version__
 from migrator.clock import SystemClock
-from migrator.core.errors import MigratorError, UsageError
+from migrator.core.errors import MigratorError, ServiceRefused, UsageError
 from migrator.core.limits import share_of
-from migrator.core.model import Doubt
+from migrator.core.model import Doubt, EntityType
 from migrator.core.states import IN_DOUBT, OPEN, State
 from migrator.core.styles import STYLES
 from migrator.core.verdict import ErrorClass
-from migrator.engine import Caller, Decide, Decision, Engine, Reader, Wire, hold
+from migrator.engine import Caller, Decide, Decision, Engine, Reader, Unlistable, Wire, hold
 from migrator.ledger import savedplan
 from migrator.ledger.database import check_sqlite
 from migrator.ledger.folder import RunFolder, Runs, new_run_id
@@ -224,10 +224,14 @@ async def look_up(draft: Draft, settings: Settings) -> None:
     draft.merge()
 
 
-async def refuse_too_many(draft: Draft, settings: Settings) -> None:
-    """Refuse a draft that changes more objects than `max_changes` allows.
+async def refuse_too_many(changes: Mapping[tuple[str, EntityType], int], settings: Settings) -> None:
+    """Refuse to change more objects than `max_changes` allows.
 
     A share is one of the objects of a type in a container: how many there are is asked of the service.
+
+    Args:
+        changes: how many objects would be changed, by container and type.
+        settings: what is allowed.
 
     Raises:
         UsageError: it does.
@@ -235,18 +239,26 @@ async def refuse_too_many(draft: Draft, settings: Settings) -> None:
         Stopped: patience ran out.
     """
     most = share_of(settings.max_changes)
-    changes = draft.file.count_changes()
-    hint = "is it the right file? --max-changes allows more, --limit tries a few"
+    hint = "is it the right file? --max-changes allows more"
     if most.number is not None and (total := sum(changes.values())) > most.number:
         raise UsageError(f"{total:,} objects would be changed, and --max-changes allows {most.number:,}", hint)
     if most.share is None:
         return
     async with reading(settings) as reader:
         for (container, type_), count in changes.items():
-            there = await reader.count(container, type_)
-            if count > most.share * there:
+            there = await _count(reader, container, type_)
+            # Rounded, since 0.29 × 100 is a little less than 29 in floating point.
+            if count > round(most.share * there, 6):
                 message = f"{count:,} of {there:,} objects of type {type_} in container {container} would be changed"
                 raise UsageError(f"{message}, and --max-changes allows {settings.max_changes}", hint)
+
+
+async def _count(reader: Reader, container: str, type_: EntityType) -> int:
+    try:
+        return await reader.count(container, type_)
+    except Unlistable as error:
+        message = f"how many objects of type {type_} are in container {container} is not to be told: {error}"
+        raise ServiceRefused(message, "give a number instead of a share: --max-changes N") from error
 
 
 @asynccontextmanager
@@ -465,7 +477,8 @@ async def _run(
             limits=settings.limits,
             decide=decide if settings.on_doubt == "ask" else _always(Decision(settings.on_doubt)),
         )
-        await ledger.choose(choice)
+        if unknown := await ledger.choose(choice):
+            log.warning("run.unknown_ids", run=run.id, count=len(unknown), first=unknown[:10])
         async with around(Running(run, engine, throttle, before, work)):
             match work:
                 case Work.SEND:

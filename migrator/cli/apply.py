@@ -35,6 +35,7 @@ from migrator.cli.plan import merge, preview
 from migrator.cli.validate import report
 from migrator.clock import SystemClock
 from migrator.core.errors import UsageError
+from migrator.core.states import State
 from migrator.core.styles import STYLES
 from migrator.ledger import savedplan
 from migrator.ledger.folder import RunFolder, Runs
@@ -111,6 +112,7 @@ def apply(
 
 def _from_plan(path: Path, settings: Settings, run_id: str | None, again: bool) -> RunFolder:
     """Make a run of a saved plan."""
+    asyncio.run(api.refuse_too_many(savedplan.count_changes(path), settings))
     with Runs(settings.ledger).locked():
         if not again:
             _refuse_repetition(read_run(path).fingerprint, settings)
@@ -128,7 +130,7 @@ def _from_input(
         merge(draft, settings)
         if report(draft, source.name, out):
             return None
-        asyncio.run(api.refuse_too_many(draft, settings))
+        asyncio.run(api.refuse_too_many(draft.file.count_changes(), settings))
         _warn_of_other_sandboxes(draft, settings)
         if not yes:
             ask(draft, settings)
@@ -151,6 +153,11 @@ def _refuse_repetition(fingerprint: str, settings: Settings) -> None:
     if earlier is None:
         return
     run = earlier.run.id
+    if left_out := earlier.count(State.SKIPPED):
+        hint = (
+            f"`migrator results {run}` writes those to left-out.csv, to be applied; add --again to apply all the same"
+        )
+        raise UsageError(f"run {run} is about these changes already, and left out {counted(left_out, 'row')}", hint)
     if earlier.complete:
         hint = f"see `migrator status {run}`; add --again to apply the same changes a second time"
         raise UsageError(f"run {run} has applied exactly these changes to this sandbox already", hint)

@@ -21,6 +21,8 @@ from migrator.ledger.folder import RunFolder
 from migrator.ledger.reading import summarize
 from migrator.settings import Settings
 
+_NOTHING = "nothing was sent"
+
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that stop a run. SIGHUP is what a run gets when the connection to its terminal breaks."""
 
@@ -110,7 +112,9 @@ async def interruptible(running: api.Running) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     body = asyncio.current_task()
     received: list[int] = []
-    heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    heeded = [number for number in STOPPING if handlers[number] is not signal.SIG_IGN]
+    only_looks = running.work is api.Work.SURVEY
 
     def on_signal(number: int) -> None:
         received.append(number)
@@ -127,11 +131,14 @@ async def interruptible(running: api.Running) -> AsyncIterator[None]:
     except asyncio.CancelledError:
         if not received:
             raise
-        raise Interrupted("what was in flight is in doubt", signal_number=received[0]) from None
+        raise Interrupted(
+            _NOTHING if only_looks else "what was in flight is in doubt", signal_number=received[0]
+        ) from None
     finally:
-        # What is left is short: to close the ledger and to say how it ended. A third signal must not cut that off.
+        # What is left of a run is short: to close the ledger and to say how it ended. A third signal must not cut that
+        # off. What was looked at may take long to show, and nothing is lost with it.
         for number in heeded:
             loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, handlers[number] if only_looks else signal.SIG_IGN)
     if received:
-        raise Interrupted("what was in flight is recorded", signal_number=received[0])
+        raise Interrupted(_NOTHING if only_looks else "what was in flight is recorded", signal_number=received[0])

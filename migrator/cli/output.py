@@ -16,6 +16,7 @@ from rich.text import Text
 from migrator.core.errors import Interrupted, MigratorError
 from migrator.core.model import Problem
 from migrator.core.states import FINE, State
+from migrator.core.values import visible
 from migrator.ledger.reading import Summary
 
 
@@ -25,6 +26,7 @@ class Output:
     def __init__(self, form: str) -> None:
         """Write `text` or `json`."""
         self._json = form == "json"
+        self._console = Console(highlight=False, soft_wrap=True)
 
     def say(self, text: str, event: str, **members: Any) -> None:
         """Write one thing, in the form that was chosen.
@@ -34,6 +36,9 @@ class Output:
             event: what kind of thing it is, for a program.
             members: what a program reads of it.
         """
+        self._write(_readable(text), event, members)
+
+    def _write(self, text: str, event: str, members: Mapping[str, Any]) -> None:
         try:
             click.echo(_encode({"event": event, **members}) if self._json else text)
         except BrokenPipeError:
@@ -41,11 +46,16 @@ class Output:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def show(self, text: Text, event: str, **members: Any) -> None:
-        """Write one thing like `say`, for a person in colours where there are any. The text ends its own lines."""
-        console = Console(highlight=False, soft_wrap=True)
-        with console.capture() as captured:
-            console.print(text, end="")
-        self.say(captured.get().removesuffix("\n"), event, **members)
+        """Write one thing like `say`, for a person in colours where there are any.
+
+        Args:
+            text: for a person; it ends its own lines, and what is invisible in it is spelled out already.
+            event: see `say`.
+            members: see `say`.
+        """
+        with self._console.capture() as captured:
+            self._console.print(text, end="")
+        self._write(captured.get().removesuffix("\n"), event, members)
 
     def problem(self, name: str, problem: Problem) -> None:
         """Write one thing that is wrong with an input, the way compilers do: file, line, column, sentence."""
@@ -81,6 +91,11 @@ def duration(seconds: float) -> str:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _readable(text: str) -> str:
+    """Let nothing through to a terminal that it would act upon, but for the ends of lines."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def _encode(values: Mapping[str, Any]) -> str:
@@ -144,13 +159,15 @@ def exit_code(summary: Summary) -> int:
 def tell(text: str) -> None:
     """Write a line on stderr, if anybody is still there to read it."""
     with suppress(OSError):
-        click.echo(text, err=True)
+        click.echo(_readable(text), err=True)
 
 
 def explain(error: MigratorError) -> None:
     """Write on stderr what ended the program, and what to type next."""
     label = "interrupted" if isinstance(error, Interrupted) else "error"
-    tell(click.style(f"{label}: ", fg="red", bold=True) + f"{error}")
+    with suppress(OSError):
+        click.secho(f"{label}: ", fg="red", bold=True, nl=False, err=True)
+    tell(f"{error}")
     if error.hint:
         tell(f"  {error.hint}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ from migrator.cli.options import (
 from migrator.cli.output import Output, counted, duration, tell
 from migrator.cli.validate import report
 from migrator.clock import SystemClock
+from migrator.core.errors import UsageError
 from migrator.ledger import savedplan
 from migrator.ledger.folder import RunFolder
 from migrator.ledger.reading import planned_steps, read_run
@@ -96,12 +98,15 @@ def plan(
     """
     viewing = viewing_of(values)
     to = Output(output)
+    choice = choice_of(values)
     if savedplan.is_saved_plan(Path(file)):
+        if out or choice:
+            raise UsageError(f"{file} is a plan already", f"`migrator plan {file}` alone shows it")
         savedplan.check(Path(file))
         counts = _show(Path(file), to, show)
         return _exit_code(counts, detailed=detailed_exitcode)
     with opened_job(file, values, input_format, delimiter, encoding) as (source, settings):
-        return preview(source, settings, choice_of(values), to, viewing, out=out, show=show, detailed=detailed_exitcode)
+        return preview(source, settings, choice, to, viewing, out=out, show=show, detailed=detailed_exitcode)
 
 
 def preview(
@@ -127,6 +132,8 @@ def preview(
         show: `changes`, `all` or `none`.
         detailed: whether the exit code tells that there are changes.
     """
+    if out is not None:
+        savedplan.check_place(out)
     with api.preview(source, settings) as (run, draft):
         merge(draft, settings)
         if report(draft, source.name, to):
@@ -137,7 +144,7 @@ def preview(
         _estimate(counts, reads, settings, to)
         if out is not None:
             api.save_plan(run, out)
-            tell(f"next: migrator apply {out}")
+            tell(f"next: migrator apply {shlex.quote(str(out))}")
     return _exit_code(counts, detailed=detailed)
 
 

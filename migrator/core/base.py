@@ -91,13 +91,15 @@ def changes_nothing(base: Base) -> bool:
     return base.touched is not None and all(same_place(place.before, place.after) for place in base.touched)
 
 
-def drift(planned: Base, now: Base) -> str:
+def drift(planned: Base, now: Base | Unfit) -> str:
     """Say what has changed in an object since a plan was made, "" if nothing has.
 
     Args:
         planned: its base when the plan was made.
-        now: its base as it was read just now.
+        now: its base as it was read just now, or why the change does not fit it any more.
     """
+    if isinstance(now, Unfit):
+        return now.message
     if planned.etag is not None and now.etag is not None:
         if planned.etag == now.etag:
             return ""
@@ -112,7 +114,8 @@ def drift(planned: Base, now: Base) -> str:
         for place in now.touched or ()
         if place.path in before and not same_place(before[place.path], place.before)
     ]
-    return f"{version}; {'; '.join(others) or 'not where the change touches it'}"
+    elsewhere = "the change does not fit it any more" if now.touched is None else "not where the change touches it"
+    return f"{version}; {'; '.join(others) or elsewhere}"
 
 
 def _same_places(some: Sequence[Touched], others: Sequence[Touched]) -> bool:

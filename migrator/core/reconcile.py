@@ -26,7 +26,7 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from migrator.core.base import Unfit, changes_nothing, examine, is_idempotent, last_changed, now_at, result_of
+from migrator.core.base import Unfit, changes_nothing, drift, examine, is_idempotent, last_changed, now_at, result_of
 from migrator.core.compare import same, same_place, shows
 from migrator.core.model import Base, Doubt, Json, Kind, Seen, Touched
 from migrator.core.patch import CannotApply, value_at
@@ -74,6 +74,7 @@ class Finding(Struct, frozen=True):
         seen: the object, if it was found to have the effect.
         base: the fresh base to send the change again on, if it is, or if a person wants it to be; `None` for the same
             as before.
+        changed: whether somebody else has changed the object, so that it is not what the change was made for.
     """
 
     move: Move
@@ -81,6 +82,7 @@ class Finding(Struct, frozen=True):
     error: ErrorClass = ErrorClass.NONE
     seen: Seen | None = None
     base: Base | None = None
+    changed: bool = False
 
 
 def told_at(doubt: Doubt, bounds: Bounds) -> float:
@@ -107,7 +109,9 @@ def judge_look(
         What is proven, or `None` if that is only to be told later: at `told_at`.
     """
     finding = _bounded(
-        _deletion_finding(seen) if doubt.step.kind is Kind.DELETE else _change_finding(doubt, seen, style, client_id),
+        _deletion_finding(doubt, seen, style)
+        if doubt.step.kind is Kind.DELETE
+        else _change_finding(doubt, seen, style, client_id),
         doubt,
         bounds,
     )
@@ -121,8 +125,12 @@ def judge_look(
     return finding if proven else None
 
 
-def _deletion_finding(seen: Seen | None) -> Finding:
-    return Finding(Move.MISS, "it is still there") if seen else Finding(Move.FIND, "found to be gone")
+def _deletion_finding(doubt: Doubt, seen: Seen | None, style: Style) -> Finding:
+    if seen is None:
+        return Finding(Move.FIND, "found to be gone")
+    change = drift(doubt.base, examine(doubt.step, seen, style)) if doubt.base else ""
+    note = f"it is still there, and somebody else has changed it{last_changed(seen)}" if change else "it is still there"
+    return Finding(Move.MISS, note, changed=bool(change))
 
 
 def _change_finding(doubt: Doubt, seen: Seen | None, style: Style, client_id: str) -> Finding:
@@ -157,7 +165,7 @@ def _error_of(doubt: Doubt) -> ErrorClass:
 
 def _gone(doubt: Doubt) -> Finding:
     if _refused(doubt):
-        return Finding(Move.REJECT, "the object is not there any more", ErrorClass.NOT_FOUND)
+        return Finding(Move.REJECT, "the object is not there any more", ErrorClass.NOT_FOUND, changed=True)
     return _give_up("the object is not there any more; whether it was changed before it was deleted is not to be told")
 
 
@@ -203,10 +211,10 @@ def _by_another(seen: Seen, client_id: str) -> bool:
 def _on_fresh_base(note: str, doubt: Doubt, fresh: Base | Unfit, seen: Seen) -> Finding:
     """Make of a change that was not applied what is to be done on what the object is now."""
     if isinstance(fresh, Unfit):
-        return Finding(Move.REJECT, f"{note}; {fresh.message}", fresh.error)
+        return Finding(Move.REJECT, f"{note}; {fresh.message}", fresh.error, changed=True)
     if doubt.step.kind is Kind.EDIT and changes_nothing(fresh):
         return Finding(Move.FIND, f"{note}; it is as wanted", seen=seen)
-    return Finding(Move.MISS, note, base=fresh)
+    return Finding(Move.MISS, note, base=fresh, changed=True)
 
 
 def _after_refusals(doubt: Doubt, seen: Seen, style: Style, *, intact: bool) -> Finding:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
@@ -197,6 +198,26 @@ def shown(value: Json | UnsetType) -> str:
         return "not there"
     text = msgspec.json.encode(value).decode()
     return text if len(text) <= _SHOWN_VALUE else text[: _SHOWN_VALUE - 1] + "…"
+
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
+"""Categories of characters that a terminal acts upon, or shows as a blank or not at all."""
+
+_SEEN = frozenset(" \u200c\u200d")
+"""Those of them that letters and emoji are put together with."""
+
+
+def visible(text: str) -> str:
+    """Spell out, as JSON does, the characters that a person would not see.
+
+    What comes from an object or an input must not move the cursor, change colours or turn the line around; and that
+    one blank became another is a difference that has to be seen.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        json.dumps(char)[1:-1] if char not in _SEEN and unicodedata.category(char) in _UNSEEN else char for char in text
+    )
 
 
 def _shorten(text: str) -> str:

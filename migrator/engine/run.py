@@ -181,7 +181,7 @@ class Engine:
         to_send = [container for stage in stages for container in await self._ledger.containers(stage)]
         await self._probe_all([*to_send, *await self._containers_in_doubt([State.DOUBT])])
         notes = Notes(self.tally, fuse)
-        surveyor = await self._surveyor(notes)
+        surveyor = await self._surveyor(notes, guard=self._guard)
         for stage in stages:
             await self._settle_stage(stage, surveyor, notes)
 
@@ -195,14 +195,14 @@ class Engine:
             else:
                 break
 
-    async def _surveyor(self, notes: Notes, *, strict: bool = False) -> Surveyor:
+    async def _surveyor(self, notes: Notes, *, guard: bool, strict: bool = False) -> Surveyor:
         self._reviewed = await self._ledger.reviewed()
         return Surveyor(
             ledger=self._ledger,
             wire=self._wire,
             reader=self._reader,
             notes=notes,
-            guard=self._guard,
+            guard=guard,
             reviewed=self._reviewed,
             strict=strict,
         )
@@ -261,7 +261,7 @@ class Engine:
     async def _survey_all(self) -> None:
         stages = await self._ledger.stages()
         await self._probe_all([container for stage in stages for container in await self._ledger.containers(stage)])
-        surveyor = await self._surveyor(Notes(self.tally, Fuse(Limits(equal_failures=0), 0)), strict=True)
+        surveyor = await self._surveyor(Notes(self.tally, Fuse(Limits(equal_failures=0), 0)), guard=True, strict=True)
         for stage in stages:
             await self._survey_stage(stage, surveyor)
 
@@ -363,16 +363,20 @@ class Engine:
             if decision is not Decision.HOLD:
                 how = How.POLICY
                 move = Move.FIND if decision is Decision.ASSUME_APPLIED else Move.MISS
-                finding = Finding(move, f"by --on-doubt {decision}: {finding.note}", base=finding.base)
-        if finding.base is not None and finding.move is Move.MISS:
+                # On a fresh base it goes to an object that has changed.
+                changed = finding.base is not None
+                finding = Finding(move, f"by --on-doubt {decision}: {finding.note}", base=finding.base, changed=changed)
+        if finding.changed and finding.move is not Move.FIND and await self._is_reviewed(doubt):
             # What was reviewed is not made anew on what somebody else has left.
-            base = finding.base
-            if self._reviewed and await self._ledger.reviews([doubt.step.seq]):
-                finding = Finding(Move.REJECT, finding.note, ErrorClass.DRIFTED)
-            else:
-                self._ledger.keep(doubt.step.seq, base)
+            note = f"the object has changed since it was planned: {finding.note}"
+            finding = Finding(Move.REJECT, note, ErrorClass.DRIFTED)
+        elif finding.base is not None and finding.move is Move.MISS:
+            self._ledger.keep(doubt.step.seq, finding.base)
         self._ledger.record(self._outcome(doubt, finding, how))
         self._note(doubt, finding)
+
+    async def _is_reviewed(self, doubt: Doubt) -> bool:
+        return self._reviewed and doubt.step.seq in await self._ledger.reviews([doubt.step.seq])
 
     async def _decision(self, doubt: Doubt, sentence: str) -> Decision:
         """Ask what is to be done. By itself a run sends a step again only so often; then a person has to say so."""

@@ -63,6 +63,8 @@ class Surveyor:
         self._reviewed = reviewed
         self._strict = strict
         self._kinds = (SENT_BLIND if guard or reviewed else frozenset()) | {Kind.EDIT}
+        # Nothing guards a deletion, so that what was reviewed is read right before it and not a list ago.
+        self._listed = self._kinds - {Kind.DELETE} if reviewed else self._kinds
 
     def wants(self, step: Step) -> bool:
         """Whether the object of `step` has to be read before it is sent."""
@@ -70,7 +72,7 @@ class Surveyor:
 
     async def survey(self, container: str, stage: int) -> None:
         """Find the bases of the steps of a container from lists, where that takes fewer requests than one by one."""
-        for type_, steps in (await self._ledger.unbased(container, stage, self._kinds)).items():
+        for type_, steps in (await self._ledger.unbased(container, stage, self._listed)).items():
             if steps >= WORTH_A_LIST:
                 await self._walk_while_worth_it(container, stage, type_, steps)
 
@@ -84,7 +86,7 @@ class Surveyor:
 
     async def _take(self, container: str, stage: int, type_: EntityType, page: Page) -> None:
         by_id = {seen.object: seen for seen in page.seen}
-        steps = await self._ledger.unbased_among(container, stage, type_, self._kinds, list(by_id))
+        steps = await self._ledger.unbased_among(container, stage, type_, self._listed, list(by_id))
         reviews = await self._reviews(steps)
         for step in steps:
             self._rest(step, by_id[step.object], reviews)
@@ -102,8 +104,7 @@ class Surveyor:
         if isinstance(seen, Seen):
             return self._rest(step, seen, reviews)
         if seen.error is ErrorClass.NOT_FOUND and step.seq in reviews:
-            message = "the object has been deleted since it was planned"
-            self._dismiss(step, Move.REJECT, ErrorClass.DRIFTED, message, seen.http_status)
+            self._refuse_drifted(step, "it has been deleted", seen.http_status)
         else:
             self._dismiss(step, Move.REJECT, seen.error, seen.message, seen.http_status)
         return None
@@ -114,13 +115,12 @@ class Surveyor:
     def _rest(self, step: Step, seen: Seen, reviews: Mapping[int, Base]) -> Step | None:
         """Pin what was read as the base of `step`, unless that settles it."""
         base = examine(step, seen, self._style, strict=self._strict)
-        if isinstance(base, Unfit):
-            self._dismiss(step, Move.REJECT, base.error, base.message)
-            return None
         planned = reviews.get(step.seq)
         if planned is not None and (change := drift(planned, base)):
-            message = f"the object has changed since it was planned: {change}{last_changed(seen)}"
-            self._dismiss(step, Move.REJECT, ErrorClass.DRIFTED, message)
+            self._refuse_drifted(step, f"{change}{last_changed(seen)}")
+            return None
+        if isinstance(base, Unfit):
+            self._dismiss(step, Move.REJECT, base.error, base.message)
             return None
         if changes_nothing(base):
             self._dismiss(step, Move.AGREE)
@@ -128,6 +128,10 @@ class Surveyor:
         self._ledger.keep(step.seq, base)
         self._tally.surveyed += 1
         return resting_on(step, base)
+
+    def _refuse_drifted(self, step: Step, change: str, http_status: int | None = None) -> None:
+        message = f"the object has changed since it was planned: {change}"
+        self._dismiss(step, Move.REJECT, ErrorClass.DRIFTED, message, http_status)
 
     def _dismiss(
         self,

@@ -31,15 +31,23 @@ SELECT step, '{State.SKIPPED}', 0, '', :now, :now, 'policy' FROM held
 """
 
 
-def hold_back(db: sqlite3.Connection, choice: Choice | None) -> None:
-    """Hold back the pending steps that are not chosen; without a choice, none."""
+_UNKNOWN = "SELECT value FROM json_each(:objects) WHERE value NOT IN (SELECT object FROM step) ORDER BY 1"
+
+
+def hold_back(db: sqlite3.Connection, choice: Choice | None) -> list[str]:
+    """Hold back the pending steps that are not chosen; without a choice, none.
+
+    Returns:
+        The objects that were chosen and that no step is for.
+    """
     db.execute("DELETE FROM held")
     if choice is None:
-        return
+        return []
     objects = None if choice.objects is None else msgspec.json.encode(sorted(choice.objects)).decode()
     most = -1 if choice.most is None else choice.most
     order = "key" if choice.at_random else "stage, seq"
     db.execute(_HOLD.format(order=order), {"objects": objects, "most": most})
+    return [name for (name,) in db.execute(_UNKNOWN, {"objects": objects})] if objects else []
 
 
 def skip_held(db: sqlite3.Connection, now: float) -> None:

@@ -184,6 +184,7 @@ class RunLedger:
             now = self._now()
             self._epoch = lease.take(self._db, self._owner, now, now + self._lease_s)
             self._db.execute(statements.DOUBT_INTENTS)
+            self._db.execute(statements.FORGET_BASES)
 
     def _close(self) -> None:
         """Let the thread end what it has to do, then close.
@@ -204,15 +205,19 @@ class RunLedger:
     async def _rows(self, statement: str, *parameters: object) -> list[Any]:
         return await self._in_thread(lambda: self._db.execute(statement, parameters).fetchall())
 
-    async def choose(self, choice: Choice | None) -> None:
-        """Hold back the pending steps that are not chosen; without a choice, none."""
+    async def choose(self, choice: Choice | None) -> Sequence[str]:
+        """Hold back the pending steps that are not chosen; without a choice, none.
 
-        def hold_back() -> None:
+        Returns:
+            What was chosen and is the object of no step at all.
+        """
+
+        def hold_back() -> Sequence[str]:
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
-                choosing.hold_back(self._db, choice)
+                return choosing.hold_back(self._db, choice)
 
-        await self._in_thread(hold_back)
+        return await self._in_thread(hold_back)
 
     async def stages(self) -> Sequence[int]:
         """Return the stages that steps have, in order."""

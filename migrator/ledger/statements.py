@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from migrator.core.model import Kind
 from migrator.core.states import State
 
 
@@ -156,6 +157,16 @@ STAGES = "SELECT DISTINCT stage FROM step ORDER BY stage"
 REVIEWED = "SELECT r.step, r.etag, r.touched, r.name FROM review AS r WHERE r.step IN (SELECT value FROM json_each(?))"
 
 ANY_REVIEWED = "SELECT EXISTS (SELECT 1 FROM review)"
+
+FORGET_BASES = f"""
+DELETE FROM base WHERE step IN (
+    SELECT s.seq FROM review AS r JOIN step AS s ON s.seq = r.step LEFT JOIN progress AS p ON p.step = s.seq
+    WHERE (p.state IS NULL OR p.state = '{State.PENDING}')
+      AND (s.kind = '{Kind.DELETE}' OR coalesce(p.misses, 0) = 0)
+)
+"""
+"""What was reviewed is compared with its object anew by each process: the object may have changed meanwhile. Only a
+patch that was lost goes again on the base that guards it against itself."""
 
 DOUBT_INTENTS = f"""
 UPDATE progress SET state = '{State.DOUBT}', error_class = 'no_answer',

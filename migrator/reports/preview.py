@@ -6,18 +6,20 @@ are cut to the part that differs, so that the eye finds the changed word in a pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from itertools import takewhile
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from rich.text import Text
 
-from migrator.core.diff import Difference, differences
+from migrator.core.diff import Difference, common_ends, differences
 from migrator.core.model import Json, Kind, Touched
+from migrator.core.patch import pointer_to
 from migrator.core.plan import name_in
 from migrator.core.states import State
+from migrator.core.values import visible
 from migrator.core.verdict import ErrorClass
 from migrator.ledger.reading import PlannedStep
 
@@ -68,6 +70,9 @@ AROUND = 24
 WIDEST = 400
 """Characters of a value that are shown at the most."""
 
+MOST_PLACES = 50
+"""Places of one object that are shown at the most."""
+
 
 class Entry(Struct, frozen=True):
     """What a plan does to one object.
@@ -90,7 +95,7 @@ def entry(step: PlannedStep) -> Entry:
     action = _action(step)
     if action is Action.CREATE:
         document = msgspec.json.decode(step.body)
-        made = (Difference(f"/{name}", after=value) for name, value in document.items())
+        made = (Difference(pointer_to("", name), after=value) for name, value in document.items())
         return Entry(step, action, name_in(document), tuple(made))
     name = step.base.name if step.base else ""
     touched: tuple[Touched, ...] = (step.base and step.base.touched) or ()
@@ -118,23 +123,25 @@ def paragraph(entry: Entry, *, with_container: bool) -> Text:
     text = Text()
     text.append(f"{sign} {step.type}", style)
     if step.object:
-        text.append(f" {step.object}")
+        text.append(f" {visible(step.object)}")
     if entry.name:
         text.append(f" {_spell(entry.name)}", "bold")
     lines = ", ".join(map(str, step.lines[:3])) + (", …" if len(step.lines) > 3 else "")
-    where = f"  container {step.container}" if with_container else ""
+    where = f"  container {visible(step.container)}" if with_container else ""
     text.append(f"{where}  line {lines}\n", "dim")
     if step.message:
-        text.append(f"    {entry.action}: {step.message}\n", style)
-    for difference in entry.differences:
+        text.append(f"    {entry.action}: {visible(step.message)}\n", style)
+    for difference in entry.differences[:MOST_PLACES]:
         text.append_text(_difference(difference))
+    if (more := len(entry.differences) - MOST_PLACES) > 0:
+        text.append(f"    … and {more:,} more places; --output json has them all\n", "dim")
     return text
 
 
 def _difference(difference: Difference) -> Text:
     before, after = _spell(difference.before), _spell(difference.after)
-    text = Text(f"    {difference.path}")
-    if len(before) + len(after) <= ON_ONE_LINE and before and after:
+    text = Text(f"    {visible(difference.path)}")
+    if before and after and len(before) + len(after) <= ON_ONE_LINE and not _is_right_to_left(before + after):
         return text.append("  ").append(before, "red").append(" → ").append(after, "green").append("\n")
     text.append("\n")
     for sign, style, line in _lines(before, after):
@@ -144,21 +151,10 @@ def _difference(difference: Difference) -> Text:
 
 def _lines(before: str, after: str) -> Iterator[tuple[str, str, Text]]:
     """Write both sides of a difference, each with what differs in it set off."""
-    start, end = _common(before, after) if before and after else (0, 0)
+    start, end = common_ends(before, after) if before and after else (0, 0)
     for sign, style, value in (("-", "red", before), ("+", "green", after)):
         if value:
             yield sign, style, _marked(value, start, end, style)
-
-
-def _common(before: str, after: str) -> tuple[int, int]:
-    """Return how many characters both begin and end with."""
-    start = _alike(before, after)
-    return start, _alike(reversed(before[start:]), reversed(after[start:]))
-
-
-def _alike(some: Iterable[str], others: Iterable[str]) -> int:
-    """Return how many characters are the same before the first that is not."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(some, others, strict=False)))
 
 
 def _marked(value: str, start: int, end: int, style: str) -> Text:
@@ -170,8 +166,13 @@ def _marked(value: str, start: int, end: int, style: str) -> Text:
     return text.append(tail if len(tail) <= AROUND else tail[:AROUND] + "…", style)
 
 
+def _is_right_to_left(text: str) -> bool:
+    """Whether a terminal turns parts of a line around: which of two such values comes first could not be seen."""
+    return any(unicodedata.bidirectional(char) in ("R", "AL") for char in text)
+
+
 def _spell(value: Json | UnsetType) -> str:
-    return "" if value is UNSET else msgspec.json.encode(value).decode()
+    return "" if value is UNSET else visible(msgspec.json.encode(value).decode())
 
 
 class Counts(Struct):
