@@ -37,7 +37,8 @@ from migrator.core.model import Doubt
 from migrator.core.states import OPEN, State
 from migrator.core.styles import STYLES
 from migrator.core.verdict import ErrorClass
-from migrator.engine import Caller, Decide, Decision, Engine, Reader, Wire, hold
+from migrator.engine import Caller, Decide, Decision, Engine, Reader, Verification, Wire, hold
+from migrator.ledger.checklist import Checklist
 from migrator.ledger.database import check_sqlite
 from migrator.ledger.folder import RunFolder, Runs, new_run_id
 from migrator.ledger.reading import Summary, read_run, sent_again, summarize
@@ -59,12 +60,14 @@ __all__ = [
     "Running",
     "Settings",
     "Summary",
+    "Verification",
     "execute",
     "load",
     "plan",
     "resumed",
     "retry",
     "validate",
+    "verify",
 ]
 
 LEASE_TIMEOUTS = 4
@@ -172,6 +175,25 @@ async def reading(settings: Settings) -> AsyncIterator[Reader]:
     async with _transport(settings) as transport:
         wire = Wire(transport=transport, throttle=throttle, clock=SystemClock(), policy=settings.policy)
         yield Reader(wire, STYLES[settings.style], Caller(settings.sandbox, settings.client_id, settings.marker))
+
+
+@asynccontextmanager
+async def verify(run: RunFolder, settings: Settings) -> AsyncIterator[Verification]:
+    """Open the way to what `run` has written, to read it back; the run may be running, and its ledger is only read.
+
+    Args:
+        run: the run.
+        settings: those that `resumed` gives back for it.
+
+    Yields:
+        The verification: its `findings` are what is not as it was written, its `tally` counts the rest, too.
+
+    Raises:
+        LedgerFailed: the ledger cannot be read.
+    """
+    with Checklist.opened(run.ledger) as checklist:
+        async with reading(settings) as reader:
+            yield Verification(checklist, reader, concurrency=settings.concurrency)
 
 
 def accept_retry(draft: Draft, run: RunFolder, earlier: RunFolder, settings: Settings) -> None:

@@ -50,16 +50,23 @@ input_options = _all(
     click.option("--encoding", default="utf-8-sig", show_default=True, help="Encoding of the input."),
 )
 
-sending_options = _all(
+reading_options = _all(
     click.option("--rate", metavar="N[/s|/m]", help="Requests a second, 0 for no limit [default: 5]."),
     click.option("--container-rate", metavar="N[/s|/m]", help="The same for each container [default: no limit]."),
     click.option("--concurrency", "-j", type=int, metavar="N", help="Requests in flight [default: 4]."),
-    click.option(
-        "--container-concurrency", type=int, metavar="N", help="The same for each container [default: no limit]."
-    ),
     click.option("--timeout", metavar="TIME", help="For one request, e.g. 75s [default: 75s]."),
     click.option("--max-attempts", type=int, metavar="N", help="Requests for one object [default: 5]."),
     click.option("--retry-budget", metavar="TIME", help="From an object's first attempt to its last [default: 15m]."),
+)
+
+sending_options = _all(
+    reading_options,
+    click.option(
+        "--container-concurrency",
+        type=int,
+        metavar="N",
+        help="Requests in flight for each container [default: no limit].",
+    ),
     click.option(
         "--guard/--no-guard", default=None, help="Read each object first, and guard its patch [default: --guard]."
     ),

@@ -178,7 +178,7 @@ def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style, client_id: st
     # What was before is compared first, and to the letter: it may well look like what was sent.
     as_before = all(same_place(place.before, value) for place, value in zip(base.touched, now, strict=True))
     no_op = all(same_place(place.before, place.after) for place in base.touched)
-    as_sent = all(_shows(value, place) for place, value in zip(base.touched, now, strict=True))
+    as_sent = all(shows(value, place.after, place.before) for place, value in zip(base.touched, now, strict=True))
     if as_sent and (no_op or not as_before):
         return Finding(Move.FIND, _edited_since(moved, seen), seen=seen)
     if _refused(doubt):
@@ -329,12 +329,6 @@ def _unmarked(seen: Seen, style: Style, marker: str) -> bool:
 def _is_since(seen: Seen, doubt: Doubt, skew_s: float) -> bool:
     """Whether an object may have been made by the first request or a later one."""
     return seen.created_at is None or seen.created_at >= doubt.first_sent_at - skew_s
-
-
-def _shows(now: Json | UnsetType, place: Touched) -> bool:
-    if now is UNSET or place.after is UNSET:
-        return now is place.after
-    return shows(now, place.after, place.before)
 
 
 def _edited_since(moved: int | None, seen: Seen) -> str:

@@ -8,7 +8,7 @@ Objects are read through the pages of lists where that takes fewer requests than
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -27,6 +27,20 @@ WORTH_A_LIST = 10
 
 SENT_BLIND = frozenset({Kind.PATCH, Kind.DELETE})
 """Kinds that can be sent without knowing what their object is."""
+
+
+async def pages_worth_reading(reader: Reader, container: str, type_: EntityType, wanted: int) -> AsyncIterator[Page]:
+    """Yield pages of a list for as long as reading on takes fewer requests than reading `wanted` objects one by one.
+
+    What they do not show, because they end too early or are behind, is to be read one by one.
+    """
+    if wanted < WORTH_A_LIST:
+        return
+    with suppress(Unlistable):
+        async for page in reader.pages(container, type_):
+            yield page
+            if page.total is None or not page.seen or page.total > wanted * len(page.seen):
+                return
 
 
 class Surveyor:
@@ -70,16 +84,8 @@ class Surveyor:
     async def survey(self, container: str, stage: int) -> None:
         """Find the bases of the steps of a container from lists, where that takes fewer requests than one by one."""
         for type_, steps in (await self._ledger.unbased(container, stage, self._kinds)).items():
-            if steps >= WORTH_A_LIST:
-                await self._walk_while_worth_it(container, stage, type_, steps)
-
-    async def _walk_while_worth_it(self, container: str, stage: int, type_: EntityType, steps: int) -> None:
-        # What a list does not give is read one by one.
-        with suppress(Unlistable):
-            async for page in self._reader.pages(container, type_):
+            async for page in pages_worth_reading(self._reader, container, type_, steps):
                 await self._take(container, stage, type_, page)
-                if page.total is None or not page.seen or page.total > steps * len(page.seen):
-                    return
 
     async def _take(self, container: str, stage: int, type_: EntityType, page: Page) -> None:
         by_id = {seen.object: seen for seen in page.seen}
