@@ -8,8 +8,9 @@ Objects are read through the pages of lists where that takes fewer requests than
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 
@@ -29,17 +30,27 @@ SENT_BLIND = frozenset({Kind.PATCH, Kind.DELETE})
 """Kinds that can be sent without knowing what their object is."""
 
 
-async def pages_worth_reading(reader: Reader, container: str, type_: EntityType, wanted: int) -> AsyncIterator[Page]:
-    """Yield pages of a list for as long as reading on takes fewer requests than reading `wanted` objects one by one.
+async def walk_while_worth_it(
+    reader: Reader, container: str, type_: EntityType, wanted: int, take: Callable[[Page], Awaitable[int]]
+) -> None:
+    """Read pages of a list for as long as that takes fewer requests than reading the wanted objects one by one.
 
     What they do not show, because they end too early or are behind, is to be read one by one.
+
+    Args:
+        reader: reads.
+        container: where.
+        type_: of what.
+        wanted: how many objects.
+        take: takes a page, and returns how many of the wanted objects are on it.
     """
     if wanted < WORTH_A_LIST:
         return
+    left = wanted
     with suppress(Unlistable):
         async for page in reader.pages(container, type_):
-            yield page
-            if page.total is None or not page.seen or page.total > wanted * len(page.seen):
+            left -= await take(page)
+            if left <= 0 or page.total is None or not page.seen or page.total > wanted * len(page.seen):
                 return
 
 
@@ -84,15 +95,17 @@ class Surveyor:
     async def survey(self, container: str, stage: int) -> None:
         """Find the bases of the steps of a container from lists, where that takes fewer requests than one by one."""
         for type_, steps in (await self._ledger.unbased(container, stage, self._kinds)).items():
-            async for page in pages_worth_reading(self._reader, container, type_, steps):
-                await self._take(container, stage, type_, page)
+            take = partial(self._take, container, stage, type_)
+            await walk_while_worth_it(self._reader, container, type_, steps, take)
 
-    async def _take(self, container: str, stage: int, type_: EntityType, page: Page) -> None:
+    async def _take(self, container: str, stage: int, type_: EntityType, page: Page) -> int:
+        """Find the bases that a page tells, and return how many it told."""
         by_id = {seen.object: seen for seen in page.seen}
         steps = await self._ledger.unbased_among(container, stage, type_, self._kinds, list(by_id))
         reviews = await self._reviews(steps)
         for step in steps:
             self._rest(step, by_id[step.object], reviews)
+        return len(steps)
 
     async def base(self, step: Step) -> Step | None:
         """Read the object of one step.

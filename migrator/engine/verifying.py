@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from migrator.core.model import Seen, Step
+from migrator.core.model import Page, Seen, Step
 from migrator.core.verdict import ErrorClass
 from migrator.core.verify import Difference, Judgement, Written, judge
 from migrator.engine.reader import Reader
-from migrator.engine.surveying import pages_worth_reading
+from migrator.engine.surveying import walk_while_worth_it
 from migrator.engine.wire import Refused
 from migrator.ledger.checklist import Checklist, Group
 
@@ -102,14 +103,19 @@ class Verification:
                 yield finding
 
     async def _read_list(self, group: Group) -> None:
-        """Tick off what pages of a list show as it was written."""
-        async for page in pages_worth_reading(self._reader, group.container, group.type, group.objects):
-            by_id = {seen.object: seen for seen in page.seen}
-            for written in self._checklist.among(group, by_id):
-                judgement = judge(written, by_id[written.step.object], self._reader.style)
-                if not judgement.differences:
-                    self._checklist.tick(written.step.seq)
-                    self._count(written, judgement)
+        take = partial(self._take, group)
+        await walk_while_worth_it(self._reader, group.container, group.type, group.objects, take)
+
+    async def _take(self, group: Group, page: Page) -> int:
+        """Tick off what a page shows as it was written, and return how much of the group it shows."""
+        by_id = {seen.object: seen for seen in page.seen}
+        found = self._checklist.among(group, by_id)
+        for written in found:
+            judgement = judge(written, by_id[written.step.object], self._reader.style)
+            if not judgement.differences:
+                self._checklist.tick(written.step.seq)
+                self._count(written, judgement)
+        return len(found)
 
     async def _read_one(self, written: Written) -> Mismatch | Unread | None:
         step = written.step
