@@ -39,8 +39,9 @@ from migrator.core.model import Doubt, EntityType
 from migrator.core.states import IN_DOUBT, OPEN, State
 from migrator.core.styles import STYLES
 from migrator.core.verdict import ErrorClass
-from migrator.engine import Caller, Decide, Decision, Engine, Reader, Unlistable, Wire, hold
+from migrator.engine import Caller, Decide, Decision, Engine, Reader, Unlistable, Verification, Wire, hold
 from migrator.ledger import savedplan
+from migrator.ledger.checklist import Checklist
 from migrator.ledger.database import check_sqlite
 from migrator.ledger.folder import RunFolder, Runs, new_run_id
 from migrator.ledger.reading import Summary, read_run, sent_again, summarize
@@ -64,6 +65,7 @@ __all__ = [
     "Running",
     "Settings",
     "Summary",
+    "Verification",
     "Work",
     "execute",
     "load",
@@ -71,6 +73,7 @@ __all__ = [
     "resumed",
     "retry",
     "validate",
+    "verify",
 ]
 
 LEASE_TIMEOUTS = 4
@@ -268,6 +271,25 @@ async def reading(settings: Settings) -> AsyncIterator[Reader]:
     async with _transport(settings) as transport:
         wire = Wire(transport=transport, throttle=throttle, clock=SystemClock(), policy=settings.policy)
         yield Reader(wire, STYLES[settings.style], Caller(settings.sandbox, settings.client_id, settings.marker))
+
+
+@asynccontextmanager
+async def verify(run: RunFolder, settings: Settings) -> AsyncIterator[Verification]:
+    """Open the way to what `run` has written, to read it back; the run may be running, and its ledger is only read.
+
+    Args:
+        run: the run.
+        settings: those that `resumed` gives back for it.
+
+    Yields:
+        The verification: its `findings` are what is not as it was written, its `tally` counts the rest, too.
+
+    Raises:
+        LedgerFailed: the ledger cannot be read.
+    """
+    with Checklist.opened(run.ledger) as checklist:
+        async with reading(settings) as reader:
+            yield Verification(checklist, reader, concurrency=settings.concurrency)
 
 
 def accept_retry(draft: Draft, run: RunFolder, earlier: RunFolder, settings: Settings) -> None:

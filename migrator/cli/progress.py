@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -46,7 +46,13 @@ class Meter:
 @asynccontextmanager
 async def shown(running: Running, *, live: bool, every_s: float) -> AsyncIterator[None]:
     """Show the progress of `running` while the body runs."""
-    view = _live(running) if live else _lines(running, every_s)
+    async with beside(_live(running) if live else _lines(running, every_s)):
+        yield
+
+
+@asynccontextmanager
+async def beside(view: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Let `view` show what it shows while the body runs."""
     task = asyncio.create_task(view, name="progress")
     try:
         yield
@@ -119,8 +125,9 @@ def _standing(running: Running) -> Standing:
     )
 
 
-async def _live(running: Running) -> None:
-    bar = Progress(
+def new_bar() -> Progress:
+    """Make a bar; its tasks have a field `rate`."""
+    return Progress(
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
@@ -129,6 +136,10 @@ async def _live(running: Running) -> None:
         TimeRemainingColumn(),
         expand=True,
     )
+
+
+async def _live(running: Running) -> None:
+    bar = new_bar()
     task = bar.add_task("", total=_total(running), rate="")
     meter = Meter()
     meter.read(0)

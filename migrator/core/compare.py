@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from migrator.core.model import Json
 
@@ -38,7 +38,21 @@ def same_place(one: Json | UnsetType, other: Json | UnsetType) -> bool:
     return same(one, other)
 
 
-def shows(actual: Json, written: Json, before: Json | UnsetType = UNSET) -> bool:
+class Unlike(Struct, frozen=True):
+    """A place at which a value is not what a service makes of what was written.
+
+    Attributes:
+        path: JSON Pointer from the value on, "" for the value itself.
+        actual: what is there, `UNSET` for nothing.
+        written: what was sent, `UNSET` for nothing.
+    """
+
+    path: str
+    actual: Json | UnsetType
+    written: Json | UnsetType
+
+
+def shows(actual: Json | UnsetType, written: Json | UnsetType, before: Json | UnsetType = UNSET) -> bool:
     """Whether `actual` is what a service makes of `written`: objects may have more members, dates be spelled anew.
 
     Args:
@@ -47,23 +61,25 @@ def shows(actual: Json, written: Json, before: Json | UnsetType = UNSET) -> bool
         before: what was there before. A member that it has anywhere is none that the service adds by itself: where it
             is too many, it has not been taken away.
     """
-    return _shows(actual, written, frozenset(_names_in(before)))
+    return next(unlike(actual, written, before), None) is None
 
 
-def _shows(actual: Json, written: Json, known: frozenset[str]) -> bool:
-    if isinstance(written, dict):
-        return (
-            isinstance(actual, dict)
-            and all(name in actual and _shows(actual[name], value, known) for name, value in written.items())
-            and not (actual.keys() - written.keys()) & known
-        )
-    if isinstance(written, list):
-        return (
-            isinstance(actual, list)
-            and len(actual) == len(written)
-            and all(_shows(*pair, known) for pair in zip(actual, written, strict=True))
-        )
-    return same(actual, written) or _same_instant(actual, written)
+def unlike(actual: Json | UnsetType, written: Json | UnsetType, before: Json | UnsetType = UNSET) -> Iterator[Unlike]:
+    """Yield the innermost places at which `actual` is not what a service makes of `written`; see `shows`."""
+    return _unlike("", actual, written, frozenset(_names_in(before)))
+
+
+def _unlike(path: str, actual: Json | UnsetType, written: Json | UnsetType, known: frozenset[str]) -> Iterator[Unlike]:
+    if isinstance(actual, dict) and isinstance(written, dict):
+        surplus = (name for name in actual if name in known and name not in written)
+        for name in (*written, *surplus):
+            inner = f"{path}/{name.replace('~', '~0').replace('/', '~1')}"
+            yield from _unlike(inner, actual.get(name, UNSET), written.get(name, UNSET), known)
+    elif isinstance(actual, list) and isinstance(written, list) and len(actual) == len(written):
+        for index, pair in enumerate(zip(actual, written, strict=True)):
+            yield from _unlike(f"{path}/{index}", *pair, known)
+    elif not (same_place(actual, written) or _same_instant(actual, written)):
+        yield Unlike(path, actual, written)
 
 
 def _names_in(value: Json | UnsetType) -> Iterator[str]:
@@ -76,7 +92,7 @@ def _names_in(value: Json | UnsetType) -> Iterator[str]:
             yield from _names_in(element)
 
 
-def _same_instant(one: Json, other: Json) -> bool:
+def _same_instant(one: Json | UnsetType, other: Json | UnsetType) -> bool:
     if not (isinstance(one, str) and isinstance(other, str)):
         return False
     moment = instant(one)

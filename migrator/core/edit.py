@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from migrator.core.compare import same_place, shows
 from migrator.core.model import Edit, Json, Operation, Swap, TextChange
@@ -115,19 +115,12 @@ def _swapped(swap: Swap, document: Json) -> Iterator[Operation]:
     now = value_at(document, swap.path)
     if same_place(now, swap.value):
         return
-    if not _is_as_it_was(now, swap.was):
+    if not shows(now, swap.was):  # what the service makes of what was sent is as good as that
         raise Conflict(f"{swap.path} is {shown(now)}, and was {shown(swap.was)} when the change was made")
     if swap.value is UNSET:
         yield Operation("remove", swap.path)
     else:
         yield Operation("add" if now is UNSET else "replace", swap.path, swap.value)
-
-
-def _is_as_it_was(now: Json | UnsetType, was: Json | UnsetType) -> bool:
-    """Whether a value is the one that was seen, or what the service makes of the one that was sent."""
-    if now is UNSET or was is UNSET:
-        return now is was
-    return shows(now, was)
 
 
 # Texts

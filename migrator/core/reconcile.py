@@ -183,7 +183,7 @@ def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style, client_id: st
     # What was before is compared first, and to the letter: it may well look like what was sent.
     as_before = all(same_place(place.before, value) for place, value in places)
     no_op = all(same_place(place.before, place.after) for place in base.touched)
-    as_sent = all(_shows(value, place) for place, value in places)
+    as_sent = all(shows(value, place.after, place.before) for place, value in places)
     if as_sent and (no_op or not as_before):
         return Finding(Move.FIND, _edited_since(moved, seen), seen=seen)
     if _refused(doubt):
@@ -326,19 +326,13 @@ def _is_since(seen: Seen, doubt: Doubt, skew_s: float) -> bool:
     return seen.created_at is None or seen.created_at >= doubt.first_sent_at - skew_s
 
 
-def _shows(now: Json | UnsetType, place: Touched) -> bool:
-    if now is UNSET or place.after is UNSET:
-        return now is place.after
-    return shows(now, place.after, place.before)
-
-
 def _edited_since(moved: int | None, seen: Seen) -> str:
     return f"{FOUND}; changed again since{last_changed(seen)}" if moved is not None and moved > 1 else FOUND
 
 
 def _otherwise(places: Sequence[tuple[Touched, Json | UnsetType]]) -> str:
     """Say what stands where it is not what was sent; everywhere, if it is that everywhere."""
-    told = [(place, value) for place, value in places if not _shows(value, place)] or places
+    told = [(place, value) for place, value in places if not shows(value, place.after, place.before)] or places
     return ", ".join(f"{place.path} is {shown(value)}" for place, value in told)
 
 

@@ -8,8 +8,9 @@ Objects are read through the pages of lists where that takes fewer requests than
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 
@@ -27,6 +28,30 @@ WORTH_A_LIST = 10
 
 SENT_BLIND = frozenset({Kind.PATCH, Kind.REPLACE, Kind.DELETE})
 """Kinds that can be sent without knowing what their object is."""
+
+
+async def walk_while_worth_it(
+    reader: Reader, container: str, type_: EntityType, wanted: int, take: Callable[[Page], Awaitable[int]]
+) -> None:
+    """Read pages of a list for as long as that takes fewer requests than reading the wanted objects one by one.
+
+    What they do not show, because they end too early or are behind, is to be read one by one.
+
+    Args:
+        reader: reads.
+        container: where.
+        type_: of what.
+        wanted: how many objects.
+        take: takes a page, and returns how many of the wanted objects are on it.
+    """
+    if wanted < WORTH_A_LIST:
+        return
+    left = wanted
+    with suppress(Unlistable):
+        async for page in reader.pages(container, type_):
+            left -= await take(page)
+            if left <= 0 or page.total is None or not page.seen or page.total > wanted * len(page.seen):
+                return
 
 
 class Surveyor:
@@ -73,23 +98,17 @@ class Surveyor:
     async def survey(self, container: str, stage: int) -> None:
         """Find the bases of the steps of a container from lists, where that takes fewer requests than one by one."""
         for type_, steps in (await self._ledger.unbased(container, stage, self._listed)).items():
-            if steps >= WORTH_A_LIST:
-                await self._walk_while_worth_it(container, stage, type_, steps)
+            take = partial(self._take, container, stage, type_)
+            await walk_while_worth_it(self._reader, container, type_, steps, take)
 
-    async def _walk_while_worth_it(self, container: str, stage: int, type_: EntityType, steps: int) -> None:
-        # What a list does not give is read one by one.
-        with suppress(Unlistable):
-            async for page in self._reader.pages(container, type_):
-                await self._take(container, stage, type_, page)
-                if page.total is None or not page.seen or page.total > steps * len(page.seen):
-                    return
-
-    async def _take(self, container: str, stage: int, type_: EntityType, page: Page) -> None:
+    async def _take(self, container: str, stage: int, type_: EntityType, page: Page) -> int:
+        """Find the bases that a page tells, and return how many it told."""
         by_id = {seen.object: seen for seen in page.seen}
         steps = await self._ledger.unbased_among(container, stage, type_, self._listed, list(by_id))
         reviews = await self._reviews(steps)
         for step in steps:
             self._rest(step, by_id[step.object], reviews)
+        return len(steps)
 
     async def base(self, step: Step) -> Step | None:
         """Read the object of one step.

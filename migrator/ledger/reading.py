@@ -112,13 +112,18 @@ def summarize(path: Path) -> Summary:
     with ledger_errors(path), closing(connect(path, read_only=True)) as db:
         # One transaction, so that a running run does not move between two counts.
         db.execute("BEGIN")
-        steps, rows = _counts(db, COUNT_STEPS), _counts(db, COUNT_ROWS)
-        attempts, tried, first, last = db.execute(SPAN).fetchone()
-        error = db.execute(LAST_ERROR).fetchone()
-        (drifted,) = db.execute(COUNT_DRIFTED).fetchone()
-        # A ledger that nobody has opened for writing since may be of a format that held nothing back.
-        (held,) = db.execute(COUNT_HELD).fetchone() if format_of(db) >= HOLDS else (0,)
-        return Summary(_run(db), rows, steps, attempts, tried, first, last, error[0] if error else "", drifted, held)
+        return summary_of(db)
+
+
+def summary_of(db: sqlite3.Connection) -> Summary:
+    """Count a ledger that is open in a transaction."""
+    steps, rows = _counts(db, COUNT_STEPS), _counts(db, COUNT_ROWS)
+    attempts, tried, first, last = db.execute(SPAN).fetchone()
+    error = db.execute(LAST_ERROR).fetchone()
+    (drifted,) = db.execute(COUNT_DRIFTED).fetchone()
+    # A ledger that nobody has opened for writing since may be of a format that held nothing back.
+    (held,) = db.execute(COUNT_HELD).fetchone() if format_of(db) >= HOLDS else (0,)
+    return Summary(_run(db), rows, steps, attempts, tried, first, last, error[0] if error else "", drifted, held)
 
 
 def sent_again(earlier: Path, later: Path, classes: Collection[ErrorClass]) -> dict[State, int]:

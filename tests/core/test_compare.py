@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
-from migrator.core.compare import instant, same, shows
+from migrator.core.compare import instant, same, shows, unlike
 from migrator.core.model import Json
 
 VALUES = st.recursive(
@@ -78,6 +79,32 @@ def test_two_values_are_the_same_json_or_not(one: Json, other: Json, equal: bool
 )
 def test_a_document_shows_what_was_written_or_not(actual: Json, written: Json, shown: bool) -> None:
     assert shows(actual, written) is shown
+
+
+@pytest.mark.parametrize(
+    ("actual", "written", "before", "places"),
+    [
+        ({"a": 1, "default": 0}, {"a": 1}, UNSET, []),
+        (1, 2, UNSET, [("", 1, 2)]),
+        (UNSET, 1, UNSET, [("", UNSET, 1)]),
+        (1, UNSET, UNSET, [("", 1, UNSET)]),
+        (UNSET, UNSET, UNSET, []),
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, UNSET, [("/a/b", 1, 2)]),
+        ({}, {"a": {"b": 2}}, UNSET, [("/a", UNSET, {"b": 2})]),
+        ([{"a": 1}, {"a": 2}], [{"a": 1}, {"a": 3}], UNSET, [("/1/a", 2, 3)]),
+        ([1, 2], [1], UNSET, [("", [1, 2], [1])]),
+        ({"a/b": 1, "c~d": 2}, {"a/b": 0, "c~d": 0}, UNSET, [("/a~1b", 1, 0), ("/c~0d", 2, 0)]),
+        # A member that was there before, at whatever depth, is none that the service adds by itself.
+        ({"a": 1, "old": 2}, {"a": 1}, {"old": 3}, [("/old", 2, UNSET)]),
+        ({"a": {"old": 2}}, {"a": {}}, [{"old": 3}], [("/a/old", 2, UNSET)]),
+        ({"a": 1, "old": 2}, {"a": 1, "old": 2}, {"old": 3}, []),
+    ],
+)
+def test_what_differs_is_named_at_its_innermost_place(
+    actual: Json, written: Json, before: Json, places: list[tuple[str, Json, Json]]
+) -> None:
+    assert [(one.path, one.actual, one.written) for one in unlike(actual, written, before)] == places
+    assert shows(actual, written, before) is (not places)
 
 
 @given(VALUES, VALUES)

@@ -1,0 +1,198 @@
+"""`migrator verify`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import click
+from msgspec import UNSET
+from rich.console import Console
+from rich.live import Live
+
+from migrator import api
+from migrator.cli.options import (
+    Viewing,
+    flags_of,
+    ledger_option,
+    output_option,
+    profile_option,
+    reading_options,
+    runs_of,
+    viewing_of,
+    viewing_options,
+)
+from migrator.cli.output import Output, counted, next_step
+from migrator.cli.progress import REFRESH_S, Meter, beside, new_bar
+from migrator.core.base import last_changed
+from migrator.core.model import Step
+from migrator.core.states import IN_DOUBT, State
+from migrator.core.verify import Difference
+from migrator.engine import Mismatch, Unread, Verification
+from migrator.ledger.folder import RunFolder
+from migrator.logs import log
+from migrator.settings import Settings
+
+
+@click.command()
+@click.argument("run", required=False)
+@ledger_option
+@profile_option
+@reading_options
+@output_option
+@viewing_options
+def verify(run: str | None, output: str, **values: Any) -> int:
+    """Read back what RUN (the newest one by default) has written, and say what differs now, and who changed it.
+
+    Nothing is sent but reads. What the service spells its own way, such as dates, and what it adds by itself is no
+    difference. A run knows nothing of later ones: what they have changed since differs from what it wrote.
+
+    \b
+    Examples:  migrator verify
+               migrator verify 20261122-181502-3fa9 --output json
+    Exit codes: 0 all that was written is there · 3 something differs · 4 nothing differs, and some rows are in doubt,
+                unresolved, or cannot be read · 5 the service refuses · 6 stopped · 130/143 interrupted
+    """
+    viewing = viewing_of(values)
+    found = runs_of(values).find(run)
+    settings = api.resumed(found, flags_of(values), values.get("profile"))
+    return asyncio.run(_verify(found, settings, Output(output), viewing))
+
+
+async def _verify(run: RunFolder, settings: Settings, out: Output, viewing: Viewing) -> int:
+    running = run.running
+    async with api.verify(run, settings) as verification:
+        try:
+            async with _shown(verification, viewing):
+                async for finding in verification.findings():
+                    _tell(finding, out)
+        finally:
+            _summarize(verification, out, running=running)
+        return _exit_code(verification, running=running)
+
+
+def _tell(finding: Mismatch | Unread, out: Output) -> None:
+    step = finding.step
+    name = f"line {step.seq}: {step.type} {step.object} in {step.container}"
+    if isinstance(finding, Unread):
+        refused = finding.refused
+        out.say(f"{name}: cannot be read: {refused.message}", "unread", **_named(step), message=refused.message)
+        return
+    seen = finding.seen
+    changed = last_changed(seen) if seen else ""
+    who = {
+        "changed_at": seen.changed_at if seen else "",
+        "changed_by": seen.changed_by if seen else "",
+        "changed_by_client": seen.changed_by_client if seen else "",
+    }
+    for difference in finding.differences:
+        out.say(f"{name}: {difference}{changed}", "difference", **_named(step), **_values(difference), **who)
+
+
+def _named(step: Step) -> dict[str, Any]:
+    return {"line": step.seq, "type": step.type, "object": step.object, "container": step.container, "kind": step.kind}
+
+
+def _values(difference: Difference) -> dict[str, Any]:
+    """Spell a difference for a program; a value that is not there is left out."""
+    values = {"expected": difference.expected, "found": difference.found}
+    there = {name: value for name, value in values.items() if value is not UNSET}
+    return {"path": difference.path, **there, "message": str(difference)}
+
+
+# Progress
+
+
+@asynccontextmanager
+async def _shown(verification: Verification, viewing: Viewing) -> AsyncIterator[None]:
+    async with beside(_live(verification) if viewing.live else _lines(verification, viewing.every_s)):
+        yield
+
+
+async def _lines(verification: Verification, every_s: float) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        done, of = verification.tally.done, _to_read(verification)
+        log.info("verify.progress", run=verification.summary.run.id, done=done, of=of, differ=verification.tally.differ)
+
+
+async def _live(verification: Verification) -> None:
+    bar, meter = new_bar(), Meter()
+    task = bar.add_task("", total=_to_read(verification), rate="")
+    # What is found goes above the bar if both are for the same screen, and else where it always goes.
+    shared = sys.stdout.isatty()
+    with Live(bar, console=Console(stderr=True), auto_refresh=False, redirect_stdout=shared, transient=True) as live:
+        while True:
+            done = verification.tally.done
+            bar.update(task, completed=done, rate=f"{meter.read(done):,.1f} rows/s")
+            live.refresh()
+            await asyncio.sleep(REFRESH_S)
+
+
+def _to_read(verification: Verification) -> int:
+    return verification.summary.count(State.APPLIED, State.UNCHANGED)
+
+
+# What it comes to
+
+
+def _summarize(verification: Verification, out: Output, *, running: bool) -> None:
+    summary, tally = verification.summary, verification.tally
+    next_ = "" if running else next_step(summary)
+    out.say(
+        _summary_text(verification, next_, running=running),
+        "summary",
+        run=summary.run.id,
+        running=running,
+        rows=summary.run.rows,
+        as_written=tally.as_written,
+        differ=tally.differ,
+        unread=tally.unread,
+        unknown=tally.unknown,
+        unchecked=tally.unchecked,
+        left=_to_read(verification) - tally.done,
+        states={state.value: count for state, count in summary.rows.items()},
+        next=next_,
+    )
+
+
+def _summary_text(verification: Verification, next_: str, *, running: bool) -> str:
+    summary, tally = verification.summary, verification.tally
+    name = f"run {summary.run.id}" + (", running" if running else "")
+    differ = f" · {tally.differ:,} differ" if tally.differ else ""
+    lines = [f"{name}: {tally.as_written:,} of {counted(summary.run.rows, 'row')} as written{differ}"]
+    if left_out := _left_out(verification, running=running):
+        lines.append(f"not verified: {', '.join(left_out)}")
+    if tally.unchecked:
+        lines.append(f"not checked: {counted(tally.unchecked, 'place')} of which the operations alone do not tell")
+    if next_:
+        lines.append(f"next: {next_}")
+    return "\n".join(lines)
+
+
+def _left_out(verification: Verification, *, running: bool) -> list[str]:
+    """Say which rows were not verified, and why, each kind with its number."""
+    count, tally = verification.summary.count, verification.tally
+    open_ = count(State.INTENT)
+    counts = [
+        (tally.unread, "cannot be read"),
+        (tally.unknown, "created under an id that is not known"),
+        (_to_read(verification) - tally.done, "not read yet"),
+        (count(State.REJECTED), "failed"),
+        (count(State.SKIPPED), "skipped"),
+        (count(State.UNRESOLVED), "unresolved"),
+        (count(State.DOUBT) + (0 if running else open_), "in doubt"),
+        (open_ if running else 0, "in flight"),
+        (count(State.PENDING), "not sent"),
+    ]
+    return [f"{number:,} {what}" for number, what in counts if number]
+
+
+def _exit_code(verification: Verification, *, running: bool) -> int:
+    tally, in_doubt = verification.tally, IN_DOUBT - ({State.INTENT} if running else set())
+    if tally.differ:
+        return 3
+    return 4 if tally.unread or tally.unknown or verification.summary.count(*in_doubt) else 0
