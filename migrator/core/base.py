@@ -51,7 +51,7 @@ def examine(step: Step, seen: Seen, style: Style, *, strict: bool = False) -> Ba
     if step.kind is Kind.DELETE:
         return Base(seen.etag, (Touched("", before=seen.document),), b"", guarded=False)
     try:
-        operations = located(edits_of(step.body), seen.document, style.texts)
+        operations = located(edits_of(step.body), seen.document, style.texts, seen.etag)
         result = apply(operations, seen.document)
         idempotent = _same_when_repeated(operations, result)
     except CannotApply as error:
@@ -92,6 +92,8 @@ def drift(planned: Base, now: Base) -> str:
         if planned.etag == now.etag:
             return ""
         version = f"version {planned.etag} then, {now.etag} now"
+        if planned.touched is None:
+            return version
     elif planned.touched is not None and now.touched is not None and _same_places(planned.touched, now.touched):
         return ""
     else:

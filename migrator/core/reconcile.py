@@ -108,7 +108,9 @@ def judge_look(
         What is proven, or `None` if that is only to be told later: at `told_at`.
     """
     finding = _bounded(
-        _deletion_finding(seen) if doubt.step.kind is Kind.DELETE else _patch_finding(doubt, seen, style, client_id),
+        _deletion_finding(doubt, seen, style)
+        if doubt.step.kind is Kind.DELETE
+        else _patch_finding(doubt, seen, style, client_id),
         doubt,
         bounds,
     )
@@ -122,8 +124,17 @@ def judge_look(
     return finding if proven else None
 
 
-def _deletion_finding(seen: Seen | None) -> Finding:
-    return Finding(Move.MISS, "it is still there") if seen else Finding(Move.FIND, "found to be gone")
+def _deletion_finding(doubt: Doubt, seen: Seen | None, style: Style) -> Finding:
+    if seen is None:
+        return Finding(Move.FIND, "found to be gone")
+    if doubt.base is None or doubt.base.etag == seen.etag:
+        return Finding(Move.MISS, "it is still there")
+    return _on_fresh_base(
+        f"it is still there, and was changed meanwhile{last_changed(seen)}",
+        doubt,
+        examine(doubt.step, seen, style),
+        seen,
+    )
 
 
 def _patch_finding(doubt: Doubt, seen: Seen | None, style: Style, client_id: str) -> Finding:

@@ -62,6 +62,8 @@ class Surveyor:
         self._reviewed = reviewed
         self._strict = strict
         self._kinds = (SENT_BLIND if guard or reviewed else frozenset()) | {Kind.EDIT}
+        # Nothing guards a deletion but a look just before it, and a list may be behind.
+        self._listed = self._kinds - {Kind.DELETE} if reviewed else self._kinds
 
     def wants(self, step: Step) -> bool:
         """Whether the object of `step` has to be read before it is sent."""
@@ -69,7 +71,7 @@ class Surveyor:
 
     async def survey(self, container: str, stage: int) -> None:
         """Find the bases of the steps of a container from lists, where that takes fewer requests than one by one."""
-        for type_, steps in (await self._ledger.unbased(container, stage, self._kinds)).items():
+        for type_, steps in (await self._ledger.unbased(container, stage, self._listed)).items():
             if steps >= WORTH_A_LIST:
                 await self._walk_while_worth_it(container, stage, type_, steps)
 
@@ -83,7 +85,7 @@ class Surveyor:
 
     async def _take(self, container: str, stage: int, type_: EntityType, page: Page) -> None:
         by_id = {seen.object: seen for seen in page.seen}
-        steps = await self._ledger.unbased_among(container, stage, type_, self._kinds, list(by_id))
+        steps = await self._ledger.unbased_among(container, stage, type_, self._listed, list(by_id))
         reviews = await self._reviews(steps)
         for step in steps:
             self._rest(step, by_id[step.object], reviews)
@@ -112,7 +114,7 @@ class Surveyor:
             return None
         planned = reviews.get(step.seq)
         if planned is not None and (change := drift(planned, base)):
-            message = f"the object has changed since it was planned: {change}{last_changed(seen)}"
+            message = f"the object has changed meanwhile: {change}{last_changed(seen)}"
             self._dismiss(step, Move.REJECT, ErrorClass.DRIFTED, message)
             return None
         if changes_nothing(base):

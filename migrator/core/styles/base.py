@@ -9,7 +9,7 @@ module knows a style by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -149,6 +149,10 @@ class Style(Protocol):
     @property
     def root(self) -> str:
         """The pointer to an object's own members in the document of a `Seen`."""
+
+    @property
+    def service_owned(self) -> Collection[str]:
+        """The members beside them that only the service writes."""
 
     @property
     def texts(self) -> TextNames:

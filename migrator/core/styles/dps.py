@@ -38,6 +38,15 @@ RESOURCES: Mapping[EntityType, tuple[str, str]] = {
 }
 """Path under the base and query of each type (contract 4.1)."""
 
+SERVICE_OWNED = frozenset(
+    {
+        *("id", "etag", "schemas", "sandboxId", "sandboxName", "_links"),
+        *("created", "createdDate", "createdBy", "createdByClientId"),
+        *("modified", "lastModifiedDate", "lastModifiedBy", "lastModifiedByClientId"),
+    }
+)
+"""What reads show beside an object's own members (contract 4.4, 4.5), and receipts in their place (4.3)."""
+
 
 class _Receipt(msgspec.Struct):
     """The receipt as it stands on the wire (contract 4.3)."""
@@ -76,6 +85,7 @@ class Dps:
     needs_container = False
     guards_by_etag = False
     root = ""
+    service_owned = SERVICE_OWNED
     texts = TextNames(
         representations="/representations",
         placement="placement",
