@@ -44,11 +44,12 @@ from migrator.ledger import savedplan
 from migrator.ledger.checklist import Checklist
 from migrator.ledger.database import check_sqlite
 from migrator.ledger.folder import RunFolder, Runs, new_run_id
-from migrator.ledger.reading import Summary, read_run, sent_again, summarize
+from migrator.ledger.planfile import Chosen, Origin, RunRecord, applied, failed
+from migrator.ledger.reading import Summary, read_run, summarize, taken_up
 from migrator.ledger.runledger import RunLedger
 from migrator.logs import log
 from migrator.lookup import LookUp
-from migrator.planning import Draft, Input, Target, draft_plan, draft_retry
+from migrator.planning import Draft, Input, Target, draft_after, draft_plan
 from migrator.ports import Choice
 from migrator.settings import Settings, load, require_target
 from migrator.sources.octets import open_octets
@@ -62,16 +63,19 @@ __all__ = [
     "Decision",
     "Draft",
     "Input",
+    "Origin",
     "Running",
     "Settings",
     "Summary",
     "Verification",
     "Work",
+    "applied",
     "execute",
     "load",
     "plan",
     "resumed",
     "retry",
+    "rollback",
     "validate",
     "verify",
 ]
@@ -182,7 +186,7 @@ def planned(path: Path, settings: Settings, *, run_id: str | None = None) -> Ite
     now = SystemClock.now()
     record = read_run(path)
     with _new_run(Runs(settings.ledger), run_id or new_run_id(now)) as run:
-        remembered = msgspec.json.encode(settings.remembered() | {"plan": str(path)}).decode()
+        remembered = msgspec.json.encode(settings.remembered() | {Origin.PLAN.value: str(path)}).decode()
         savedplan.carry(
             path, run.ledger, msgspec.structs.replace(record, id=run.id, created_at=now, settings=remembered)
         )
@@ -205,11 +209,40 @@ def retry(
     Yields:
         The new run's folder, beside that of `earlier`, and the draft, which may be empty.
     """
+    with _after(earlier, "retry", settings) as (run, draft):
+        draft.read_failed(earlier.ledger, failed(classes))
+        yield run, draft
+
+
+@contextmanager
+def rollback(
+    earlier: RunFolder, settings: Settings, chosen: Chosen, *, recreate: bool = False
+) -> Iterator[tuple[RunFolder, Draft]]:
+    """Plan a run that undoes what was applied in `earlier`; accept the draft to keep it, as the settings of a rollback.
+
+    Args:
+        earlier: a run, of which nothing is in doubt.
+        settings: those that `resumed` gives back for it.
+        chosen: what of it is to be undone: see `applied`.
+        recreate: whether to create anew what was deleted.
+
+    Yields:
+        The new run's folder, beside that of `earlier`, and the draft, which may be empty; its file says what cannot be
+        undone.
+    """
+    with _after(earlier, "rollback", settings) as (run, draft):
+        draft.read_applied(earlier.ledger, chosen, recreate=recreate)
+        yield run, draft
+
+
+@contextmanager
+def _after(earlier: RunFolder, what: str, settings: Settings) -> Iterator[tuple[RunFolder, Draft]]:
+    """Begin a run that is called after `earlier` and takes up steps of it."""
     runs = Runs(earlier.path.parent)
-    names = (f"{earlier.id}.retry-{number}" for number in count(1))
+    names = (f"{earlier.id}.{what}-{number}" for number in count(1))
     with (
         _new_run(runs, next(name for name in names if not (runs.path / name).exists())) as run,
-        draft_retry(earlier.ledger, classes, target_of(settings), run.ledger) as draft,
+        draft_after(earlier.ledger, target_of(settings), run.ledger) as draft,
     ):
         yield run, draft
 
@@ -292,9 +325,9 @@ async def verify(run: RunFolder, settings: Settings) -> AsyncIterator[Verificati
             yield Verification(checklist, reader, concurrency=settings.concurrency)
 
 
-def accept_retry(draft: Draft, run: RunFolder, earlier: RunFolder, settings: Settings) -> None:
-    """Make a draft of `retry` a run, which names the run that it is from."""
-    remembered = settings.remembered() | {"retries": earlier.id}
+def accept_after(draft: Draft, run: RunFolder, earlier: RunFolder, settings: Settings, origin: Origin) -> None:
+    """Make a draft of `retry` or `rollback` a run, which names the run that it is from."""
+    remembered = settings.remembered() | {origin.value: earlier.id}
     draft.accept(run.id, read_run(earlier.ledger).input, remembered, SystemClock.now())
 
 
@@ -306,9 +339,24 @@ def earlier_retry(run: RunFolder, classes: Collection[ErrorClass]) -> Summary | 
     Raises:
         MigratorError: the ledger of one cannot be read, so that nobody knows.
     """
+    return _earlier_taking_up(run, "retry", failed(classes), lambda later: later.retries is not None)
+
+
+def earlier_rollback(run: RunFolder, chosen: Chosen) -> Summary | None:
+    """Return the newest run that undoes what is chosen of `run`, or some of it, and has not failed with all of that.
+
+    Raises:
+        MigratorError: the ledger of one cannot be read, so that nobody knows.
+    """
+    return _earlier_taking_up(run, "rollback", chosen, lambda later: later.rolls_back == run.id)
+
+
+def _earlier_taking_up(
+    run: RunFolder, what: str, chosen: Chosen, is_one: Callable[[RunRecord], bool]
+) -> Summary | None:
     for later in reversed(Runs(run.path.parent).all()):
-        if later.id.startswith(f"{run.id}.retry-") and read_run(later.ledger).retries is not None:
-            stand = sent_again(run.ledger, later.ledger, classes)
+        if later.id.startswith(f"{run.id}.{what}-") and is_one(read_run(later.ledger)):
+            stand = taken_up(run.ledger, later.ledger, chosen)
             if stand.keys() - {State.REJECTED}:
                 return summarize(later.ledger)
     return None
@@ -353,7 +401,7 @@ def _as_planned(ledger: Path, name: str, flags: Mapping[str, Any], profile: str 
     """Return the settings that a ledger was planned with, under what flags and the environment say now."""
     stored = msgspec.json.decode(read_run(ledger).settings)
     began_with = stored.pop("profile", None)
-    for origin in ("retries", "plan"):
+    for origin in Origin:
         stored.pop(origin, None)
     settings = load(flags, profile=profile or began_with, job=stored)
     for setting in TARGET:

@@ -6,7 +6,7 @@ that passes is one rename away from being a run.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from migrator.core.model import Change, Problem, Row, TextChange
 from migrator.core.plan import Fingerprint, Marker
 from migrator.core.rows import RowParser
 from migrator.core.styles import Style
+from migrator.core.undo import undo
 from migrator.core.values import Fault
-from migrator.core.verdict import ErrorClass
-from migrator.ledger.planfile import PlanFile, RunRecord
-from migrator.ledger.reading import read_run
+from migrator.ledger.planfile import Chosen, PlanFile, RunRecord
+from migrator.ledger.reading import made_steps, read_run
 from migrator.sources import InputShape, open_source
 
 
@@ -107,15 +107,31 @@ class Draft:
         """Make one request of all the rows of an object."""
         self._plan.merge()
 
-    def read_failed(self, earlier: Path, classes: Collection[ErrorClass]) -> None:
-        """Take the failed rows of the ledger `earlier`, instead of an input. They were checked and merged for that run.
+    def read_failed(self, earlier: Path, chosen: Chosen) -> None:
+        """Take failed rows of the ledger `earlier`, instead of an input. They were checked and merged for that run."""
+        self._plan.take_failed(earlier, chosen)
+        self._have_taken(earlier)
+
+    def read_applied(self, earlier: Path, chosen: Chosen, *, recreate: bool) -> None:
+        """Take what undoes applied rows of the ledger `earlier`, instead of an input.
+
+        Args:
+            earlier: the ledger.
+            chosen: which rows.
+            recreate: whether to create anew what was deleted.
+        """
+        found = (undo(made, self._target.style, recreate=recreate) for made in made_steps(earlier, chosen))
+        self._plan.take_undone(earlier, (one for one in found if one is not None))
+        self._have_taken(earlier)
+
+    def _have_taken(self, earlier: Path) -> None:
+        """Describe an input of which all steps were taken over from the ledger `earlier`.
 
         The fingerprint is that of an input of one row for each object: what `migrator results` writes of such rows.
         """
         of = read_run(earlier)
         self.shape = msgspec.json.decode(of.shape, type=InputShape)
         self.sha256 = of.input_sha256
-        self._plan.take_failed(earlier, classes)
         for key in self._plan.step_keys():
             self._fingerprint.add(key)
         self.rows = self._plan.count_rows()
@@ -210,9 +226,11 @@ def draft_plan(source: Input, target: Target, ledger: Path, run_id: str) -> Iter
 
 
 @contextmanager
-def draft_retry(earlier: Path, classes: Collection[ErrorClass], target: Target, ledger: Path) -> Iterator[Draft]:
-    """Make a plan of what failed in the ledger `earlier` that can become the ledger `ledger`; see `draft_plan`."""
+def draft_after(earlier: Path, target: Target, ledger: Path) -> Iterator[Draft]:
+    """Begin a plan that takes up steps of the ledger `earlier` and can become the ledger `ledger`; see `draft_plan`.
+
+    Yields:
+        The draft, which is still to be read.
+    """
     with PlanFile(ledger, target.style.name) as plan:
-        draft = Draft(target, plan, earlier.parent.name)
-        draft.read_failed(earlier, classes)
-        yield draft
+        yield Draft(target, plan, earlier.parent.name)

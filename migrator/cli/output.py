@@ -25,7 +25,7 @@ class Output:
 
     def __init__(self, form: str) -> None:
         """Write `text` or `json`."""
-        self._json = form == "json"
+        self.json = form == "json"
         self._console = Console(highlight=False, soft_wrap=True)
 
     def say(self, text: str, event: str, **members: Any) -> None:
@@ -40,7 +40,7 @@ class Output:
 
     def _write(self, text: str, event: str, members: Mapping[str, Any]) -> None:
         try:
-            click.echo(_encode({"event": event, **members}) if self._json else text)
+            click.echo(_encode({"event": event, **members}) if self.json else text)
         except BrokenPipeError:
             # Whoever read our output has seen enough. The work goes on, and its exit code counts.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -71,6 +71,7 @@ class Output:
             "summary",
             run=summary.run.id,
             retries=summary.run.retries,
+            rolls_back=summary.run.rolls_back,
             running=running,
             rows=summary.run.rows,
             states={state.value: count for state, count in summary.rows.items()},

@@ -109,7 +109,7 @@ def _plan(
         with Runs(earlier.path.parent).locked():
             if not again:
                 _refuse_repetition(earlier, classes)
-            api.accept_retry(draft, run, earlier, settings)
+            api.accept_after(draft, run, earlier, settings, api.Origin.RETRIES)
     return run
 
 

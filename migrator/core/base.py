@@ -57,7 +57,7 @@ def examine(step: Step, seen: Seen, style: Style, *, strict: bool = False) -> Ba
     if step.kind is Kind.DELETE:
         return Base(seen.etag, (Touched("", before=seen.document),), b"", guarded=False, name=name)
     try:
-        operations = _operations_on(step, seen.document, style)
+        operations = _operations_on(step, seen.document, style, seen.etag)
         result = apply(operations, seen.document)
     except CannotApply as error:
         if strict or step.kind is Kind.EDIT:
@@ -104,6 +104,8 @@ def drift(planned: Base, now: Base | Unfit) -> str:
         if planned.etag == now.etag:
             return ""
         version = f"version {planned.etag} then, {now.etag} now"
+        if planned.touched is None:
+            return version
     elif planned.touched is not None and now.touched is not None and _same_places(planned.touched, now.touched):
         return ""
     else:
@@ -149,10 +151,10 @@ def _leaves(step: Step, document: Json, style: Style) -> bool:
         return False
 
 
-def _operations_on(step: Step, document: Json, style: Style) -> tuple[Operation, ...]:
-    """Return a change as the patch that it comes to on `document`."""
+def _operations_on(step: Step, document: Json, style: Style, version: int | None = None) -> tuple[Operation, ...]:
+    """Return a change as the patch that it comes to on `document`, which has `version` if that is known."""
     if step.kind is not Kind.REPLACE:
-        return located(edits_of(step.body), document, style.texts)
+        return located(edits_of(step.body), document, style.texts, version)
     wanted = msgspec.json.decode(step.body)
     there = value_at(document, style.root)
     stays = {*wanted, *style.service_owned}
@@ -203,9 +205,11 @@ def _as_effect(operations: Sequence[Operation], touched: Sequence[Touched], docu
         ):
             yield Operation("test", operation.path, value_at(document, operation.path))
     for place in touched:
+        if same_place(place.before, place.after):
+            continue  # such as a member that is added and removed again
         if place.after is UNSET:
             yield Operation("remove", place.path)
-        elif not same_place(place.before, place.after):
+        else:
             yield Operation("add" if place.before is UNSET else "replace", place.path, place.after)
 
 

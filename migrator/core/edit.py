@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from migrator.core.compare import same_place, shows
 from migrator.core.model import Edit, Json, Operation, Swap, TextChange
@@ -52,10 +52,18 @@ def _edit(entry: dict[str, Any]) -> Edit:
     return msgspec.convert(entry["text"], TextChange) if "text" in entry else msgspec.convert(entry["swap"], Swap)
 
 
-def located(edits: Sequence[Edit], document: Json, names: TextNames) -> tuple[Operation, ...]:
+def located(
+    edits: Sequence[Edit], document: Json, names: TextNames, version: int | None = None
+) -> tuple[Operation, ...]:
     """Return the operations that `edits` are on `document`, none for what is as wanted already.
 
     Each edit finds what those before it leave.
+
+    Args:
+        edits: in order.
+        document: the object as it is.
+        names: what the members are called that lead to a text.
+        version: of the object, `None` if it is not told.
 
     Raises:
         CannotApply: the document has no such place.
@@ -65,17 +73,17 @@ def located(edits: Sequence[Edit], document: Json, names: TextNames) -> tuple[Op
         return edits  # type: ignore[return-value]  # what `all` proves, a type checker does not see
     found: list[Operation] = []
     for edit in edits:
-        operations = tuple(_operations(edit, document, names))
+        operations = tuple(_operations(edit, document, names, version))
         document = apply(operations, document) if operations else document
         found.extend(operations)
     return tuple(found)
 
 
-def _operations(edit: Edit, document: Json, names: TextNames) -> Iterator[Operation]:
+def _operations(edit: Edit, document: Json, names: TextNames, version: int | None) -> Iterator[Operation]:
     if isinstance(edit, Operation):
         yield edit
     elif isinstance(edit, Swap):
-        yield from _swapped(edit, document)
+        yield from _swapped(edit, document, version)
     else:
         yield from _reworded(edit, document, names)
 
@@ -111,16 +119,25 @@ _FORMATS = {"html": "text/html", "text": "text/plain", "json": "application/json
 # Swaps
 
 
-def _swapped(swap: Swap, document: Json) -> Iterator[Operation]:
+def _swapped(swap: Swap, document: Json, version: int | None) -> Iterator[Operation]:
     now = value_at(document, swap.path)
     if same_place(now, swap.value):
         return
-    if not shows(now, swap.was):  # what the service makes of what was sent is as good as that
+    untouched = version is not None and version == swap.version
+    if not untouched and not _is_as_it_was(now, swap.was):
         raise Conflict(f"{swap.path} is {shown(now)}, and was {shown(swap.was)} when the change was made")
     if swap.value is UNSET:
         yield Operation("remove", swap.path)
     else:
         yield Operation("add" if now is UNSET else "replace", swap.path, swap.value)
+
+
+def _is_as_it_was(now: Json | UnsetType, was: Json | UnsetType) -> bool:
+    """Whether a value is the one that was there, but for how dates are spelled.
+
+    A member more may be one that the service has added, or the work of a person: it counts as the latter.
+    """
+    return shows(now, was) and shows(was, now)
 
 
 # Texts

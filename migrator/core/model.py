@@ -125,11 +125,14 @@ class Swap(Struct, frozen=True, omit_defaults=True):
         path: JSON Pointer.
         was: what must be there; `UNSET` for nothing.
         value: what shall be there; `UNSET` for nothing.
+        version: the version of the object in which `was` was sent, if that is known: as long as the object has it,
+            what is there is what the service has made of `was`.
     """
 
     path: str
     was: Json | UnsetType = UNSET
     value: Json | UnsetType = UNSET
+    version: int | None = None
 
 
 Edit: TypeAlias = Operation | TextChange | Swap

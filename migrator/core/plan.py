@@ -15,7 +15,8 @@ from msgspec import UNSET
 
 from migrator.core.edit import edits_body
 from migrator.core.model import Change, Edit, EntityType, Json, Kind, Operation, Problem, Step, TextChange
-from migrator.core.patch import parts_of
+from migrator.core.patch import parts_of, value_at
+from migrator.core.styles import Style
 from migrator.core.values import Fault, json_kind
 
 _encode = msgspec.json.Encoder().encode
@@ -53,6 +54,11 @@ def stage_of(change: Change) -> int:
     return _DELETED_IN[change.type] if change.kind is Kind.DELETE else 0
 
 
+def restoring_stage_of(change: Change) -> int:
+    """Return the stage of a change that restores what was: what was deleted comes back first, in the reverse order."""
+    return -_DELETED_IN[change.type] if change.kind is Kind.CREATE else stage_of(change)
+
+
 def identity(change: Change) -> str:
     """Name the object that a change is for, within its container and type.
 
@@ -64,6 +70,19 @@ def identity(change: Change) -> str:
     if change.key:
         return "key:" + change.key
     return "document:" + hashlib.sha256(body_of(change)).hexdigest()
+
+
+def own_members(document: Json, style: Style) -> dict[str, Json]:
+    """Return what an object consists of without what the service adds, so that it can be created anew.
+
+    Args:
+        document: as `Seen` has it.
+        style: knows what is the service's.
+    """
+    members = value_at(document, style.root)
+    if not isinstance(members, dict):
+        return {}
+    return {name: value for name, value in members.items() if name not in style.service_owned}
 
 
 def name_in(document: Json) -> str:
@@ -141,8 +160,11 @@ def merge(style: str, changes: Sequence[Change]) -> Step | list[Problem]:
     Returns:
         The step, or what is wrong with the later rows.
     """
-    if problems := list(_contradictions(changes)):
-        return problems
+    return list(_contradictions(changes)) or step_of(style, changes)
+
+
+def step_of(style: str, changes: Sequence[Change]) -> Step:
+    """Return the step that `changes` are, which do not contradict each other; see `merge`."""
     first = changes[0]
     kind = Kind.EDIT if any(change.kind is Kind.EDIT for change in changes) else first.kind
     body = edits_body(edit for change in changes for edit in change.edits) if kind in PATCHES else body_of(first)

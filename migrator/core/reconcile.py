@@ -129,8 +129,10 @@ def _deletion_finding(doubt: Doubt, seen: Seen | None, style: Style) -> Finding:
     if seen is None:
         return Finding(Move.FIND, "found to be gone")
     change = drift(doubt.base, examine(doubt.step, seen, style)) if doubt.base else ""
-    note = f"it is still there, and somebody else has changed it{last_changed(seen)}" if change else "it is still there"
-    return Finding(Move.MISS, note, changed=bool(change))
+    if not change:
+        return Finding(Move.MISS, "it is still there")
+    note = f"it is still there, and somebody else has changed it{last_changed(seen)}"
+    return _on_fresh_base(note, doubt, examine(doubt.step, seen, style), seen)
 
 
 def _change_finding(doubt: Doubt, seen: Seen | None, style: Style, client_id: str) -> Finding:

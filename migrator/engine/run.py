@@ -368,7 +368,7 @@ class Engine:
                 finding = Finding(move, f"by --on-doubt {decision}: {finding.note}", base=finding.base, changed=changed)
         if finding.changed and finding.move is not Move.FIND and await self._is_reviewed(doubt):
             # What was reviewed is not made anew on what somebody else has left.
-            note = f"the object has changed since it was planned: {finding.note}"
+            note = f"the object has changed meanwhile: {finding.note}"
             finding = Finding(Move.REJECT, note, ErrorClass.DRIFTED)
         elif finding.base is not None and finding.move is Move.MISS:
             self._ledger.keep(doubt.step.seq, finding.base)

@@ -88,7 +88,7 @@ class Surveyor:
         self._reviewed = reviewed
         self._strict = strict
         self._kinds = (SENT_BLIND if guard or reviewed else frozenset()) | {Kind.EDIT}
-        # Nothing guards a deletion, so that what was reviewed is read right before it and not a list ago.
+        # Nothing guards a deletion but a look just before it, and a list may be behind.
         self._listed = self._kinds - {Kind.DELETE} if reviewed else self._kinds
 
     def wants(self, step: Step) -> bool:
@@ -149,7 +149,7 @@ class Surveyor:
         return resting_on(step, base)
 
     def _refuse_drifted(self, step: Step, change: str, http_status: int | None = None) -> None:
-        message = f"the object has changed since it was planned: {change}"
+        message = f"the object has changed meanwhile: {change}"
         self._dismiss(step, Move.REJECT, ErrorClass.DRIFTED, message, http_status)
 
     def _dismiss(

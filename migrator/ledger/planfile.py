@@ -11,8 +11,9 @@ synced and put under its final name when it is whole. A ledger that exists is th
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
@@ -24,6 +25,7 @@ from migrator.core.edit import edits_body, edits_of
 from migrator.core.errors import UsageError
 from migrator.core.model import By, Change, EntityType, Kind, Problem, Row, Step, TextChange
 from migrator.core.states import State
+from migrator.core.undo import Lasting, Undo
 from migrator.core.values import MAX_OBJECT_BYTES, quote
 from migrator.core.verdict import ErrorClass
 from migrator.ledger.database import ledger_errors, sync, tune
@@ -119,23 +121,78 @@ class Seeking(Struct, frozen=True):
     count: int
 
 
-def failed(classes: Collection[ErrorClass]) -> str:
-    """Return the condition that a record `p` of progress meets if its step failed: with one of `classes`, if any."""
+COPY_FAILED = """
+    INSERT INTO main.step
+        SELECT s.* FROM earlier.step AS s JOIN earlier.progress AS p ON p.step = s.seq
+        WHERE {condition} ORDER BY s.seq
+"""
+
+COPY_REVIEWS = "INSERT INTO main.review SELECT * FROM earlier.review WHERE step IN (SELECT seq FROM main.step)"
+"""What may only be sent as it was reviewed is not freed of that by having failed."""
+
+UNDO = """
+    INSERT INTO main.step
+        SELECT seq, :key, container, type, :object, :kind, :body, :stage FROM earlier.step WHERE seq = :seq
+"""
+
+COPY_ROWS = (
+    """INSERT INTO main.container
+           SELECT * FROM earlier.container WHERE id IN (SELECT container FROM main.step) ORDER BY id""",
+    """INSERT INTO main.input_row
+           SELECT * FROM earlier.input_row WHERE step IN (SELECT seq FROM main.step) ORDER BY line""",
+)
+"""Take over from the ledger `earlier` what belongs to steps that are taken over."""
+
+OBJECT = "coalesce(nullif(s.object, ''), p.object)"
+"""The object of a step `s` with a record `p` of progress: of what was created, only the receipt tells."""
+
+_APPLIED = f"p.state = '{State.APPLIED}'"
+
+_ON_LINES = """s.seq IN (
+    SELECT r.step FROM json_each(:lines) AS span CROSS JOIN main.input_row AS r
+    WHERE r.line BETWEEN span.value ->> 0 AND span.value ->> 1
+)"""
+
+_OF_OBJECTS = f"{OBJECT} IN (SELECT value FROM json_each(:objects))"
+
+
+class Chosen(Struct, frozen=True):
+    """Which steps of an earlier run a new one takes up.
+
+    Attributes:
+        condition: what such a step `s`, with its record `p` of progress, meets in its own ledger; SQL.
+        parameters: values that the condition names.
+    """
+
+    condition: str
+    parameters: Mapping[str, str] = {}
+
+
+def failed(classes: Collection[ErrorClass]) -> Chosen:
+    """Choose the steps that failed: with one of `classes`, if any."""
     wanted = " OR ".join(f"p.error_class = '{one}'" for one in classes)
-    return f"p.state = '{State.REJECTED}'" + (f" AND ({wanted})" if wanted else "")
+    return Chosen(f"p.state = '{State.REJECTED}'" + (f" AND ({wanted})" if wanted else ""))
 
 
-def copy_failed(classes: Collection[ErrorClass]) -> tuple[str, ...]:
-    """Return the statements that take over failed steps of the ledger `earlier`, their containers and their rows."""
-    return (
-        f"""INSERT INTO main.step
-               SELECT s.* FROM earlier.step AS s JOIN earlier.progress AS p ON p.step = s.seq
-               WHERE {failed(classes)} ORDER BY s.seq""",
-        """INSERT INTO main.container
-               SELECT * FROM earlier.container WHERE id IN (SELECT container FROM main.step) ORDER BY id""",
-        """INSERT INTO main.input_row
-               SELECT * FROM earlier.input_row WHERE step IN (SELECT seq FROM main.step) ORDER BY line""",
-    )
+def applied(lines: Collection[tuple[int, int]] = (), objects: Collection[str] = ()) -> Chosen:
+    """Choose the steps that were applied.
+
+    Args:
+        lines: only those with a row on a line within one of these bounds, each the first and the last one.
+        objects: only those for an object with one of these ids. With both, what either names.
+    """
+    if not lines and not objects:
+        return Chosen(_APPLIED)
+    parameters = {"lines": _listed(lines), "objects": _listed(objects)}
+    return Chosen(f"{_APPLIED} AND ({_ON_LINES} OR {_OF_OBJECTS})", parameters)
+
+
+class Origin(StrEnum):
+    """What a run was made of that is no input: a member of its settings, which names the earlier run or the plan."""
+
+    RETRIES = "retries"
+    ROLLS_BACK = "rolls_back"
+    PLAN = "plan"
 
 
 class RunRecord(Struct, frozen=True):
@@ -149,8 +206,8 @@ class RunRecord(Struct, frozen=True):
         input_sha256: of the decompressed bytes.
         shape: how the input was written, as JSON.
         fingerprint: of the plan.
-        settings: what shapes requests, as JSON, without secrets; of a retry also `retries`, the run it is from.
-        rows: records of the input; of a retry those that are sent again.
+        settings: what shapes requests, as JSON, without secrets; of a retry or a rollback also its `Origin`.
+        rows: records of the input; of a retry those that are sent again, of a rollback those that are undone.
         steps: requests they became.
     """
 
@@ -168,8 +225,21 @@ class RunRecord(Struct, frozen=True):
     @property
     def retries(self) -> str | None:
         """The run whose failed rows this one sends again, or `None`."""
-        origin = msgspec.json.decode(self.settings).get("retries")
-        return None if origin is None else str(origin)
+        return self._origin(Origin.RETRIES)
+
+    @property
+    def rolls_back(self) -> str | None:
+        """The run that this one undoes, or `None`."""
+        return self._origin(Origin.ROLLS_BACK)
+
+    @property
+    def plan(self) -> str | None:
+        """The saved plan that this run carries out, or `None`."""
+        return self._origin(Origin.PLAN)
+
+    def _origin(self, origin: Origin) -> str | None:
+        run = msgspec.json.decode(self.settings).get(origin)
+        return None if run is None else str(run)
 
 
 class PlanFile:
@@ -262,16 +332,55 @@ class PlanFile:
             self._write()
         return key
 
-    def take_failed(self, earlier: Path, classes: Collection[ErrorClass]) -> None:
-        """Take over the failed steps of the ledger `earlier` with all their rows, as they are; instead of `add`.
+    def take_failed(self, earlier: Path, chosen: Chosen) -> None:
+        """Take over steps of the ledger `earlier` with all their rows, as they are; instead of `add`.
 
         Args:
-            earlier: a ledger of this format. It is only read.
-            classes: what they may have failed with; anything if there are none.
+            earlier: a ledger. It is only read.
+            chosen: which steps.
+
+        Raises:
+            UsageError: it is of an earlier format.
         """
+        with self._taking_over(earlier):
+            self._db.execute(COPY_FAILED.format(condition=chosen.condition), chosen.parameters)
+            self._db.execute(COPY_REVIEWS)
+
+    def take_undone(self, earlier: Path, undone: Iterable[Undo | Lasting]) -> None:
+        """Take in what undoes steps of the ledger `earlier`, with the rows of those steps; instead of `add`.
+
+        Args:
+            earlier: a ledger. It is only read.
+            undone: what undoes each step, or why nothing can.
+
+        Raises:
+            UsageError: it is of an earlier format.
+        """
+        with self._taking_over(earlier):
+            for one in undone:
+                if isinstance(one, Lasting):
+                    self._db.execute("INSERT INTO draft.lasting VALUES (?, ?, ?, ?)", msgspec.structs.astuple(one))
+                else:
+                    self._take_undo(one)
+
+    def _take_undo(self, undo: Undo) -> None:
+        step = plan.step_of(self._style, [undo.change])
+        stage = plan.restoring_stage_of(undo.change)
+        self._db.execute(UNDO, msgspec.structs.asdict(step) | {"stage": stage})
+        if undo.version is not None:
+            self._db.execute("INSERT INTO main.review (step, etag) VALUES (?, ?)", (step.seq, undo.version))
+
+    @contextmanager
+    def _taking_over(self, earlier: Path) -> Iterator[None]:
+        """Let steps be taken over from the ledger `earlier`, and then take over what belongs to them."""
         with ledger_errors(self._path):
             self._db.execute("ATTACH DATABASE ? AS earlier", (f"{earlier.absolute().as_uri()}?mode=ro",))
-            for statement in copy_failed(classes):
+            ((found,),) = self._db.execute("PRAGMA earlier.user_version")
+            if found != FORMAT:
+                message = f"{earlier} was written by an earlier version of migrator (format {found})"
+                raise UsageError(message, "use that version for it")
+            yield
+            for statement in COPY_ROWS:
                 self._db.execute(statement)
             self._containers = dict(self._db.execute("SELECT name, id FROM main.container ORDER BY id"))
 
@@ -431,6 +540,22 @@ class PlanFile:
         """Return how many requests the plan has; valid after `merge`."""
         return self._count("step")
 
+    def count_kinds(self) -> dict[Kind, int]:
+        """Return how many requests the plan has, by what they do; valid after `merge`."""
+        with ledger_errors(self._path):
+            counts = self._db.execute("SELECT kind, count(*) FROM step GROUP BY kind")
+            return {Kind(kind): count for kind, count in counts}
+
+    def lasting(self) -> Iterator[Lasting]:
+        """Yield the steps that cannot be undone, in order."""
+        with ledger_errors(self._path):
+            for line, type_, object_, reason in self._db.execute("SELECT * FROM draft.lasting ORDER BY line"):
+                yield Lasting(line, EntityType(type_), object_, reason)
+
+    def count_lasting(self) -> int:
+        """Return how many steps cannot be undone."""
+        return self._count("draft.lasting")
+
     def count_rows(self) -> int:
         """Return how many rows the steps are made of."""
         return self._count("input_row")
@@ -490,6 +615,11 @@ def _not_found(line: int, type_: str, by: str, value: str, found: str | None) ->
         return Problem(line, column, f"there is no {type_} {which}", "see how it is spelled there, or give its id")
     hint = "name the one that is meant by its id"
     return Problem(line, column, f"several of type {type_} are called {quote(value)}: {found}", hint)
+
+
+def _listed(members: Collection[object]) -> str:
+    """Spell values as what `json_each` takes."""
+    return msgspec.json.encode(list(members)).decode()
 
 
 def _kilobytes(size: int) -> str:

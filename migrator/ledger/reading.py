@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from migrator.core.model import Base, EntityType, Kind, Touched
+from migrator.core.model import Base, EntityType, Kind, Step, Touched
 from migrator.core.states import OPEN, State
+from migrator.core.undo import Made
 from migrator.core.verdict import ErrorClass
 from migrator.ledger.database import connect, format_of, ledger_errors
-from migrator.ledger.planfile import RunRecord, failed
+from migrator.ledger.planfile import OBJECT, Chosen, RunRecord
+from migrator.ports import How
 
 COUNT_STEPS = """
 SELECT coalesce(p.state, 'PENDING'), count(*) FROM step s LEFT JOIN progress p ON p.step = s.seq GROUP BY 1
@@ -58,7 +60,7 @@ class Summary(Struct, frozen=True):
         started_at: when the first intent was written, seconds since the epoch, or `None`.
         ended_at: when the last answer came, or `None`.
         last_error: the latest message of a step that was not applied, or "".
-        drifted: rows whose object had changed since they were planned; they are among those that are REJECTED.
+        drifted: rows of a saved plan whose object had changed since; they are among those that are REJECTED.
         held: rows that wait for others to be tried; they are among those that are PENDING.
     """
 
@@ -120,28 +122,61 @@ def summary_of(db: sqlite3.Connection) -> Summary:
     steps, rows = _counts(db, COUNT_STEPS), _counts(db, COUNT_ROWS)
     attempts, tried, first, last = db.execute(SPAN).fetchone()
     error = db.execute(LAST_ERROR).fetchone()
-    (drifted,) = db.execute(COUNT_DRIFTED).fetchone()
+    run = _run(db)
+    (drifted,) = db.execute(COUNT_DRIFTED).fetchone() if run.plan else (0,)
     # A ledger that nobody has opened for writing since may be of a format that held nothing back.
     (held,) = db.execute(COUNT_HELD).fetchone() if format_of(db) >= HOLDS else (0,)
-    return Summary(_run(db), rows, steps, attempts, tried, first, last, error[0] if error else "", drifted, held)
+    return Summary(run, rows, steps, attempts, tried, first, last, error[0] if error else "", drifted, held)
 
 
-def sent_again(earlier: Path, later: Path, classes: Collection[ErrorClass]) -> dict[State, int]:
-    """Count, by where they stand in `later`, the steps that failed in `earlier` and that `later`, a retry, sends again.
+def taken_up(earlier: Path, later: Path, chosen: Chosen) -> dict[State, int]:
+    """Count, by where they stand in `later`, the steps of `earlier` that `later` takes up again, or undoes.
 
     Args:
         earlier: a ledger.
-        later: the ledger of a retry of it, or of a retry of that: their steps have the numbers of those they are from.
-        classes: what they failed with in `earlier`; anything if there are none.
+        later: the ledger of a retry or a rollback of it, or of a retry of that: their steps have the numbers of those
+            they are from.
+        chosen: which steps of `earlier`.
     """
     query = f"""
         SELECT coalesce(l.state, 'PENDING'), count(*)
-        FROM main.progress AS p JOIN later.step AS s ON s.seq = p.step LEFT JOIN later.progress AS l ON l.step = s.seq
-        WHERE {failed(classes)} GROUP BY 1
+        FROM main.progress AS p JOIN main.step AS s ON s.seq = p.step
+        JOIN later.step AS t ON t.seq = s.seq LEFT JOIN later.progress AS l ON l.step = t.seq
+        WHERE {chosen.condition} GROUP BY 1
     """
     with ledger_errors(later), closing(connect(earlier, read_only=True)) as db:
         db.execute("ATTACH DATABASE ? AS later", (f"{later.absolute().as_uri()}?mode=ro",))
-        return _counts(db, query)
+        return _counts(db, query, chosen.parameters)
+
+
+def made_steps(path: Path, chosen: Chosen) -> Iterator[Made]:
+    """Yield steps that were applied, with what was captured of their objects, in order.
+
+    Args:
+        path: a ledger.
+        chosen: which of them.
+    """
+    query = f"""
+        SELECT s.seq, s.key, c.name, s.type, {OBJECT}, s.kind, s.body, p.etag, p.how,
+               b.step IS NOT NULL, b.etag, b.touched
+        FROM step AS s JOIN progress AS p ON p.step = s.seq JOIN container AS c ON c.id = s.container
+        LEFT JOIN base AS b ON b.step = s.seq
+        WHERE {chosen.condition} ORDER BY s.seq
+    """
+    with ledger_errors(path), closing(connect(path, read_only=True)) as db:
+        for seq, key, container, type_, object_, kind, body, etag, how, *base in db.execute(query, chosen.parameters):
+            step = Step(seq, key, container, EntityType(type_), object_, Kind(kind), body)
+            yield Made(step, _base(*base), etag, told=how == How.ANSWER)
+
+
+def _base(based: int, etag: int | None, touched: str | None) -> Base | None:
+    """Return what was captured of an object; the body that was sent is left out."""
+    if not based:
+        return None
+    return Base(etag, None if touched is None else _decode_touched(touched), b"", guarded=False)
+
+
+_decode_touched = msgspec.json.Decoder(tuple[Touched, ...]).decode
 
 
 def outcome_rows(path: Path) -> Iterator[OutcomeRow]:
@@ -159,8 +194,8 @@ def _run(db: sqlite3.Connection) -> RunRecord:
     return RunRecord(*db.execute(f"SELECT {columns} FROM run").fetchone())
 
 
-def _counts(db: sqlite3.Connection, query: str) -> dict[State, int]:
-    return {State(state): count for state, count in db.execute(query)}
+def _counts(db: sqlite3.Connection, query: str, parameters: Mapping[str, str] | None = None) -> dict[State, int]:
+    return {State(state): count for state, count in db.execute(query, parameters or {})}
 
 
 class PlannedStep(Struct, frozen=True):

@@ -70,6 +70,7 @@ CREATE TABLE review (
 
 DRAFT = """
 CREATE TABLE draft.problem (line INTEGER, col TEXT, message TEXT, hint TEXT) STRICT;
+CREATE TABLE draft.lasting (line INTEGER, type TEXT, object TEXT, reason TEXT) STRICT;
 CREATE TABLE draft.change (
     line INTEGER PRIMARY KEY, key TEXT, container INTEGER, type TEXT, identity TEXT,
     object TEXT, kind TEXT, create_key TEXT, body BLOB, name TEXT, sought TEXT, stage INTEGER,

@@ -102,7 +102,7 @@ class Xcore:
     guards_by_etag = True
     replaceable = tuple(EntityType)
     root = "/_instance"
-    service_owned = frozenset({"@id"})
+    service_owned = frozenset({"@id", "_links"})
     texts = TextNames(
         representations="/_instance/xdm:representations",
         placement="xdm:placement",
