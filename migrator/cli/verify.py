@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from functools import partial
+from typing import Any, TypeAlias
 
 import click
 from msgspec import UNSET
 from rich.console import Console
 from rich.live import Live
+from rich.progress import Progress
 
 from migrator import api
 from migrator.cli.options import (
@@ -35,6 +37,9 @@ from migrator.engine import Mismatch, Unread, Verification
 from migrator.ledger.folder import RunFolder
 from migrator.logs import log
 from migrator.settings import Settings
+
+Aside: TypeAlias = Callable[[], AbstractContextManager[None]]
+"""Makes room for what is written to stdout."""
 
 
 @click.command()
@@ -66,9 +71,10 @@ async def _verify(run: RunFolder, settings: Settings, out: Output, viewing: View
     running = run.running
     async with api.verify(run, settings) as verification:
         try:
-            async with _shown(verification, viewing):
+            async with _shown(verification, viewing) as aside:
                 async for finding in verification.findings():
-                    _tell(finding, out)
+                    with aside():
+                        _tell(finding, out)
         finally:
             _summarize(verification, out, running=running)
         return _exit_code(verification, running=running)
@@ -107,9 +113,26 @@ def _values(difference: Difference) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _shown(verification: Verification, viewing: Viewing) -> AsyncIterator[None]:
-    async with beside(_live(verification) if viewing.live else _lines(verification, viewing.every_s)):
+async def _shown(verification: Verification, viewing: Viewing) -> AsyncIterator[Aside]:
+    """Show the progress of `verification` while the body runs; what it writes it writes aside."""
+    if not viewing.live:
+        async with beside(_lines(verification, viewing.every_s)):
+            yield nullcontext
+        return
+    bar = new_bar()
+    with Live(bar, console=Console(stderr=True), auto_refresh=False, redirect_stdout=False, transient=True) as live:
+        async with beside(_moving(live, bar, verification)):
+            yield partial(_taken_away, live) if sys.stdout.isatty() else nullcontext
+
+
+@contextmanager
+def _taken_away(live: Live) -> Iterator[None]:
+    """Take a live view from the screen while the body writes there."""
+    live.stop()
+    try:
         yield
+    finally:
+        live.start()
 
 
 async def _lines(verification: Verification, every_s: float) -> None:
@@ -119,17 +142,13 @@ async def _lines(verification: Verification, every_s: float) -> None:
         log.info("verify.progress", run=verification.summary.run.id, done=done, of=of, differ=verification.tally.differ)
 
 
-async def _live(verification: Verification) -> None:
-    bar, meter = new_bar(), Meter()
-    task = bar.add_task("", total=_to_read(verification), rate="")
-    # What is found goes above the bar if both are for the same screen, and else where it always goes.
-    shared = sys.stdout.isatty()
-    with Live(bar, console=Console(stderr=True), auto_refresh=False, redirect_stdout=shared, transient=True) as live:
-        while True:
-            done = verification.tally.done
-            bar.update(task, completed=done, rate=f"{meter.read(done):,.1f} rows/s")
-            live.refresh()
-            await asyncio.sleep(REFRESH_S)
+async def _moving(live: Live, bar: Progress, verification: Verification) -> None:
+    meter, task = Meter(), bar.add_task("", total=_to_read(verification), rate="")
+    while True:
+        done = verification.tally.done
+        bar.update(task, completed=done, rate=f"{meter.read(done):,.1f} rows/s")
+        live.refresh()
+        await asyncio.sleep(REFRESH_S)
 
 
 def _to_read(verification: Verification) -> int:
