@@ -30,7 +30,7 @@ from migrator.cli.options import (
 from migrator.cli.output import Output, counted, next_step
 from migrator.cli.progress import REFRESH_S, Meter, beside, new_bar
 from migrator.core.base import last_changed
-from migrator.core.model import Step
+from migrator.core.model import Seen, Step
 from migrator.core.states import IN_DOUBT, State
 from migrator.core.verify import Difference
 from migrator.engine import Mismatch, Unread, Verification
@@ -87,15 +87,10 @@ def _tell(finding: Mismatch | Unread, out: Output) -> None:
         refused = finding.refused
         out.say(f"{name}: cannot be read: {refused.message}", "unread", **_named(step), message=refused.message)
         return
-    seen = finding.seen
-    changed = last_changed(seen) if seen else ""
-    who = {
-        "changed_at": seen.changed_at if seen else "",
-        "changed_by": seen.changed_by if seen else "",
-        "changed_by_client": seen.changed_by_client if seen else "",
-    }
+    changed = last_changed(finding.seen) if finding.seen else ""
     for difference in finding.differences:
-        out.say(f"{name}: {difference}{changed}", "difference", **_named(step), **_values(difference), **who)
+        members = _named(step) | _values(difference) | _who(finding.seen)
+        out.say(f"{name}: {difference}{changed}", "difference", **members)
 
 
 def _named(step: Step) -> dict[str, Any]:
@@ -107,6 +102,11 @@ def _values(difference: Difference) -> dict[str, Any]:
     values = {"expected": difference.expected, "found": difference.found}
     there = {name: value for name, value in values.items() if value is not UNSET}
     return {"path": difference.path, **there, "message": str(difference)}
+
+
+def _who(seen: Seen | None) -> dict[str, str]:
+    """Return who changed an object last, and when; texts are empty where that is not told."""
+    return {name: getattr(seen, name, "") for name in ("changed_at", "changed_by", "changed_by_client")}
 
 
 # Progress
