@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from functools import partial
+from typing import Any, TypeAlias
 
 import click
 from msgspec import UNSET
 from rich.console import Console
 from rich.live import Live
+from rich.progress import Progress
 
 from migrator import api
 from migrator.cli.options import (
@@ -28,13 +30,16 @@ from migrator.cli.options import (
 from migrator.cli.output import Output, counted, next_step
 from migrator.cli.progress import REFRESH_S, Meter, beside, new_bar
 from migrator.core.base import last_changed
-from migrator.core.model import Step
+from migrator.core.model import Seen, Step
 from migrator.core.states import IN_DOUBT, State
 from migrator.core.verify import Difference
 from migrator.engine import Mismatch, Unread, Verification
 from migrator.ledger.folder import RunFolder
 from migrator.logs import log
 from migrator.settings import Settings
+
+Aside: TypeAlias = Callable[[], AbstractContextManager[None]]
+"""Makes room for what is written to stdout."""
 
 
 @click.command()
@@ -66,9 +71,10 @@ async def _verify(run: RunFolder, settings: Settings, out: Output, viewing: View
     running = run.running
     async with api.verify(run, settings) as verification:
         try:
-            async with _shown(verification, viewing):
+            async with _shown(verification, viewing) as aside:
                 async for finding in verification.findings():
-                    _tell(finding, out)
+                    with aside():
+                        _tell(finding, out)
         finally:
             _summarize(verification, out, running=running)
         return _exit_code(verification, running=running)
@@ -81,15 +87,10 @@ def _tell(finding: Mismatch | Unread, out: Output) -> None:
         refused = finding.refused
         out.say(f"{name}: cannot be read: {refused.message}", "unread", **_named(step), message=refused.message)
         return
-    seen = finding.seen
-    changed = last_changed(seen) if seen else ""
-    who = {
-        "changed_at": seen.changed_at if seen else "",
-        "changed_by": seen.changed_by if seen else "",
-        "changed_by_client": seen.changed_by_client if seen else "",
-    }
+    changed = last_changed(finding.seen) if finding.seen else ""
     for difference in finding.differences:
-        out.say(f"{name}: {difference}{changed}", "difference", **_named(step), **_values(difference), **who)
+        members = _named(step) | _values(difference) | _who(finding.seen)
+        out.say(f"{name}: {difference}{changed}", "difference", **members)
 
 
 def _named(step: Step) -> dict[str, Any]:
@@ -103,13 +104,35 @@ def _values(difference: Difference) -> dict[str, Any]:
     return {"path": difference.path, **there, "message": str(difference)}
 
 
+def _who(seen: Seen | None) -> dict[str, str]:
+    """Return who changed an object last, and when; texts are empty where that is not told."""
+    return {name: getattr(seen, name, "") for name in ("changed_at", "changed_by", "changed_by_client")}
+
+
 # Progress
 
 
 @asynccontextmanager
-async def _shown(verification: Verification, viewing: Viewing) -> AsyncIterator[None]:
-    async with beside(_live(verification) if viewing.live else _lines(verification, viewing.every_s)):
+async def _shown(verification: Verification, viewing: Viewing) -> AsyncIterator[Aside]:
+    """Show the progress of `verification` while the body runs; what it writes it writes aside."""
+    if not viewing.live:
+        async with beside(_lines(verification, viewing.every_s)):
+            yield nullcontext
+        return
+    bar = new_bar()
+    with Live(bar, console=Console(stderr=True), auto_refresh=False, redirect_stdout=False, transient=True) as live:
+        async with beside(_moving(live, bar, verification)):
+            yield partial(_taken_away, live) if sys.stdout.isatty() else nullcontext
+
+
+@contextmanager
+def _taken_away(live: Live) -> Iterator[None]:
+    """Take a live view from the screen while the body writes there."""
+    live.stop()
+    try:
         yield
+    finally:
+        live.start()
 
 
 async def _lines(verification: Verification, every_s: float) -> None:
@@ -119,17 +142,13 @@ async def _lines(verification: Verification, every_s: float) -> None:
         log.info("verify.progress", run=verification.summary.run.id, done=done, of=of, differ=verification.tally.differ)
 
 
-async def _live(verification: Verification) -> None:
-    bar, meter = new_bar(), Meter()
-    task = bar.add_task("", total=_to_read(verification), rate="")
-    # What is found goes above the bar if both are for the same screen, and else where it always goes.
-    shared = sys.stdout.isatty()
-    with Live(bar, console=Console(stderr=True), auto_refresh=False, redirect_stdout=shared, transient=True) as live:
-        while True:
-            done = verification.tally.done
-            bar.update(task, completed=done, rate=f"{meter.read(done):,.1f} rows/s")
-            live.refresh()
-            await asyncio.sleep(REFRESH_S)
+async def _moving(live: Live, bar: Progress, verification: Verification) -> None:
+    meter, task = Meter(), bar.add_task("", total=_to_read(verification), rate="")
+    while True:
+        done = verification.tally.done
+        bar.update(task, completed=done, rate=f"{meter.read(done):,.1f} rows/s")
+        live.refresh()
+        await asyncio.sleep(REFRESH_S)
 
 
 def _to_read(verification: Verification) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sqlite3
+import sys
 from collections.abc import Awaitable, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -121,6 +123,11 @@ async def test_rows_of_one_object_are_read_once_and_all_counted(migrator: Any) -
         run = await applied(
             migrator, server, words, [words.rename(0), words.patch(0, "replace", "rank", "priority", value=7)]
         )
+        before = len(server.requests)
+        verified = await migrator("verify")
+        assert verified.out.splitlines()[-1] == f"run {run}: 2 of 2 rows as written"
+        assert len(paths(server, before)) == 1 + 1
+
         words.edit(server, 0, "replace", "rank", "priority", value=8)
 
         verified = await migrator("verify")
@@ -234,6 +241,36 @@ async def test_an_object_that_cannot_be_read_is_no_difference(migrator: Any) -> 
             f"run {run}: 2 of 3 rows as written",
             "not verified: 1 cannot be read",
         ]
+
+
+async def test_on_a_terminal_what_is_found_stands_on_lines_of_its_own_above_the_bar(migrator: Any) -> None:
+    words = Words("dps")
+    async with Emulator(EmulatorSettings(seed_offers=3)) as server:
+        run = await applied(migrator, server, words, list(map(words.rename, range(3))))
+        words.edit(server, 1, "replace", "name", value="Theirs")
+        ours, theirs = os.openpty()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "migrator", "verify"),
+                cwd=migrator.folder,
+                env={**os.environ, **migrator.environment, "TERM": "xterm", "COLUMNS": "200"},
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+            )
+            os.close(theirs)
+            said = b""
+            with suppress(OSError):  # so a terminal says that nobody is left at its other end
+                while some := await asyncio.to_thread(os.read, ours, 4096):
+                    said += some
+            assert await process.wait() == 3
+        finally:
+            os.close(ours)
+
+        erased = "\x1b[2K"
+        last = said.decode().split(erased)[-1].splitlines()
+        assert f"{erased}line 2: personalized-offer {words.id(1)} in dev: /name is" in said.decode()
+        assert last == [f"run {run}: 2 of 3 rows as written · 1 differ"]
 
 
 # --- what stops it ----------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from migrator.core.model import Base, EntityType, Kind, Touched
 from migrator.core.states import State
@@ -68,6 +69,23 @@ async def test_what_is_ticked_off_is_neither_found_again_nor_left(
 
         assert [one.step.seq for one in todo.among(group, by_seq.values())] == [2, 6, 8]
         assert [one.step.seq for one in todo.remaining()] == [2, 3, 5, 6, 7, 8, 9]
+
+
+async def test_what_was_deleted_is_left_to_be_looked_for_by_itself(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    patch, other = changes(["a", "a"])
+    deletion = replace(other, kind=Kind.DELETE, edits=())
+    make_plan(path, [patch, deletion])
+    async with RunLedger(path) as ledger:
+        for seq in (2, 3):
+            await ledger.intend(intent(seq)).durable()
+            ledger.record(outcome(seq))
+        await ledger.flush()
+
+    with Checklist.opened(path) as todo:
+        assert todo.groups == [Group("a", OFFER, 1)]
+        assert [one.step.seq for one in todo.among(todo.groups[0], [patch.object, deletion.object])] == [2]
+        assert [one.step.seq for one in todo.remaining()] == [2, 3]
 
 
 async def test_the_list_stays_as_it_was_made_while_the_run_goes_on(tmp_path: Path) -> None:
