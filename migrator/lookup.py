@@ -60,10 +60,13 @@ class LookUp:
     async def _seek(self, seeking: Seeking) -> None:
         if seeking.count >= WORTH_A_LIST and await self._walked(seeking):
             return
-        async with asyncio.TaskGroup() as crew:
-            for value in self._plan.sought_values(seeking):
-                await self._turns.acquire()
-                crew.create_task(self._seek_one(seeking, value))
+        try:
+            async with asyncio.TaskGroup() as crew:
+                for value in self._plan.sought_values(seeking):
+                    await self._turns.acquire()
+                    crew.create_task(self._seek_one(seeking, value))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from errors  # what refuses one refuses them all
 
     async def _walked(self, seeking: Seeking) -> bool:
         """Take everything from the list, if that takes fewer requests than asking one by one; say whether it did."""
