@@ -225,7 +225,8 @@ class MemoryLedger:
         return sorted(set(self._stages.values()))
 
     async def containers(self, stage: int) -> Sequence[str]:
-        return list(dict.fromkeys(step.container for step in self._to_send(stage)))
+        to_send = {step.container for step in self._to_send(stage)}
+        return [name for name in dict.fromkeys(step.container for step in self._steps.values()) if name in to_send]
 
     async def pending(self, container: str, stage: int, after: int, limit: int) -> Sequence[Step]:
         await asyncio.sleep(0)

@@ -154,7 +154,7 @@ def _reworded(change: TextChange, document: Json, names: TextNames) -> Iterator[
         return
     if len(found) > 1:
         raise CannotApply(
-            f"the offer has {len(found)} texts in {_language(change.language)} for placement {change.placement}:"
+            f"the offer has {len(found)} texts {_language(change.language)} for placement {change.placement}:"
             f" {_listed(component.get(names.format) for _, component in found)}; name one in the column `format`"
         )
     index, component = found[0]
@@ -213,7 +213,7 @@ def _new_component(
     if change.missing is None:
         what = f"{_language(change.language)}{f' as {change.format}' if change.format else ''}"
         raise CannotApply(
-            f"the offer has no text in {what} for placement {change.placement}; it has"
+            f"the offer has no text {what} for placement {change.placement}; it has"
             f" {_listed(_described(component, names) for component in held)}"
         )
     _refuse_was(change)
@@ -257,7 +257,7 @@ def _described(component: dict[str, Json], names: TextNames) -> str:
 
 
 def _language(tag: str) -> str:
-    return f"'{tag}'" if tag else "no language"
+    return f"in '{tag}'" if tag else "without a language"
 
 
 def _listed(values: Iterable[Json]) -> str:

@@ -156,7 +156,7 @@ def _why_unreadable(text: str, error: Exception) -> str:
 
 _JSON_BLANKS = " \t\n\r"
 _LIKE_JSON = re.compile(r'[{\["]|(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)\Z', re.ASCII)
-_SHOWN = 40  # characters of a cell that a message repeats
+_SHOWN = 48  # characters of a cell that a message repeats: an id is whole
 _SHOWN_VALUE = 60  # characters of a value that it tells of
 
 

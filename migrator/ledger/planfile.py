@@ -414,6 +414,7 @@ class PlanFile:
 
     def sought(self) -> list[Seeking]:
         """Return what objects are sought, by container, type and kind of name."""
+        self._write()
         names = {id_: name for name, id_ in self._containers.items()}
         with ledger_errors(self._path):
             groups = self._db.execute(SOUGHT).fetchall()

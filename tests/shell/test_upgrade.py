@@ -6,6 +6,7 @@ import hashlib
 import signal
 import sqlite3
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,9 @@ AS_BEFORE = {
 }
 """What an upgrade leaves as it is. The states it leaves too, but opening puts intents in doubt."""
 
+SINCE_2 = {"base": "*", "protocol": "step, misses, first_sent_at, how"}
+"""What ledgers have since format 2, and later upgrades leave; `protocol` is of the progress."""
+
 
 def load(dump: Path, path: Path, url: str = "") -> Path:
     """Make the ledger file `path` from a dump, as a run against `url`."""
@@ -61,9 +65,10 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return load(request.param, folder / "ledger.sqlite")
 
 
-@pytest.fixture
-def killed(tmp_path: Path) -> Path:
-    return load(LEDGERS / "format-1" / "killed.sql", tmp_path / "ledger.sqlite")
+@pytest.fixture(params=range(1, FORMAT), ids=lambda number: f"format-{number}")
+def killed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A ledger of each earlier format that kill -9 left."""
+    return load(LEDGERS / f"format-{request.param}" / "killed.sql", tmp_path / "ledger.sqlite")
 
 
 def read(path: Path, query: str) -> list[Any]:
@@ -71,8 +76,17 @@ def read(path: Path, query: str) -> list[Any]:
         return db.execute(query).fetchall()
 
 
-def contents(path: Path) -> dict[str, list[Any]]:
-    return {table: read(path, f"SELECT {columns} FROM {table} ORDER BY 1, 2") for table, columns in AS_BEFORE.items()}
+def format_of(path: Path) -> int:
+    ((number,),) = read(path, "PRAGMA user_version")
+    return int(number)
+
+
+def contents(path: Path, *, since_2: bool = False) -> dict[str, list[Any]]:
+    wanted = AS_BEFORE | (SINCE_2 if since_2 else {})
+    return {
+        table: read(path, f"SELECT {columns} FROM {'progress' if table == 'protocol' else table} ORDER BY 1, 2")
+        for table, columns in wanted.items()
+    }
 
 
 def schema(path: Path) -> dict[str, Any]:
@@ -98,23 +112,24 @@ def test_there_is_a_ledger_of_every_earlier_format() -> None:
 
 
 def test_looking_at_an_old_ledger_changes_nothing_in_it(old: Path) -> None:
-    before = hashlib.sha256(old.read_bytes()).hexdigest()
+    before, number = hashlib.sha256(old.read_bytes()).hexdigest(), format_of(old)
 
     assert read_run(old).id == old.parent.name
     assert summarize(old).rows == FOUND[old.parent.name]
     assert [row.line for row in outcome_rows(old)] == [line for (line,) in read(old, "SELECT line FROM input_row")]
 
     assert hashlib.sha256(old.read_bytes()).hexdigest() == before
-    assert read(old, "PRAGMA user_version") == [(1,)]
+    assert format_of(old) == number < FORMAT
 
 
 async def test_opening_an_old_ledger_for_writing_leaves_every_row_as_it_was(old: Path) -> None:
-    before, rows = contents(old), summarize(old).rows
+    since_2 = format_of(old) >= 2
+    before, rows = contents(old, since_2=since_2), summarize(old).rows
 
     await reopen(old)
 
-    assert read(old, "PRAGMA user_version") == [(FORMAT,)]
-    assert contents(old) == before
+    assert format_of(old) == FORMAT
+    assert contents(old, since_2=since_2) == before
     lost = rows.get(State.INTENT, 0)
     assert summarize(old).rows.get(State.DOUBT, 0) == rows.get(State.DOUBT, 0) + lost
     assert {state: count for state, count in summarize(old).rows.items() if state is not State.DOUBT} == {
@@ -131,7 +146,8 @@ async def test_an_upgraded_ledger_is_like_one_that_was_just_made(old: Path, tmp_
     assert schema(old) == schema(new)
 
 
-async def test_what_the_new_columns_say_of_old_rows_is_true(killed: Path) -> None:
+async def test_what_format_2_says_of_rows_of_format_1_is_true(tmp_path: Path) -> None:
+    killed = load(LEDGERS / "format-1" / "killed.sql", tmp_path / "ledger.sqlite")
     doubts = await reopen(killed)
 
     assert [(doubt.step.seq, doubt.base, doubt.step.misses) for doubt in doubts] == [
@@ -149,6 +165,26 @@ async def test_what_the_new_columns_say_of_old_rows_is_true(killed: Path) -> Non
     ]
     assert read(killed, "SELECT count(*) FROM base") == [(0,)]
     assert read(killed, "SELECT epoch, expires_at FROM lease") == [(1, 0.0)]
+
+
+async def test_what_format_3_says_of_rows_of_format_2_is_true(tmp_path: Path) -> None:
+    killed = load(LEDGERS / "format-2" / "killed.sql", tmp_path / "ledger.sqlite")
+    doubts = await reopen(killed)
+
+    assert [(doubt.step.seq, doubt.step.misses, doubt.step.based) for doubt in doubts] == [
+        (4, 1, True),
+        (6, 0, True),
+        (7, 0, True),
+        (8, 0, False),
+    ]
+    lost, *_ = doubts
+    assert lost.base is not None
+    assert lost.base.touched is not None
+    assert [place.path for place in lost.base.touched] == ["/tags"]
+    assert lost.first_sent_at < lost.sent_at
+    assert read(killed, "SELECT DISTINCT stage FROM step") == [(0,)]
+    assert read(killed, "SELECT count(*) FROM review UNION ALL SELECT count(*) FROM held") == [(0,), (0,)]
+    assert read(killed, "SELECT epoch, expires_at FROM lease") == [(3, 0.0)]
 
 
 async def test_what_is_pending_in_an_old_ledger_can_be_sent(killed: Path) -> None:
@@ -179,13 +215,21 @@ asyncio.run(RunLedger(Path(sys.argv[1])).__aenter__())
 """
 
 
-@pytest.mark.parametrize("point", ["DROP", "ALTER", "INSERT INTO lease", "CREATE TRIGGER", "PRAGMA user_v", "COMMIT"])
-async def test_a_process_that_dies_while_it_upgrades_leaves_the_ledger_as_it_was(killed: Path, point: str) -> None:
+POINTS = ["DROP", "ALTER", "CREATE TABLE", "CREATE TRIGGER", "PRAGMA user_v", "COMMIT"]
+
+
+@pytest.mark.parametrize(
+    ("number", "point"), [*product(range(1, FORMAT), POINTS), (1, "INSERT INTO lease"), (2, "DROP INDEX")]
+)
+async def test_a_process_that_dies_while_it_upgrades_leaves_the_ledger_as_it_was(
+    tmp_path: Path, number: int, point: str
+) -> None:
+    killed = load(LEDGERS / f"format-{number}" / "killed.sql", tmp_path / "ledger.sqlite")
     before = contents(killed)
     with child(DIES, killed, point) as upgrading:
         assert upgrading.wait(60) == -signal.SIGKILL
 
-    assert read(killed, "PRAGMA user_version") == [(1,)]
+    assert format_of(killed) == number
     assert contents(killed) == before
     assert len(await reopen(killed)) == 4
 
@@ -193,22 +237,23 @@ async def test_a_process_that_dies_while_it_upgrades_leaves_the_ledger_as_it_was
 async def test_an_upgrade_that_fails_half_way_says_so_and_changes_nothing(
     killed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = contents(killed)
-    monkeypatch.setitem(UPGRADES, 1, UPGRADES[1] + "INSERT INTO lease SELECT * FROM nowhere;")
+    before, number = contents(killed), format_of(killed)
+    monkeypatch.setitem(UPGRADES, number, UPGRADES[number] + "INSERT INTO lease SELECT * FROM nowhere;")
 
     with pytest.raises(LedgerFailed, match="cannot be used"):
         await reopen(killed)
 
-    assert read(killed, "PRAGMA user_version") == [(1,)]
+    assert format_of(killed) == number
     assert contents(killed) == before
 
 
 @pytest.mark.parametrize("name", ["stopped", "killed"])
-async def test_an_old_run_is_listed_told_and_resumed(migrator: Any, name: str) -> None:
+@pytest.mark.parametrize("number", range(1, FORMAT))
+async def test_an_old_run_is_listed_told_and_resumed(migrator: Any, number: int, name: str) -> None:
     async with Emulator(EmulatorSettings(seed_offers=20, containers=2 if name == "stopped" else 1)) as server:
         folder = migrator.point_at(server.url).folder / "runs" / name
         folder.mkdir(parents=True)
-        path = load(LEDGERS / "format-1" / f"{name}.sql", folder / "ledger.sqlite", server.url)
+        path = load(LEDGERS / f"format-{number}" / f"{name}.sql", folder / "ledger.sqlite", server.url)
         if name == "stopped":
             migrator.environment["MIGRATOR_STYLE"] = "xcore"
 
@@ -216,12 +261,12 @@ async def test_an_old_run_is_listed_told_and_resumed(migrator: Any, name: str) -
         assert [ended.code for ended in (listed, told, results)] == [0, 0, 0]
         assert name in listed.out
         assert "unreadable" not in listed.out
-        assert read(path, "PRAGMA user_version") == [(1,)]
+        assert format_of(path) == number
 
         resumed = await migrator("resume")
 
         assert resumed.code in {0, 3, 4}, resumed.err
-        assert read(path, "PRAGMA user_version") == [(FORMAT,)]
+        assert format_of(path) == FORMAT
         left = summarize(path)
         assert left.count(State.PENDING, State.INTENT) == 0
         assert left.count(State.APPLIED) >= FOUND[name][State.APPLIED] + FOUND[name][State.PENDING]
