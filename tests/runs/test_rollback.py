@@ -237,6 +237,25 @@ async def test_of_a_run_without_a_guard_what_was_there_is_not_known_and_all_of_i
         assert len(migrator.run_folders()) == 1
 
 
+async def test_what_can_be_undone_is_undone_whatever_cannot(migrator: Any) -> None:
+    patches = [
+        row("dps", {"patch": [operation("dps", "replace", "/name", "New")]}, id=offer_id("dps", number))
+        for number in range(7, 32)
+    ]
+    async with Emulator(EmulatorSettings(seed_offers=32)) as server:
+        text = offer_id("dps", 6)  # without a look there is no telling where a text is
+        before = await applied(migrator, server, "dps", changes("dps")[6:] + patches, "--no-guard")
+
+        undone = await migrator("rollback", "spring", "--yes")
+        resumed = await migrator("resume")
+
+        assert "run spring: 1 object to change back; 25 objects cannot be undone" in undone.out
+        assert "run spring.rollback-1: 1 applied (of 1 row)" in undone.out
+        assert undone.code == 3, "not all of it is undone"
+        assert resumed.code == 0
+        assert documents(server, "dps")[text] == before[text]
+
+
 async def test_a_run_that_has_applied_nothing_has_nothing_to_undo(migrator: Any) -> None:
     async with Emulator(EmulatorSettings(seed_offers=1)) as server:
         same = row("dps", {"text": changes("dps")[6]["text"] | {"content": "<b>Your rate: 0 points</b>"}})
@@ -320,6 +339,19 @@ async def test_a_rollback_goes_where_the_run_went(migrator: Any) -> None:
 
         assert ended.code == 2
         assert "run spring goes to sandbox 'dev'" in ended.err
+
+
+async def test_a_run_of_an_earlier_format_is_left_to_the_version_that_made_it(migrator: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=7)) as server:
+        await applied(migrator, server, "dps", changes("dps"))
+        with closing(sqlite3.connect(migrator.folder / "runs/spring/ledger.sqlite")) as db:
+            db.execute("PRAGMA user_version = 2")
+
+        ended = await migrator("rollback", "spring", "--yes")
+
+        assert ended.code == 2
+        assert "was written by an earlier version of migrator (format 2)" in ended.err
+        assert len(migrator.run_folders()) == 1
 
 
 async def test_a_rollback_says_which_run_it_undoes(migrator: Any) -> None:
