@@ -155,7 +155,7 @@ def _refuse_repetition(fingerprint: str, settings: Settings) -> None:
     run = earlier.run.id
     if left_out := earlier.count(State.SKIPPED):
         hint = (
-            f"`migrator results {run}` writes those to left-out.csv, to be applied; add --again to apply all the same"
+            f"`migrator results {run}` writes those to a file `left-out` that can be applied; add --again to apply all the same"
         )
         raise UsageError(f"run {run} is about these changes already, and left out {counted(left_out, 'row')}", hint)
     if earlier.complete:

@@ -54,9 +54,15 @@ class Fault(Struct, frozen=True):
         return Problem(line, self.member, self.message, self.hint)
 
 
+MAX_NESTING = 100
+"""Levels of lists and objects that a value may have. No object of the service has a tenth of them, and each level costs
+whoever walks it a part of a stack that is not large."""
+
+
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 _NESTING = (dict, list)
+_TOO_DEEP = "it is nested too deep"
 _BYTE = re.compile(r"(?:JSON is malformed: )?(.*) \(byte (\d+)\)")
 
 
@@ -102,6 +108,8 @@ def exact_json(text: str) -> Json | Fault:
     """
     try:
         value = _decode(text)
+        if text.count("[") + text.count("{") > MAX_NESTING and _is_nested_deeper(value, MAX_NESTING):
+            return Fault("", _TOO_DEEP)
         # Each member ends in `":` unless blanks stand before the colon, and text can only add to the count. So equal
         # counts prove that nothing was dropped, for a tenth of the cost of looking at the pairs.
         if text.count('":') == _count_members(value) and not _has_blank_before_colon(text):
@@ -111,6 +119,15 @@ def exact_json(text: str) -> Json | Fault:
         raise
     except (ValueError, RecursionError) as error:
         return Fault("", _why_unreadable(text, error))
+
+
+def _is_nested_deeper(value: Json, levels: int) -> bool:
+    """Whether `value` has lists or objects inside of each other in more than so many levels."""
+    level = [value]
+    for _ in range(levels):
+        nesting = [one for one in level if isinstance(one, _NESTING)]
+        level = [child for one in nesting for child in (one.values() if isinstance(one, dict) else one)]
+    return any(isinstance(one, _NESTING) for one in level)
 
 
 def _count_members(value: Json) -> int:
@@ -142,7 +159,7 @@ def _doubled_member(text: str) -> Fault | None:
 def _why_unreadable(text: str, error: Exception) -> str:
     """Put a decoder's complaint into words, its byte offset into a position that an editor shows."""
     if isinstance(error, RecursionError):
-        return "it is nested too deep"
+        return _TOO_DEEP
     message = str(error)
     if message == "Input data was truncated":
         return "it ends too early"

@@ -216,6 +216,15 @@ def test_a_plan_may_replace_a_plan_and_nothing_else(plan: Path, tmp_path: Path) 
             savedplan.check_place(place)
 
 
+def test_a_folder_that_may_not_be_written_is_told_before_all_the_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: not (path == tmp_path and mode & os.W_OK))
+
+    with pytest.raises(UsageError, match="its folder is read-only"):
+        savedplan.check_place(tmp_path / "new.plan")
+
+
 def test_a_plan_that_cannot_be_written_leaves_the_old_one_and_no_piece_of_the_new_one(
     plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
