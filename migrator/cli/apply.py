@@ -154,9 +154,7 @@ def _refuse_repetition(fingerprint: str, settings: Settings) -> None:
         return
     run = earlier.run.id
     if left_out := earlier.count(State.SKIPPED):
-        hint = (
-            f"`migrator results {run}` writes those to a file `left-out` that can be applied; add --again to apply all the same"
-        )
+        hint = f"`migrator results {run}` writes those to a file `left-out` that can be applied; add --again to apply all the same"
         raise UsageError(f"run {run} is about these changes already, and left out {counted(left_out, 'row')}", hint)
     if earlier.complete:
         hint = f"see `migrator status {run}`; add --again to apply the same changes a second time"

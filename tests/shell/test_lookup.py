@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from migrator import api
 from migrator.core.edit import edits_of
-from migrator.core.errors import MigratorError, ServiceRefused, Stopped
+from migrator.core.errors import MigratorError, ServiceRefused
 from migrator.core.model import Json, Kind, Operation, Problem, TextChange
 from migrator.emulator import (
     Emulator,
