@@ -38,6 +38,7 @@ from migrator.core.states import OPEN, State
 from migrator.core.styles import STYLES
 from migrator.core.verdict import ErrorClass
 from migrator.engine import Caller, Decide, Decision, Engine, Reader, Wire, hold
+from migrator.exporting import Wanted, Watch, collect, placements_called
 from migrator.ledger.database import check_sqlite
 from migrator.ledger.folder import RunFolder, Runs, new_run_id
 from migrator.ledger.reading import Summary, read_run, sent_again, summarize
@@ -46,6 +47,7 @@ from migrator.logs import log
 from migrator.lookup import LookUp
 from migrator.planning import Draft, Input, Target, draft_plan, draft_retry
 from migrator.settings import Settings, load, require_target
+from migrator.snapshots import Spool
 from migrator.sources.octets import open_octets
 from migrator.transport.credentials import ClientCredentials, Credentials, ReadyToken
 from migrator.transport.http import HttpTransport, open_session
@@ -172,6 +174,32 @@ async def reading(settings: Settings) -> AsyncIterator[Reader]:
     async with _transport(settings) as transport:
         wire = Wire(transport=transport, throttle=throttle, clock=SystemClock(), policy=settings.policy)
         yield Reader(wire, STYLES[settings.style], Caller(settings.sandbox, settings.client_id, settings.marker))
+
+
+async def export(
+    settings: Settings, wanted: Wanted, spool: Spool, watch: Watch, placements: Collection[str] = ()
+) -> Collection[str]:
+    """Read objects into a spool.
+
+    Args:
+        settings: where from.
+        wanted: which.
+        spool: takes them.
+        watch: is told what has been read.
+        placements: names or ids of placements to look up.
+
+    Returns:
+        The ids of `placements`.
+
+    Raises:
+        ServiceRefused: the service refuses to be read, or a list cannot be read to its end.
+        Stopped: patience ran out.
+        UsageError: there is no such placement.
+    """
+    async with reading(settings) as reader:
+        found = await placements_called(reader, wanted.containers, placements)
+        await collect(reader, wanted, spool, watch)
+        return found
 
 
 def accept_retry(draft: Draft, run: RunFolder, earlier: RunFolder, settings: Settings) -> None:

@@ -48,18 +48,33 @@ input_options = _all(
     ),
     click.option("--delimiter", metavar="CHAR", help="CSV delimiter [default: found out among , ; tab |]."),
     click.option("--encoding", default="utf-8-sig", show_default=True, help="Encoding of the input."),
+    click.option(
+        "--snapshot",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Of an export that was edited: what it was [default: FILE.snapshot beside it].",
+    ),
+    click.option(
+        "--accept-reformatted",
+        is_flag=True,
+        help="Of an export that was edited: take cells that a spreadsheet has changed as they were meant.",
+    ),
 )
 
-sending_options = _all(
+reading_options = _all(
     click.option("--rate", metavar="N[/s|/m]", help="Requests a second, 0 for no limit [default: 5]."),
     click.option("--container-rate", metavar="N[/s|/m]", help="The same for each container [default: no limit]."),
     click.option("--concurrency", "-j", type=int, metavar="N", help="Requests in flight [default: 4]."),
-    click.option(
-        "--container-concurrency", type=int, metavar="N", help="The same for each container [default: no limit]."
-    ),
     click.option("--timeout", metavar="TIME", help="For one request, e.g. 75s [default: 75s]."),
     click.option("--max-attempts", type=int, metavar="N", help="Requests for one object [default: 5]."),
     click.option("--retry-budget", metavar="TIME", help="From an object's first attempt to its last [default: 15m]."),
+)
+
+sending_options = _all(
+    reading_options,
+    click.option(
+        "--container-concurrency", type=int, metavar="N", help="In flight for each container [default: no limit]."
+    ),
     click.option(
         "--guard/--no-guard", default=None, help="Read each object first, and guard its patch [default: --guard]."
     ),
@@ -203,7 +218,8 @@ def opened_job(
     settings = load(flags_of(values), profile=values.get("profile"), job=job.get("settings", {}))
     with spooled(file) as path:
         shown = "standard input" if file == "-" else file
-        yield Input(path, shown, input_format, delimiter, encoding), settings
+        snapshot, accept = values.get("snapshot"), values.get("accept_reformatted", False)
+        yield Input(path, shown, input_format, delimiter, encoding, snapshot, accept), settings
 
 
 JOB_MEMBERS = frozenset({"description", "input", "format", "delimiter", "settings"})

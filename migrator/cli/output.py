@@ -74,6 +74,8 @@ def _summary_text(summary: Summary, next_step: str, *, running: bool) -> str:
     open_ = summary.count(State.INTENT)
     counts = [
         ("applied", summary.count(State.APPLIED)),
+        ("unchanged", summary.count(State.UNCHANGED)),
+        ("left out", summary.count(State.SKIPPED)),
         ("failed", summary.count(State.REJECTED)),
         ("unresolved", summary.count(State.UNRESOLVED)),
         ("in doubt", summary.count(State.DOUBT) + (0 if running else open_)),

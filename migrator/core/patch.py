@@ -189,6 +189,11 @@ def apply(operations: Iterable[Operation], document: Json) -> Json:
         raise CannotApply(str(error)) from error
 
 
+def pointer_to(root: str, name: str) -> str:
+    """Return the pointer to the member `name` of what `root` points at (RFC 6901, section 3)."""
+    return f"{root}/{name.replace('~', '~0').replace('/', '~1')}"
+
+
 def parts_of(pointer: str) -> list[str]:
     """Return the names that a pointer leads through (RFC 6901, section 4)."""
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]

@@ -22,6 +22,8 @@ from migrator.sources import InputShape
 
 OUTCOMES: Mapping[State, str] = {
     State.APPLIED: "applied",
+    State.UNCHANGED: "unchanged",
+    State.SKIPPED: "left-out",
     State.REJECTED: "failed",
     State.UNRESOLVED: "unresolved",
     State.INTENT: "in-doubt",

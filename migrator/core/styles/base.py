@@ -9,7 +9,7 @@ module knows a style by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -151,11 +151,18 @@ class Style(Protocol):
         """The pointer to an object's own members in the document of a `Seen`."""
 
     @property
+    def service_owned(self) -> Collection[str]:
+        """The members beside them that only the service writes."""
+
+    @property
     def texts(self) -> TextNames:
         """What the members that lead to a text are called."""
 
     def is_reference(self, object_id: str) -> bool:
         """Whether `object_id` is what other objects refer to an object by and the URL takes another id."""
+
+    def field_path(self, path: str) -> str:
+        """Spell the dotted path of an object's own member as the conditions of a `Query` do."""
 
     def object_problem(self, object_id: str) -> str:
         """Say why `object_id` cannot stand in a URL of this style, or "" when it can."""

@@ -38,6 +38,9 @@ RESOURCES: Mapping[EntityType, tuple[str, str]] = {
 }
 """Path under the base and query of each type (contract 4.1)."""
 
+SERVICE_OWNED = frozenset({"id", "etag", "created", "modified", "createdBy", "lastModifiedBy", "schemas"})
+"""What reads show beside an object's own members (contract 4.4, 4.5)."""
+
 
 class _Receipt(msgspec.Struct):
     """The receipt as it stands on the wire (contract 4.3)."""
@@ -76,6 +79,7 @@ class Dps:
     needs_container = False
     guards_by_etag = False
     root = ""
+    service_owned = SERVICE_OWNED
     texts = TextNames(
         representations="/representations",
         placement="placement",
@@ -92,6 +96,10 @@ class Dps:
         """Never: there is one id for both (contract 4.2)."""
         del object_id
         return False
+
+    def field_path(self, path: str) -> str:
+        """Paths begin at the object, where the service's members are, too (contract 4.6)."""
+        return path
 
     def object_problem(self, object_id: str) -> str:
         """Accept nearly any id: they are opaque, and some begin with `xcore:` (contract 4.2)."""

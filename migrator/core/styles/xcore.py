@@ -99,6 +99,7 @@ class Xcore:
     needs_container = True
     guards_by_etag = True
     root = "/_instance"
+    service_owned = frozenset({"@id"})
     texts = TextNames(
         representations="/_instance/xdm:representations",
         placement="xdm:placement",
@@ -114,6 +115,10 @@ class Xcore:
     def is_reference(self, object_id: str) -> bool:
         """Whether it is an `@id`: it names the object in references, but URLs take the instance id (contract 3.2)."""
         return object_id.startswith("xcore:")
+
+    def field_path(self, path: str) -> str:
+        """Paths begin at the envelope, of which the service's members are named as they are (contract 3.7, 3.9)."""
+        return path if path.startswith(("_instance.", "repo:", "instanceId")) else f"_instance.{path}"
 
     def object_problem(self, object_id: str) -> str:
         """Accept nearly any id (contract 3.2)."""
