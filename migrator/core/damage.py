@@ -82,6 +82,9 @@ def _digits(was: str, text: str) -> Damage | None:
 
 
 _SCIENTIFIC = re.compile(r"(-?\d)(?:[.,](\d+))?[eE]\+?(\d+)")
+_LONG_DIGITS = 12
+"""From so many digits on a spreadsheet shows a number as a power of ten."""
+
 _EXACT_DIGITS = 15
 """What a spreadsheet keeps of a number; the digits behind become zeros."""
 
@@ -89,7 +92,8 @@ _EXACT_DIGITS = 15
 def _rounded(digits: str, text: str, meant: Json) -> Damage | None:
     """A long number is shown as a power of ten, and its last digits are lost."""
     sign, bare = ("-", digits[1:]) if digits.startswith("-") else ("", digits)
-    if (found := _SCIENTIFIC.fullmatch(text)) and int(found[3]) == len(bare) - 1:
+    found = _SCIENTIFIC.fullmatch(text) if len(bare) >= _LONG_DIGITS else None
+    if found and int(found[3]) == len(bare) - 1:
         unit = 10 ** max(0, len(bare) - 1 - len(found[2] or ""))
         if abs(int(found[1] + (found[2] or "")) * unit - int(digits)) <= unit:
             return Damage("it is rounded to a power of ten", meant)

@@ -64,14 +64,12 @@ def parse(text: str, style: Style) -> Condition | Fault:
     if not path:
         return _fault(1, "the path is missing", "begin with the name of a member, e.g. status==approved")
     if "" in path.split("."):
-        return _fault(
-            text.index(path) + _empty_part(path), "a name is missing in the path", "write one dot between two names"
-        )
+        position = text.index(path) + _empty_part(path)
+        return _fault(position, "a name is missing in the path", "write one dot between two names")
     if sign in ("=", "!") or (sign == "<" and value.startswith(">")):
         hint = "write != for is not" if sign in ("<", "!") else "write == for is"
-        return _fault(
-            begin + 1, f"{text[begin : begin + 2].strip()} is no operator; there are {', '.join(OPERATORS)}", hint
-        )
+        written = sign + text[end : end + 1] * (text[end : end + 1] in ("<", ">"))
+        return _fault(begin + 1, f"{written} is no operator; there are {', '.join(OPERATORS)}", hint)
     if sign and not value:
         return _fault(end + 1, f"there is no value after {sign}", f"write {path} alone to ask whether it is there")
     if sign == "~" and (why := _why_no_pattern(value)):
@@ -92,7 +90,7 @@ def _why_no_pattern(value: str) -> str:
     try:
         _pattern(value)
     except re.error as error:
-        return f"cannot be read: {error}"
+        return f"cannot be read: {error.msg} at its character {(error.pos or 0) + 1}"
     return ""
 
 

@@ -68,9 +68,8 @@ def column_problem(pointer: str, rules: PatchRules) -> str:
     fault = pointer_fault("", pointer, rules, may_append=False)
     if fault:
         return fault.message
-    return (
-        "" if pointer.isprintable() and pointer == pointer.strip() else "its name has blanks at an end, or no letters"
-    )
+    is_plain = pointer.isprintable() and pointer == pointer.strip()
+    return "" if is_plain else "its name ends with a blank, or has invisible characters"
 
 
 def is_too_long(cell: str) -> bool:
