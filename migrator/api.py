@@ -40,6 +40,7 @@ from migrator.core.states import IN_DOUBT, OPEN, State
 from migrator.core.styles import STYLES
 from migrator.core.verdict import ErrorClass
 from migrator.engine import Caller, Decide, Decision, Engine, Reader, Unlistable, Verification, Wire, hold
+from migrator.exporting import Wanted, Watch, collect, placements_called
 from migrator.ledger import savedplan
 from migrator.ledger.checklist import Checklist
 from migrator.ledger.database import check_sqlite
@@ -52,6 +53,7 @@ from migrator.lookup import LookUp
 from migrator.planning import Draft, Input, Target, draft_after, draft_plan
 from migrator.ports import Choice
 from migrator.settings import Settings, load, require_target
+from migrator.snapshots import Spool
 from migrator.sources.octets import open_octets
 from migrator.transport.credentials import ClientCredentials, Credentials, ReadyToken
 from migrator.transport.http import HttpTransport, open_session
@@ -323,6 +325,32 @@ async def verify(run: RunFolder, settings: Settings) -> AsyncIterator[Verificati
     with Checklist.opened(run.ledger) as checklist:
         async with reading(settings) as reader:
             yield Verification(checklist, reader, concurrency=settings.concurrency)
+
+
+async def export(
+    settings: Settings, wanted: Wanted, spool: Spool, watch: Watch, placements: Collection[str] = ()
+) -> Collection[str]:
+    """Read objects into a spool.
+
+    Args:
+        settings: where from.
+        wanted: which.
+        spool: takes them.
+        watch: is told what has been read.
+        placements: names or ids of placements to look up.
+
+    Returns:
+        The ids of `placements`.
+
+    Raises:
+        ServiceRefused: the service refuses to be read, or a list cannot be read to its end.
+        Stopped: patience ran out.
+        UsageError: there is no such placement.
+    """
+    async with reading(settings) as reader:
+        found = await placements_called(reader, wanted.containers, placements)
+        await collect(reader, wanted, spool, watch)
+        return found
 
 
 def accept_after(draft: Draft, run: RunFolder, earlier: RunFolder, settings: Settings, origin: Origin) -> None:

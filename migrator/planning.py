@@ -6,14 +6,16 @@ that passes is one rename away from being a run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from migrator.core.columns import EXPORT_COLUMN, is_export
 from migrator.core.edit import is_placement_id
+from migrator.core.errors import InputError
 from migrator.core.model import Change, Problem, Row, TextChange
 from migrator.core.plan import Fingerprint, Marker
 from migrator.core.rows import RowParser
@@ -22,6 +24,7 @@ from migrator.core.undo import undo
 from migrator.core.values import Fault
 from migrator.ledger.planfile import Chosen, PlanFile, RunRecord
 from migrator.ledger.reading import made_steps, read_run
+from migrator.snapshots import Snapshot, beside
 from migrator.sources import InputShape, open_source
 
 
@@ -34,6 +37,8 @@ class Input(Struct, frozen=True):
         format: `csv` or `jsonl`; found out if `None`.
         delimiter: of a CSV file; found out if `None`.
         encoding: of the text.
+        snapshot: of an export that was edited: what it was; beside the file if `None`.
+        accept_reformatted: whether to take its cells that a spreadsheet has changed as they were meant.
     """
 
     path: Path
@@ -41,6 +46,8 @@ class Input(Struct, frozen=True):
     format: str | None = None
     delimiter: str | None = None
     encoding: str = "utf-8-sig"
+    snapshot: Path | None = None
+    accept_reformatted: bool = False
 
 
 class Target(Struct, frozen=True):
@@ -82,16 +89,40 @@ class Draft:
         Raises:
             InputError: the file as a whole cannot be used.
         """
-        with open_source(
-            source.path, format=source.format, delimiter=source.delimiter, encoding=source.encoding
-        ) as opened:
+        with ExitStack() as stack:
+            opened = stack.enter_context(
+                open_source(source.path, format=source.format, delimiter=source.delimiter, encoding=source.encoding)
+            )
             self.shape = opened.shape
-            parser = RowParser(opened.header, self._target.style, self._target.sandbox, opened.header_line)
+            export = stack.enter_context(self._snapshot_of(source)) if is_export(opened.header) else None
+            parser = RowParser(
+                opened.header,
+                self._target.style,
+                self._target.sandbox,
+                opened.header_line,
+                export,
+                accept=source.accept_reformatted,
+            )
             self._plan.complain(parser.header_problems)
             if not parser.header_problems:
-                for row in opened:
+                for row in opened if export is None else _of(export, opened, source.name):
                     self._take(row, parser)
                 self.sha256 = opened.sha256
+
+    def _snapshot_of(self, source: Input) -> Snapshot:
+        """Open what an edited export was.
+
+        Raises:
+            InputError: it is not there, or is of another target.
+        """
+        path = source.snapshot or beside(source.path)
+        if not path.exists():
+            message = f"{source.name} is an export, and what it was when it was exported is not there: {path}"
+            hint = "put the two side by side again, or name it: --snapshot FILE; without it take out the column _export"
+            raise InputError(message, hint)
+        snapshot = Snapshot(path)
+        snapshot.check(self._target.style.name, self._target.sandbox)
+        return snapshot
 
     @property
     def seeks(self) -> bool:
@@ -165,6 +196,11 @@ class Draft:
         return self._plan.count_steps()
 
     @property
+    def unchanged(self) -> int:
+        """How many rows there is nothing to do for."""
+        return self._plan.count_unchanged()
+
+    @property
     def containers(self) -> int:
         """How many containers the plan touches."""
         return len(self._plan.container_names())
@@ -210,6 +246,22 @@ class Draft:
                 steps=self.steps,
             )
         )
+
+
+def _of(export: Snapshot, rows: Iterable[Row | Problem], name: str) -> Iterator[Row | Problem]:
+    """Pass the rows of a file on, unless the first that names its export says that it is another one.
+
+    Raises:
+        InputError: it does. Of rows that were mixed in later, each is a problem of its own.
+    """
+    named = ""
+    for row in rows:
+        if not named and isinstance(row, Row):
+            named = row.cells[EXPORT_COLUMN]
+            if named not in ("", export.id):
+                message = f"{name} is {named}, and its snapshot is of {export.id}"
+                raise InputError(message, "name the snapshot that was written beside it: --snapshot FILE")
+        yield row
 
 
 @contextmanager

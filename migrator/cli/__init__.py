@@ -10,12 +10,12 @@ from typing import NoReturn
 import click
 
 from migrator import __version__
-from migrator.cli import apply, demo, emulator, plan, reconcile, retry, rollback, runs, validate, verify
+from migrator.cli import apply, demo, emulator, export, plan, reconcile, retry, rollback, runs, validate, verify
 from migrator.cli.carry import STOPPING
 from migrator.cli.output import explain, tell
 from migrator.core.errors import MigratorError
 
-NOT_BUILT = frozenset({"report", "doctor", "migrate", "translate", "export"})
+NOT_BUILT = frozenset({"report", "doctor", "migrate", "translate"})
 """Commands that the design names and this version does not have: asked for, they say so."""
 
 
@@ -54,6 +54,7 @@ for command in (
     runs.runs,
     runs.results,
     verify.verify,
+    export.export,
     emulator.emulator,
     demo.demo,
 ):

@@ -49,6 +49,17 @@ input_options = _all(
     ),
     click.option("--delimiter", metavar="CHAR", help="CSV delimiter [default: found out among , ; tab |]."),
     click.option("--encoding", default="utf-8-sig", show_default=True, help="Encoding of the input."),
+    click.option(
+        "--snapshot",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Of an export that was edited: what it was [default: FILE.snapshot beside it].",
+    ),
+    click.option(
+        "--accept-reformatted",
+        is_flag=True,
+        help="Of an export that was edited: take cells that a spreadsheet has changed as they were meant.",
+    ),
 )
 
 reading_options = _all(
@@ -271,7 +282,8 @@ def opened_job(
     settings = load(flags_of(values), profile=values.get("profile"), job=job.get("settings", {}))
     with spooled(file) as path:
         shown = "standard input" if file == "-" else file
-        yield Input(path, shown, input_format, delimiter, encoding), settings
+        snapshot, accept = values.get("snapshot"), values.get("accept_reformatted", False)
+        yield Input(path, shown, input_format, delimiter, encoding, snapshot, accept), settings
 
 
 JOB_MEMBERS = frozenset({"description", "input", "format", "delimiter", "settings"})

@@ -57,6 +57,9 @@ def report(draft: api.Draft, name: str, out: Output) -> int:
         )
         return 2
     work = f"{counted(draft.steps, 'request')} to {counted(draft.containers, 'container')}"
-    text = f"{name}: {counted(draft.rows, 'row')} checked: {work}"
-    out.say(text, "valid", rows=draft.rows, requests=draft.steps, containers=draft.containers)
+    unchanged = draft.unchanged
+    rest = f"; nothing to do for {counted(unchanged, 'row')}" if unchanged else ""
+    text = f"{name}: {counted(draft.rows, 'row')} checked: {work}{rest}"
+    members = {"rows": draft.rows, "requests": draft.steps, "containers": draft.containers, "unchanged": unchanged}
+    out.say(text, "valid", **members)
     return 0

@@ -51,14 +51,23 @@ _SHAPES_HINT = (
 )
 
 
+EXPORT_COLUMN = "_export"
+"""The column by which a file is known to be an export: it names the export. Unlike our other columns, it is input."""
+
+
 def is_own_column(name: str) -> bool:
     """Say whether a column is one that our results files add, which input ignores."""
-    return name.startswith("_")
+    return name.startswith("_") and name != EXPORT_COLUMN
+
+
+def is_export(header: Sequence[str]) -> bool:
+    """Say whether a file with this header is an export that may have been edited."""
+    return EXPORT_COLUMN in header and find_shapes(header) == [Shape.MEMBERS]
 
 
 def is_known_column(name: str) -> bool:
     """Say whether a header cell means something in some shape. Used to find the delimiter of a file."""
-    return name in ADDRESS_COLUMNS or is_own_column(name) or any(_belongs(name, shape) for shape in Shape)
+    return name in ADDRESS_COLUMNS or name.startswith("_") or any(_belongs(name, shape) for shape in Shape)
 
 
 def _belongs(name: str, shape: Shape) -> bool:
@@ -108,7 +117,7 @@ def _slips(names: Sequence[str], known: Sequence[str], present: Collection[str])
     `Name` beside `name` is refused, because no reader could tell which of them counts.
     """
     absent = [name for name in known if name not in present and len(name) >= _MIN_TYPO]
-    strange = [name for name in names if name not in known and not is_own_column(name)]
+    strange = [name for name in names if name not in known and not name.startswith("_")]
     return {name: meant for name in strange if (meant := _meant(name, known, absent))}
 
 

@@ -30,6 +30,10 @@ PATCHES = frozenset({Kind.PATCH, Kind.EDIT})
 """The kinds of which several rows of an object make one step."""
 
 
+NO_EDITS = edits_body(())
+"""The body of an edit that changes nothing: its step is settled when the plan is made, and nothing is sent for it."""
+
+
 def body_of(change: Change) -> bytes:
     """Return the JSON text of what `change` does: a patch, a document, or nothing."""
     if change.kind in PATCHES:

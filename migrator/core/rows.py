@@ -25,8 +25,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
+from msgspec import UNSET
 
-from migrator.core.columns import ACTIONS, SHAPE_COLUMNS, Shape, find_shapes, header_problems, line_faults
+from migrator.core.columns import (
+    ACTIONS,
+    EXPORT_COLUMN,
+    SHAPE_COLUMNS,
+    Shape,
+    find_shapes,
+    header_problems,
+    line_faults,
+)
+from migrator.core.edited import Export, row_fault, swaps
 from migrator.core.model import By, Change, Edit, EntityType, Json, Kind, Problem, Row, Sought, TextChange
 from migrator.core.patch import operation, operation_faults, pointer_fault
 from migrator.core.styles import Style
@@ -57,14 +67,27 @@ class RowParser:
         style: the endpoint style that the changes are for.
         default_container: the container of rows that name none, in a style that lets them: the sandbox.
         header_line: the line on which the header begins.
+        export: what was exported, if the file is an export that may have been edited.
+        accept: whether cells of such a file that a spreadsheet has changed are taken as they were meant.
 
     Attributes:
         header_problems: what makes the header unusable, for the file as such or in this style. Report them and read no
             row: every row would be answered with the same problems.
     """
 
-    def __init__(self, header: Sequence[str], style: Style, default_container: str, header_line: int = 1) -> None:
+    def __init__(
+        self,
+        header: Sequence[str],
+        style: Style,
+        default_container: str,
+        header_line: int = 1,
+        export: Export | None = None,
+        *,
+        accept: bool = False,
+    ) -> None:
         self._style = style
+        self._export = export
+        self._accept = accept
         self._rules = style.rules
         self._default_container = default_container
         self._setters = tuple((name, _setter(name)) for name in header if name.startswith("/"))
@@ -96,7 +119,7 @@ class RowParser:
             return self._read_line
         readers: Mapping[Shape, _Reader] = {
             Shape.OPERATIONS: self._read_operation,
-            Shape.MEMBERS: self._read_members,
+            Shape.MEMBERS: self._read_members if self._export is None else self._read_edited,
             Shape.TEXT: self._read_text,
         }
         shapes = find_shapes(header) or [Shape.MEMBERS]  # of a header without any shape no row is read
@@ -133,6 +156,23 @@ class RowParser:
             faults.append(Fault("", "the row changes nothing", "fill a cell, or delete the row"))
         faults.extend(self._size_faults(row, "", patch))
         return _change(row, address, Kind.PATCH, tuple(map(operation, patch)))
+
+    def _read_edited(self, row: Row, faults: list[Fault]) -> Change:
+        """Read a row of an export: what differs from what was exported is the change, which may be nothing."""
+        assert self._export is not None
+        address = container, type_, object_ = self._address(row, faults)
+        named = row.cells[EXPORT_COLUMN]
+        if isinstance(object_, Sought):
+            faults.append(Fault("id", "rows of an export are told by their ids", "give the id that was exported"))
+        document = None if faults else self._export.document(container, type_, str(object_))
+        if document is None or named != self._export.id:
+            faults.extend([] if faults else [row_fault(self._export, named, str(object_))])
+            return _change(row, address, Kind.EDIT)
+        pointers = [name for name, _ in self._setters]
+        edits, found = swaps(row.cells, pointers, document, self._export.columns, accept=self._accept)
+        faults.extend(found)
+        faults.extend(self._size_faults(row, "", [swap.value for swap in edits if swap.value is not UNSET]))
+        return _change(row, address, Kind.EDIT, edits)
 
     def _read_text(self, row: Row, faults: list[Fault]) -> Change:
         return self._text_change(row, _filled(row, Shape.TEXT), "", faults)
@@ -226,7 +266,8 @@ class RowParser:
         faults.extend([fault.within(within) for fault in found])
         get = fields.get
         text = TextChange(get("placement", ""), get("language", ""), get("content", ""), get("was"), get("format", ""))
-        return _change(row, address, Kind.EDIT, (text,))
+        # An export says of each text what it was; what nobody has edited is no change, whatever it is by now.
+        return _change(row, address, Kind.EDIT, () if text.content == text.was else (text,))
 
     def _size_faults(self, row: Row, member: str, body: Json) -> list[Fault]:
         """Measure the JSON that a row makes, unless its length alone proves that it is small enough."""

@@ -105,6 +105,15 @@ NOT_FOUND = """
 """
 
 
+NOTHING = "kind = 'edit' AND body = ?"
+"""The condition that a step or a change meets if there is nothing to do for it; its parameter is `plan.NO_EDITS`."""
+
+SETTLE_NOTHING = f"""
+    INSERT INTO progress (step, attempt, request_id, sent_at, state, ended_at)
+    SELECT seq, 0, '', ?2, '{State.UNCHANGED}', ?2 FROM step WHERE {NOTHING.replace("?", "?1")}
+"""
+
+
 class Seeking(Struct, frozen=True):
     """Objects that are looked up in the same way.
 
@@ -539,7 +548,11 @@ class PlanFile:
 
     def count_steps(self) -> int:
         """Return how many requests the plan has; valid after `merge`."""
-        return self._count("step")
+        return self._count(f"step WHERE NOT ({NOTHING})", plan.NO_EDITS)
+
+    def count_unchanged(self) -> int:
+        """Return how many rows there is nothing to do for; valid after `merge`."""
+        return self._count(f"step JOIN input_row ON step = seq WHERE {NOTHING}", plan.NO_EDITS)
 
     def count_kinds(self) -> dict[Kind, int]:
         """Return how many requests the plan has, by what they do; valid after `merge`."""
@@ -574,9 +587,9 @@ class PlanFile:
         """Return the containers that the plan touches, in the order of their first rows."""
         return list(self._containers)
 
-    def _count(self, table: str) -> int:
+    def _count(self, table: str, *parameters: object) -> int:
         with ledger_errors(self._path):
-            (count,) = self._db.execute(f"SELECT count(*) FROM {table}").fetchone()
+            (count,) = self._db.execute(f"SELECT count(*) FROM {table}", parameters).fetchone()
         return int(count)
 
     def finish(self, run: RunRecord) -> None:
@@ -593,6 +606,7 @@ class PlanFile:
             self._db.execute(f"INSERT INTO run VALUES ({marks})", msgspec.structs.astuple(run))
             self._db.execute("COMMIT")
             self._db.executescript(PROGRESS + VIEW + triggers())
+            self._db.execute(SETTLE_NOTHING, (plan.NO_EDITS, run.created_at))
             self._db.execute(f"PRAGMA user_version = {FORMAT}")
             self._db.execute("PRAGMA main.journal_mode = WAL")
             self._db.close()

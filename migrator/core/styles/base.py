@@ -171,6 +171,9 @@ class Style(Protocol):
     def is_reference(self, object_id: str) -> bool:
         """Whether `object_id` is what other objects refer to an object by and the URL takes another id."""
 
+    def field_path(self, path: str) -> str:
+        """Spell the dotted path of an object's own member as the conditions of a `Query` do."""
+
     def object_problem(self, object_id: str) -> str:
         """Say why `object_id` cannot stand in a URL of this style, or "" when it can."""
 

@@ -104,6 +104,10 @@ class Dps:
         del object_id
         return False
 
+    def field_path(self, path: str) -> str:
+        """Paths begin at the object, where the service's members are, too (contract 4.6)."""
+        return path
+
     def object_problem(self, object_id: str) -> str:
         """Accept nearly any id: they are opaque, and some begin with `xcore:` (contract 4.2)."""
         return segment_problem(object_id)

@@ -119,6 +119,10 @@ class Xcore:
         """Whether it is an `@id`: it names the object in references, but URLs take the instance id (contract 3.2)."""
         return object_id.startswith("xcore:")
 
+    def field_path(self, path: str) -> str:
+        """Paths begin at the envelope, of which the service's members are named as they are (contract 3.7, 3.9)."""
+        return path if path.startswith(("_instance.", "repo:", "instanceId")) else f"_instance.{path}"
+
     def object_problem(self, object_id: str) -> str:
         """Accept nearly any id (contract 3.2)."""
         return segment_problem(object_id)
