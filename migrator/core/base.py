@@ -71,19 +71,29 @@ def examine(step: Step, seen: Seen, style: Style, *, strict: bool = False) -> Ba
     planned = edits_body(operations) if step.kind is Kind.EDIT else step.body
     if style.guards_by_etag:
         return Base(seen.etag, touched, planned, guarded=seen.etag is not None, name=name)
-    guarded = None if step.kind is Kind.REPLACE else _guarded(step, operations, touched, seen.document, result, style)
+    guarded = None if step.kind is Kind.REPLACE else _guarded(operations, touched, seen.document, result)
     return Base(seen.etag, touched, guarded or planned, guarded=guarded is not None, name=name)
 
 
-def _guarded(
-    step: Step, operations: Sequence[Operation], touched: Sequence[Touched], document: Json, result: Json, style: Style
-) -> bytes | None:
+def _guarded(operations: Sequence[Operation], touched: Sequence[Touched], document: Json, result: Json) -> bytes | None:
     """Return a patch with its guard, or `None` if there can be none."""
     if not any(place.before is not UNSET and not same_place(place.before, place.after) for place in touched):
         return None
-    idempotent = _leaves(step, result, style)
-    body = edits_body(_with_tests(operations, touched) if idempotent else _as_effect(operations, touched, document))
+    guarded = (
+        _with_tests(operations, touched)
+        if _same_when_repeated(operations, result)
+        else _as_effect(operations, touched, document)
+    )
+    body = edits_body(guarded)
     return body if len(body) <= MAX_GUARDED_BYTES else None
+
+
+def _same_when_repeated(operations: Sequence[Operation], result: Json) -> bool:
+    """Whether a patch applied to its own result leaves it as it is."""
+    try:
+        return same(apply(operations, result), result)
+    except CannotApply:
+        return False
 
 
 def changes_nothing(base: Base) -> bool:
@@ -104,13 +114,13 @@ def drift(planned: Base, now: Base | Unfit) -> str:
         if planned.etag == now.etag:
             return ""
         version = f"version {planned.etag} then, {now.etag} now"
-        if planned.touched is None:
-            return version
     elif planned.touched is not None and now.touched is not None and _same_places(planned.touched, now.touched):
         return ""
     else:
         version = "its version is not told"
-    before = {place.path: place.before for place in planned.touched or ()}
+    if planned.touched is None:
+        return version
+    before = {place.path: place.before for place in planned.touched}
     others = [
         f"{place.path or 'the object'} was {shown(before[place.path])}, is {shown(place.before)}"
         for place in now.touched or ()
@@ -138,15 +148,8 @@ def result_of(step: Step, document: Json, style: Style) -> Json:
 def is_idempotent(step: Step, document: Json, style: Style) -> bool:
     """Whether a change may be applied to `document` as often as one likes."""
     try:
-        return _leaves(step, result_of(step, document, style), style)
-    except CannotApply:
-        return False
-
-
-def _leaves(step: Step, document: Json, style: Style) -> bool:
-    """Whether a change leaves a document as it is."""
-    try:
-        return same(result_of(step, document, style), document)
+        once = result_of(step, document, style)
+        return same(result_of(step, once, style), once)
     except CannotApply:
         return False
 

@@ -58,7 +58,6 @@ THING = {"name": "Old", "tags": ["a", "b"], "rank": {"priority": 1}, "none": Non
         (Swap("/more"), []),
         # In a spelling of the service's own.
         (Swap("/since", "2024-03-01T00:00:00Z", "2025-01-01T00:00:00Z"), [put("/since", "2025-01-01T00:00:00Z")]),
-        (Swap("/rank", {}, {"priority": 2}), [put("/rank", {"priority": 2})]),
     ],
 )
 def test_a_swap_is_made_where_nobody_has_changed_anything(swap: Swap, operations: list[Operation]) -> None:
