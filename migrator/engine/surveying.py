@@ -95,7 +95,9 @@ class Surveyor:
             The step as it is sent; `None` if it is settled without, or the run stops.
         """
         seen = await self._reader.see(step.container, step.type, step.object)
-        if isinstance(seen, Refused):
+        if isinstance(seen, Refused) and step.kind is Kind.DELETE and seen.error is ErrorClass.NOT_FOUND:
+            self._dismiss(step, Move.AGREE, message="it was gone already", http_status=seen.http_status)
+        elif isinstance(seen, Refused):
             self._dismiss(step, Move.REJECT, seen.error, seen.message, seen.http_status)
         if not isinstance(seen, Seen):
             return None
