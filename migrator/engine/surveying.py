@@ -122,7 +122,10 @@ class Surveyor:
         reviews = await self._reviews([step])
         if isinstance(seen, Seen):
             return self._rest(step, seen, reviews)
-        if seen.error is ErrorClass.NOT_FOUND and step.seq in reviews:
+        gone = seen.error is ErrorClass.NOT_FOUND
+        if gone and step.kind is Kind.DELETE:
+            self._dismiss(step, Move.AGREE, message="it was gone already", http_status=seen.http_status)
+        elif gone and step.seq in reviews:
             self._refuse_drifted(step, "it has been deleted", seen.http_status)
         else:
             self._dismiss(step, Move.REJECT, seen.error, seen.message, seen.http_status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from migrator.core.model import Answer, Change, Doubt, EntityType, Failure, FailureKind, Kind, Response, Step
@@ -21,6 +22,7 @@ from tests.fakes import (
     StillClock,
     change,
     soon,
+    stages,
     steps,
     written,
 )
@@ -74,9 +76,11 @@ def page(*objects: dict[str, Any], total: int | None = None, after: str = "") ->
 class World:
     """An engine with everything around it, and one trace of what happens."""
 
-    def __init__(self, count: int = 1, *, creates: int = 0) -> None:
+    def __init__(self, count: int = 1, *, creates: int = 0, of: Sequence[Change] = ()) -> None:
+        """Plan so many patches and creates, or else these changes."""
         self.trace: list[Line] = []
-        self.ledger = MemoryLedger([*patches(count), *new(count, creates)], self.trace)
+        planned = steps(of) if of else [*patches(count), *new(count, creates)]
+        self.ledger = MemoryLedger(planned, self.trace, stages(of))
         self.service = Service(self.trace)
         self.throttle = OpenThrottle(self.trace)
         self.clock = MovingClock()
