@@ -79,8 +79,9 @@ def results(run: str | None, folder: Path | None, output: str, **values: Any) ->
     """Write the rows of RUN (the newest one by default) to one file per outcome, in the input's shape and order.
 
     \b
-    Files: applied, failed, in-doubt, pending (only those that have rows). Columns that begin with _ are ours;
-    they are ignored when a file is fed back, so failed.csv can be mended and applied as it is.
+    Files: applied, unchanged, left-out, failed, unresolved, in-doubt, pending (only those that have rows).
+    Columns that begin with _ are ours; they are ignored when a file is fed back, so failed.csv can be mended
+    and applied as it is.
     """
     found = runs_of(values).find(run)
     written = write_results(found.ledger, folder or found.results)
