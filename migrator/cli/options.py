@@ -73,7 +73,10 @@ reading_options = _all(
 sending_options = _all(
     reading_options,
     click.option(
-        "--container-concurrency", type=int, metavar="N", help="In flight for each container [default: no limit]."
+        "--container-concurrency",
+        type=int,
+        metavar="N",
+        help="Requests in flight for each container [default: no limit].",
     ),
     click.option(
         "--guard/--no-guard", default=None, help="Read each object first, and guard its patch [default: --guard]."

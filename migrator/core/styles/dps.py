@@ -38,8 +38,14 @@ RESOURCES: Mapping[EntityType, tuple[str, str]] = {
 }
 """Path under the base and query of each type (contract 4.1)."""
 
-SERVICE_OWNED = frozenset({"id", "etag", "created", "modified", "createdBy", "lastModifiedBy", "schemas"})
-"""What reads show beside an object's own members (contract 4.4, 4.5)."""
+SERVICE_OWNED = frozenset(
+    {
+        *("id", "etag", "schemas", "sandboxId", "sandboxName", "_links"),
+        *("created", "createdDate", "createdBy", "createdByClientId"),
+        *("modified", "lastModifiedDate", "lastModifiedBy", "lastModifiedByClientId"),
+    }
+)
+"""What reads show beside an object's own members (contract 4.4, 4.5), and receipts in their place (4.3)."""
 
 
 class _Receipt(msgspec.Struct):

@@ -99,7 +99,7 @@ class Xcore:
     needs_container = True
     guards_by_etag = True
     root = "/_instance"
-    service_owned = frozenset({"@id"})
+    service_owned = frozenset({"@id", "_links"})
     texts = TextNames(
         representations="/_instance/xdm:representations",
         placement="xdm:placement",
