@@ -239,7 +239,7 @@ def _columns(objects: Iterable[Exported], style: Style) -> tuple[list[str], dict
             if pointer in left_out:
                 continue
             if cell_of(value) is None:
-                left_out[pointer] = "it is a list of objects"
+                left_out[pointer] = "it is a list of objects (--texts exports texts)"
             elif pointer not in columns:
                 if why := column_problem(pointer, style.rules):
                     left_out[pointer] = why

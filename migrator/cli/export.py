@@ -97,11 +97,11 @@ def export(
     output: str,
     **values: Any,
 ) -> int:
-    r"""Read objects, and write them to FILE: as JSON lines, as a spreadsheet to edit, or their texts.
+    """Read objects, and write them to FILE: as JSON lines, as a spreadsheet to edit, or their texts.
 
     JSON lines are a snapshot: to keep, to compare, to load into `migrator emulator`. A spreadsheet comes back through
     `migrator apply FILE`: only the cells that were edited are changes, and each is made only if what was exported is
-    still there. FILE.snapshot, written beside it, is what that is told by. To take a member away, write \N.
+    still there. FILE.snapshot, written beside it, is what that is told by. To take a member away, write \\N.
 
     \b
     Examples:  migrator export --where status==approved --out offers.csv

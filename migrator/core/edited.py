@@ -112,10 +112,17 @@ def _meant(pointer: str, cell: str, was: Json | UnsetType, *, accept: bool) -> J
     if accept and found.meant is not UNSET:
         return found.meant
     message = f"is {quote(cell)} and was exported as {quote(cell_of(was) or '')}: {found.what}"
-    hint = "write it as it was exported"
-    if found.meant is not UNSET:
-        hint += f", or take it for {quote(cell_of(found.meant) or '')} by {ACCEPT}"
-    return Fault(pointer, message, hint)
+    return Fault(pointer, message, _way_out(was, found.meant))
+
+
+def _way_out(was: Json | UnsetType, meant: Json | UnsetType) -> str:
+    if meant is UNSET:
+        return "write it in the way in which it was exported"
+    if was is not UNSET and same(was, meant):
+        return f"write it as it was exported, or add {ACCEPT}"
+    return (
+        f"write it in the way in which it was exported, or have it taken for {quote(cell_of(meant) or '')} by {ACCEPT}"
+    )
 
 
 def _grown(made: Sequence[Swap], document: Json) -> Iterator[Swap]:

@@ -97,11 +97,12 @@ def test_places_that_are_in_each_others_way_stay_apart() -> None:
     [
         ({"name": ""}, r'the cell was emptied; it was exported as "Spring loan"; write \N to take the member away'),
         ({"code": "12345"}, 'is "12345" and was exported as "0012345": it has lost its leading zeros'),
-        ({"starts": "01.03.2024 00:00"}, 'or take it for "2024-03-01T00:00:00Z" by --accept-reformatted'),
-        ({"live": "WAHR"}, 'or take it for "true" by --accept-reformatted'),
+        ({"starts": "01.03.2024 00:00"}, "write it as it was exported, or add --accept-reformatted"),
+        ({"starts": "15.04.2024 00:00"}, 'or have it taken for "2024-04-15T00:00:00Z" by --accept-reformatted'),
+        ({"live": "WAHR"}, "it is written as people say it, and not as true"),
         (
             {"year": "2025"},
-            "it was a text and would become a number; write it as it was exported, or take it for",
+            "it was a text and would become a number; write it in the way in which it was exported, or",
         ),
         ({"name": '{"a": '}, "looks like JSON but does not parse"),
         ({"name": "  "}, "only blanks"),
