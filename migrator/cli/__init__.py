@@ -38,7 +38,8 @@ def cli() -> None:
 
     \b
     Exit codes: 0 all rows applied · 2 usage, configuration or input, nothing was sent · 3 some rows failed
-    4 some rows unresolved · 5 the service refuses the run · 6 stopped, resumable · 130/143 interrupted, resumable
+    4 some rows unresolved · 5 the service refuses the run · 6 stopped, resumable
+    7 some objects changed since the plan · 10 plan --detailed-exitcode: changes · 130/143 interrupted, resumable
     """
 
 

@@ -106,7 +106,7 @@ def apply(
         if dry_run:
             return preview(source, settings, choice, out, viewing)
         confirm_sandbox(settings, confirm_sandbox_name)
-        run = _from_input(source, settings, run_id, again, yes, out)
+        run = _from_input(source, settings, run_id, again, yes, choice, out)
     return carry_out(run, settings, out, viewing, choice=choice) if run else 2
 
 
@@ -121,7 +121,13 @@ def _from_plan(path: Path, settings: Settings, run_id: str | None, again: bool) 
 
 
 def _from_input(
-    source: Input, settings: Settings, run_id: str | None, again: bool, yes: bool, out: Output
+    source: Input,
+    settings: Settings,
+    run_id: str | None,
+    again: bool,
+    yes: bool,
+    choice: api.Choice | None,
+    out: Output,
 ) -> RunFolder | None:
     """Make a run of an input, or return `None` when it has problems, which are then on stdout."""
     if run_id is not None:
@@ -133,7 +139,7 @@ def _from_input(
         asyncio.run(api.refuse_too_many(draft.file.count_changes(), settings))
         _warn_of_other_sandboxes(draft, settings)
         if not yes:
-            ask(draft, settings)
+            ask(draft, settings, choice)
         # Somebody may have applied the same while we asked: the check and the acceptance are one act.
         with Runs(settings.ledger).locked():
             if not again:
@@ -154,7 +160,7 @@ def _refuse_repetition(fingerprint: str, settings: Settings) -> None:
         return
     run = earlier.run.id
     if left_out := earlier.count(State.SKIPPED):
-        hint = f"`migrator results {run}` writes those to a file `left-out` that can be applied; add --again to apply all the same"
+        hint = f"`migrator results {run}` writes those to a file `left-out`, to be applied; --again applies all anew"
         raise UsageError(f"run {run} is about these changes already, and left out {counted(left_out, 'row')}", hint)
     if earlier.complete:
         hint = f"see `migrator status {run}`; add --again to apply the same changes a second time"
@@ -163,14 +169,30 @@ def _refuse_repetition(fingerprint: str, settings: Settings) -> None:
     raise UsageError(f"run {run} is about exactly these changes and has not ended", hint)
 
 
-def ask(draft: api.Draft, settings: Settings) -> None:
+def ask(draft: api.Draft, settings: Settings, choice: api.Choice | None = None) -> None:
     """Ask whether to send what is planned; a no ends the program."""
     place = (
         f"{counted(draft.containers, 'container')} of sandbox {settings.sandbox}"
         if STYLES[settings.style].needs_container
         else "sandbox " + ", ".join(draft.container_names)
     )
-    click.confirm(f"Send {counted(draft.steps, 'request')} to {place} at {settings.base_url}?", abort=True, err=True)
+    requests = f"{_which(choice)}{counted(draft.steps, 'request')}"
+    click.confirm(f"Send {requests} to {place} at {settings.base_url}?", abort=True, err=True)
+
+
+def _which(choice: api.Choice | None) -> str:
+    """Say which of the requests are sent now, if not all."""
+    if choice is None:
+        return ""
+    most = (
+        "those"
+        if choice.most is None
+        else f"{choice.most:,} at random"
+        if choice.at_random
+        else f"the first {choice.most:,}"
+    )
+    named = "" if choice.objects is None else f" for {counted(len(choice.objects), 'id')}"
+    return f"{most}{named} of "
 
 
 def _warn_of_other_sandboxes(draft: api.Draft, settings: Settings) -> None:

@@ -100,7 +100,9 @@ sending_options = _all(
 
 choice_options = _all(
     click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N objects."),
-    click.option("--sample", type=click.IntRange(1), metavar="N", help="Only N objects, drawn at random."),
+    click.option(
+        "--sample", type=click.IntRange(1), metavar="N", help="Only N objects, drawn at random, the same each time."
+    ),
     click.option("--ids", metavar="FILE", help="Only the objects whose ids are in FILE, one a line."),
 )
 

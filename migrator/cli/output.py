@@ -26,7 +26,8 @@ class Output:
     def __init__(self, form: str) -> None:
         """Write `text` or `json`."""
         self.json = form == "json"
-        self._console = Console(highlight=False, soft_wrap=True)
+        # On a terminal lines are wrapped between words; elsewhere a program may read them, and they stay whole.
+        self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
     def say(self, text: str, event: str, **members: Any) -> None:
         """Write one thing, in the form that was chosen.

@@ -91,10 +91,13 @@ def plan(
     has changed since is then refused, and all others are done. FILE may also be a saved plan, to look at it again.
 
     \b
-    Signs:       + create · ~ change · - delete · = as wanted already · ! conflict, or cannot be applied
-    Examples:    migrator plan changes.csv
-                 migrator plan changes.csv --out monday.plan && migrator apply monday.plan
-    Exit codes:  0 · 2 usage or input · 3 some rows conflict or cannot be applied · 10 with --detailed-exitcode: changes
+    Signs: + create · ~ change · - delete · = as wanted already · ! conflict, or cannot be applied
+
+    \b
+    Examples:  migrator plan changes.csv
+               migrator plan changes.csv --out monday.plan && migrator apply monday.plan
+    Exit codes: 0 · 2 usage or input · 3 some rows conflict or cannot be applied
+                10 there are changes, with --detailed-exitcode
     """
     viewing = viewing_of(values)
     to = Output(output)

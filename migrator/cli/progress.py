@@ -93,7 +93,7 @@ def _pause(running: Running) -> dict[str, str]:
 
 
 def _total(running: Running) -> int:
-    return sum(running.before.steps.values())
+    return sum(count for state, count in running.before.steps.items() if state is not State.SKIPPED)
 
 
 class Standing(Struct, frozen=True):
@@ -117,7 +117,7 @@ def _standing(running: Running) -> Standing:
     before, tally = running.before.steps.get, running.engine.tally
     return Standing(
         applied=before(State.APPLIED, 0) + tally.applied,
-        unchanged=before(State.UNCHANGED, 0) + before(State.SKIPPED, 0) + tally.unchanged,
+        unchanged=before(State.UNCHANGED, 0) + tally.unchanged,
         failed=before(State.REJECTED, 0) + tally.rejected,
         in_doubt=before(State.DOUBT, 0) + before(State.INTENT, 0) + tally.in_doubt,
         unresolved=before(State.UNRESOLVED, 0) + tally.unresolved,
@@ -163,7 +163,7 @@ def _state(running: Running) -> Text:
     tally, standing = running.engine.tally, _standing(running)
     text = Text(no_wrap=True, overflow="ellipsis")
     if running.work is Work.SURVEY:
-        text.append(f"{standing.surveyed:,} read", "green")
+        text.append(f"{standing.surveyed:,} looked at", "green")
     else:
         text.append(f"{standing.applied:,} applied", "green")
     if standing.unchanged:

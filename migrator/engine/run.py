@@ -280,6 +280,8 @@ class Engine:
                     return
                 if surveyor.wants(step):
                     await surveyor.base(step)
+                else:
+                    self.tally.surveyed += 1  # of a create there is nothing to read
                 feed.done(step)
 
         await self._crew(work)

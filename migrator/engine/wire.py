@@ -26,7 +26,7 @@ class Tally(Struct):
         reads: reads sent.
         applied: steps.
         unchanged: steps whose object was as wanted already.
-        surveyed: steps whose object was read, and which are still to be sent.
+        surveyed: steps that are still to be sent, as a look at their object has shown where there is one.
         rejected: steps.
         in_doubt: steps whose fate is not known; less than 0 if more were settled than got in doubt.
         unresolved: steps that looking could not settle; the same.

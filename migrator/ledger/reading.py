@@ -226,12 +226,12 @@ class PlannedStep(Struct, frozen=True):
 
 # A plan that is saved has in `review` what it had in `base`.
 PLANNED = """
-SELECT s.seq, (SELECT json_group_array(line) FROM (SELECT line FROM input_row WHERE step = s.seq ORDER BY line)),
-       c.name, s.type, s.object, s.kind, s.body,
+SELECT s.seq, r.lines, c.name, s.type, s.object, s.kind, s.body,
        CASE WHEN h.step IS NULL THEN coalesce(p.state, 'PENDING') ELSE 'SKIPPED' END,
        coalesce(p.error_class, ''), coalesce(p.message, ''),
        b.step IS NOT NULL, b.etag, b.touched, b.name
 FROM step AS s JOIN container AS c ON c.id = s.container LEFT JOIN progress AS p ON p.step = s.seq
+JOIN (SELECT step, json_group_array(line) AS lines FROM input_row GROUP BY step) AS r ON r.step = s.seq
 LEFT JOIN held AS h ON h.step = s.seq
 LEFT JOIN (
     SELECT step, etag, touched, name FROM base UNION ALL SELECT step, etag, touched, name FROM review
@@ -255,7 +255,7 @@ def planned_steps(path: Path) -> Iterator[PlannedStep]:
             base = Base(etag, places, b"", guarded=False, name=name) if based else None
             yield PlannedStep(
                 seq,
-                _LINES(lines),
+                tuple(sorted(_LINES(lines))),
                 container,
                 EntityType(type_),
                 object_,

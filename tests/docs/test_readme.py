@@ -172,7 +172,7 @@ def test_every_command_and_option_has_help(name: str) -> None:
 def test_the_table_of_exit_codes_has_the_codes_of_the_exceptions() -> None:
     listed = {int(code) for code in re.findall(r"^\| (\d+)", section("Commands"), re.MULTILINE)}
 
-    assert listed == {0, 1, 2, 3, 4, 5, 6, 130}
+    assert listed == {0, 1, 2, 3, 4, 5, 6, 7, 10, 130}
     assert [kind.exit_code for kind in (UsageError, ServiceRefused, Stopped, LedgerFailed)] == [2, 5, 6, 6]
     assert [Interrupted("", signal_number=number).exit_code for number in (2, 15)] == [130, 143]
 

@@ -184,7 +184,7 @@ async def test_more_changes_than_allowed_are_refused_and_nothing_is_sent(
     async with Emulator(EmulatorSettings(seed_offers=40)) as server:
         rows = [*(rename("dps", i) for i in range(8)), delete("dps", 8), delete("dps", 9), create("dps", "New")]
         write(migrator.point_at(server.url), rows)
-        command = ("apply", "c.jsonl", "--yes")
+        command: tuple[str, ...] = ("apply", "c.jsonl", "--yes")
         if how == "apply a plan":
             await migrator("plan", "c.jsonl", "--out", "p.plan", "--show", "none")
             command = ("apply", "p.plan")
@@ -238,8 +238,8 @@ async def test_in_a_production_somebody_has_to_name_the_sandbox(migrator: Any, p
         assert server.effects == []
 
         applied = await migrator("apply", "c.jsonl", "--yes", "--limit", "2", *named)
-        for command in (("resume",), ("retry", "--yes")):
-            refused = await migrator(*command)
+        for options in (("resume",), ("retry", "--yes")):
+            refused = await migrator(*options)
             assert refused.code == 2
             assert "add --confirm-sandbox dev if it is meant" in refused.err
         looked = await migrator("reconcile")

@@ -267,7 +267,7 @@ async def test_a_reader_that_has_seen_enough_does_not_trouble_a_plan(migrator: A
         running = await migrator.start("plan", "c.jsonl", "--out", "p.plan")
         assert running.stdout is not None
         await running.stdout.readline()
-        running.stdout._transport.close()  # type: ignore[attr-defined]
+        running.stdout._transport.close()
         async with asyncio.timeout(60):
             said = await running.stderr.read() if running.stderr else b""
             code = await running.wait()

@@ -284,7 +284,7 @@ async def test_what_a_limited_plan_left_out_can_be_applied_from_its_results(migr
 
         assert whole.code == 2
         assert "left out 3 rows" in whole.err
-        assert "a file `left-out` that can be applied" in whole.err
+        assert "to a file `left-out`, to be applied" in whole.err
         assert rest.code == 0, rest.err
         assert names(server, "dps", 5) == [f"Renamed {i}" for i in range(5)]
         assert len(server.effects) == 5

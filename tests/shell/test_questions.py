@@ -1,13 +1,16 @@
-"""Who is asked for the name of a production sandbox, and what counts as an answer."""
+"""What is asked before anything is sent, who is asked, and what counts as an answer."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import click
 import pytest
 
+from migrator.api import Choice
 from migrator.cli import options
+from migrator.cli.apply import ask
 from migrator.cli.options import confirm_sandbox
 from migrator.core.errors import UsageError
 from migrator.settings import Settings
@@ -55,3 +58,25 @@ def test_of_a_sandbox_that_is_no_production_nobody_asks(monkeypatch: pytest.Monk
     monkeypatch.setattr(click, "prompt", lambda *_, **__: pytest.fail("asked"))
 
     confirm_sandbox(Settings(sandbox="dev"), None)
+
+
+@pytest.mark.parametrize(
+    ("choice", "asked"),
+    [
+        (None, "Send 300 requests to sandbox dev"),
+        (Choice(3), "Send the first 3 of 300 requests to sandbox dev"),
+        (Choice(3, at_random=True), "Send 3 at random of 300 requests to sandbox dev"),
+        (Choice(objects=frozenset("ab")), "Send those for 2 ids of 300 requests to sandbox dev"),
+        (Choice(5, objects=frozenset("a")), "Send the first 5 for 1 id of 300 requests to sandbox dev"),
+    ],
+)
+def test_the_question_says_how_many_of_the_requests_are_sent_now(
+    monkeypatch: pytest.MonkeyPatch, choice: Choice | None, asked: str
+) -> None:
+    questions: list[str] = []
+    monkeypatch.setattr(click, "confirm", lambda text, **_: questions.append(text))
+    draft: Any = SimpleNamespace(steps=300, container_names=["dev"], containers=1)
+
+    ask(draft, Settings(sandbox="dev"), choice)
+
+    assert questions == [f"{asked} at https://platform.adobe.io?"]
