@@ -11,7 +11,7 @@ from migrator.core.values import MAX_NESTING, Fault, exact_json
 @pytest.mark.parametrize("brackets", ["[]", "{}"])
 @pytest.mark.parametrize(("depth", "taken"), [(1, True), (MAX_NESTING, True), (MAX_NESTING + 1, False), (900, False)])
 def test_a_value_may_nest_so_deep_and_no_deeper(innermost: str, brackets: str, depth: int, *, taken: bool) -> None:
-    opening, closing = brackets
+    opening, closing = brackets[0], brackets[1]
     name = '"a":' if opening == "{" else ""
     inner = f"{name}{innermost}" if innermost else ""
     text = (opening + name) * (depth - 1) + opening + inner + closing * depth

@@ -56,7 +56,16 @@ def commands(block: str) -> Iterator[Command]:
         yield command
 
 
-COMMANDS = [command for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL) for command in commands(block)]
+def section(title: str) -> str:
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
+    assert found is not None, title
+    return found[1]
+
+
+def tour(title: str) -> list[Command]:
+    """Return the commands of a section, which are run one after the other."""
+    blocks = re.findall(r"```console\n(.*?)```", section(title), re.DOTALL)
+    return [command for block in blocks for command in commands(block)]
 
 
 def worn(lines: list[str], *, numbers: bool) -> list[str]:
@@ -127,15 +136,20 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     shell.close()
 
 
-def test_every_command_of_the_first_screen_shows_what_the_readme_shows(shell: Shell) -> None:
-    assert len(COMMANDS) >= 6
-    for command in COMMANDS:
+def walk(shell: Shell, title: str) -> None:
+    """Run every command of a section, and hold what it shows to what the section shows."""
+    for command in tour(title):
         if command.line.startswith("migrator emulator"):
             shell.serve(command.line)
             continue
         found = shell.run(command)
         timed = command.line.startswith("migrator") and "results" not in command.line
         assert worn(found, numbers=timed) == worn(command.shown, numbers=timed), command.line
+
+
+def test_every_command_of_the_first_screen_shows_what_the_readme_shows(shell: Shell) -> None:
+    assert len(tour("What it looks like")) >= 6
+    walk(shell, "What it looks like")
 
     (query,) = re.findall(r'ledger\.sqlite "(.*)"', README)
     newest = max(shell.folder.glob("runs/*/ledger.sqlite"))
@@ -148,10 +162,10 @@ def test_every_command_of_the_first_screen_shows_what_the_readme_shows(shell: Sh
     db.close()
 
 
-def section(title: str) -> str:
-    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
-    assert found is not None, title
-    return found[1]
+def test_every_command_of_the_tour_there_and_back_shows_what_the_readme_shows(shell: Shell) -> None:
+    title = "See before, verify after, undo"
+    assert {"export", "plan", "apply", "verify", "rollback"} <= {command.line.split()[1] for command in tour(title)}
+    walk(shell, title)
 
 
 def test_the_table_of_commands_has_every_command() -> None:

@@ -111,6 +111,7 @@ def test_a_ledger_of_an_earlier_format_can_be_read_back_and_stays_as_it_is(dump:
         remaining = list(todo.remaining())
         assert sum(one.rows for one in remaining) == todo.summary.count(State.APPLIED)
         assert all(one.step.object for one in remaining if one.step.kind is Kind.CREATE), "as the receipt told it"
-        assert [one.touched for one in remaining] == [None] * len(remaining)
+        based = [one for one in remaining if one.touched is not None]
+        assert bool(based) == (dump.parent.name != "format-1"), "which had no bases"
 
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
