@@ -10,7 +10,7 @@ A patch can only break the members that it touches, so only those are looked at 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from migrator.emulator import guardrails, softrules
+from migrator.emulator import guardrails
 from migrator.emulator.entities import ENTITIES, TAG, Entity, Style
 from migrator.emulator.errors import ProblemError
 from migrator.emulator.patching import pointers, tokens
 from migrator.emulator.schemas import SCHEMAS
 from migrator.emulator.shapes import Reference, Rewriting, Walk
+from migrator.emulator.softrules import SoftRules
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -104,7 +105,7 @@ class Reach(NamedTuple):
     """
 
     patch: list[Operation]
-    touched: Collection[str | None] | None
+    touched: frozenset[str | None] | None
 
 
 class Rules:
@@ -127,6 +128,7 @@ class Rules:
         self._choices = choices
         self._warnings = warnings
         self._guarded = guarded
+        self._soft_rules = SoftRules(spelling.style, store)
         in_dps = spelling.style == "dps"
         self._checked = not (in_dps and choices.dps_validation == "off")
         self._invalid = int(choices.dps_validation) if in_dps and self._checked else HTTPStatus.UNPROCESSABLE_ENTITY
@@ -153,7 +155,7 @@ class Rules:
             elif self._choices.service_members == "422":
                 owned = map(self._spelling.service_owned.__contains__, members)
                 raise _service_owned(next(itertools.compress(found, owned)))
-        return Reach(kept, None if None in reached else reached)
+        return Reach(kept, None if None in reached else frozenset(reached))
 
     def accept(self, document: Any, target: Target, touched: Collection[str | None] | None = None) -> Accepted:
         """Check a document and encode it.
@@ -171,7 +173,8 @@ class Rules:
         self._strip_service_owned(document)
         names = document.keys() if touched is None else touched
         if self._checked:
-            self._check(document, target, names)
+            # Only an offer's members are independent of each other.
+            self._check(document, target, names if target.entity.offer_type else document.keys())
         self._check_soft_rules(document, target, names)
         if self._rewriting is not None:
             document = SCHEMAS[target.entity.word].rewrite(document, self._rewriting)
@@ -195,15 +198,14 @@ class Rules:
             del document[name]
 
     def _check(self, document: dict[str, Any], target: Target, names: Collection[str | None]) -> None:
-        """Hold a document against the table of its entity, and its references against the store."""
+        """Hold members of a document against the table of its entity, and their references against the store."""
         schema = SCHEMAS[target.entity.word]
         walk = self._walk()
-        if walk.passes(document, schema) and all(self._exists(one, target.scope) for one in walk.references):
+        if walk.passes(document, schema.only(names)) and self._all_exist(walk.references, target.scope):
             return
         walk = self._walk()
         try:
-            # Only an offer's members are independent of each other.
-            schema.check_some(document, self._spelling.root, walk, names if target.entity.offer_type else document)
+            schema.check_some(document, self._spelling.root, walk, names)
             for reference in walk.references:
                 self._check_reference(reference, target.scope)
         except ProblemError as problem:
@@ -212,6 +214,9 @@ class Rules:
 
     def _walk(self) -> Walk:
         return Walk(self._spelling.style, reject_unknown=self._choices.unknown_members == "reject")
+
+    def _all_exist(self, references: Iterable[Reference], scope: str) -> bool:
+        return all(self._exists(reference, scope) for reference in references)
 
     def _exists(self, reference: Reference, scope: str) -> bool:
         style = self._spelling.style
@@ -225,7 +230,7 @@ class Rules:
 
     def _check_soft_rules(self, document: dict[str, Any], target: Target, names: Collection[str | None]) -> None:
         """Count what is tolerated, or refuse it (C-23)."""
-        for complaint in softrules.complaints(document, target, self._spelling, self._store, names):
+        for complaint in self._soft_rules.complaints(document, target, names):
             if self._choices.soft_rules == "enforce":
                 raise _invalid(complaint.kind, complaint.detail, f"{self._spelling.root}{complaint.pointer}")
             self._warnings[complaint.kind.replace("-", " ")] += 1
