@@ -64,7 +64,7 @@ def decode_patch(body: bytes) -> Any:
         ProblemError: 400; the pointer leads to the operation in the patch.
     """
     patch = decode(body)
-    if isinstance(patch, list) and any(body.count(member) > len(patch) for member in _OPERATION_MEMBERS):
+    if isinstance(patch, list) and max(map(body.count, _OPERATION_MEMBERS)) > len(patch):
         for number, operation in enumerate(json.loads(body, object_pairs_hook=_noting_doubles)):
             if isinstance(operation, _Doubled):
                 detail = "an operation has a member twice"

@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -123,7 +124,6 @@ class Rules:
         self, spelling: Spelling, store: Store, choices: Choices, warnings: Counter[str], *, guarded: bool
     ) -> None:
         self._spelling = spelling
-        self._inside = f"{spelling.root}/"
         self._store = store
         self._choices = choices
         self._warnings = warnings
@@ -148,7 +148,7 @@ class Rules:
         reached: set[str | None] = set()
         for operation in patch:
             found = pointers(operation)
-            members = [self._top_member(pointer) for pointer in found]
+            members = [_top_member(pointer, self._spelling.root) for pointer in found]
             if self._spelling.service_owned.isdisjoint(members):
                 kept.append(operation)
                 reached.update(members)
@@ -181,15 +181,6 @@ class Rules:
         if self._guarded:
             guardrails.check(document, target, self._spelling, self._store)
         return Accepted(self._name(document, target), self._encode(document))
-
-    def _top_member(self, pointer: str) -> str | None:
-        """The member of the document that a pointer leads to; None when it leads to the document itself."""
-        root = self._spelling.root
-        if pointer == root:
-            return None
-        if not pointer.startswith(self._inside):
-            raise _invalid("pointer-outside", f"pointers start with {root}", pointer)
-        return tokens(pointer[len(root) :])[0]
 
     def _strip_service_owned(self, document: dict[str, Any]) -> None:
         for name in self._spelling.service_owned & document.keys():
@@ -257,6 +248,16 @@ class Rules:
             detail = f"the object takes {len(encoded)} bytes, more than {SIZE_LIMIT}"
             raise _invalid("too-large", detail, self._spelling.root)
         return encoded
+
+
+@lru_cache(maxsize=1024)
+def _top_member(pointer: str, root: str) -> str | None:
+    """The member of the document that a pointer leads to; None when it leads to the document itself."""
+    if pointer == root:
+        return None
+    if not pointer.startswith(f"{root}/"):
+        raise _invalid("pointer-outside", f"pointers start with {root}", pointer)
+    return tokens(pointer[len(root) :])[0]
 
 
 def references(record: Record) -> list[Reference]:
