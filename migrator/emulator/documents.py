@@ -10,7 +10,7 @@ A patch can only break the members that it touches, so only those are looked at 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -144,17 +144,16 @@ class Rules:
         Raises:
             ProblemError: 422 with the pointer.
         """
+        owned = self._spelling.service_owned
         kept: list[Operation] = []
         reached: set[str | None] = set()
         for operation in patch:
-            found = pointers(operation)
-            members = [_top_member(pointer, self._spelling.root) for pointer in found]
-            if self._spelling.service_owned.isdisjoint(members):
+            members = [_top_member(pointer, self._spelling.root) for pointer in pointers(operation)]
+            if owned.isdisjoint(members):
                 kept.append(operation)
                 reached.update(members)
             elif self._choices.service_members == "422":
-                owned = map(self._spelling.service_owned.__contains__, members)
-                raise _service_owned(next(itertools.compress(found, owned)))
+                raise _service_owned(next(itertools.compress(pointers(operation), map(owned.__contains__, members))))
         return Reach(kept, None if None in reached else frozenset(reached))
 
     def accept(self, document: Any, target: Target, touched: Collection[str | None] | None = None) -> Accepted:
@@ -206,12 +205,12 @@ class Rules:
     def _walk(self) -> Walk:
         return Walk(self._spelling.style, reject_unknown=self._choices.unknown_members == "reject")
 
-    def _all_exist(self, references: Iterable[Reference], scope: str) -> bool:
+    def _all_exist(self, references: list[Reference], scope: str) -> bool:
         return all(self._exists(reference, scope) for reference in references)
 
     def _exists(self, reference: Reference, scope: str) -> bool:
-        style = self._spelling.style
-        return any(self._store.shelf(style, scope, word).referenced(reference.identifier) for word in reference.words)
+        found = self._store.referenced(self._spelling.style, scope, reference.words, reference.identifier)
+        return found is not None
 
     def _check_reference(self, reference: Reference, scope: str) -> None:
         if not self._exists(reference, scope):

@@ -98,10 +98,10 @@ class SoftRules:
         placements = self._store.shelf(self._style, scope, PLACEMENT.word)
         representations = document.get(self._representations)
         for index, one in enumerate(representations if isinstance(representations, list) else ()):
-            placement = placements.referenced(str(_get(one, self._placement)))
-            wanted = _member(placement.document, self._channel) if placement else None
             channel = _get(one, self._channel)
-            if channel and wanted and channel != wanted:
+            placement = placements.referenced(str(_get(one, self._placement))) if channel else None
+            wanted = _kept_member(placement.document, self._channel) if placement else None
+            if wanted and channel != wanted:
                 pointer = f"/{self._representations}/{index}/{self._channel}"
                 yield Complaint("channel-of-placement", f"the placement is for {wanted}, not for {channel}", pointer)
 
@@ -111,7 +111,7 @@ def _get(value: Any, name: str) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _member(document: bytes, name: str) -> Any:
+def _kept_member(document: bytes, name: str) -> Any:
     """A member of the kept document of a placement. There are few placements, and most offers are for them."""
     return _get(msgspec.json.decode(document), name)
 

@@ -78,7 +78,7 @@ class Shelf:
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
         self._keys_by_name: dict[str, dict[str, None]] = {}
-        self._keys_by_reference: dict[str, str] = {}
+        self._by_reference: dict[str, Record] = {}
         self._orders: dict[str, tuple[Order, SortedList]] = {}
 
     def __len__(self) -> int:
@@ -112,14 +112,13 @@ class Shelf:
 
     def referenced(self, reference: str) -> Record | None:
         """The record that a reference means."""
-        key = self._keys_by_reference.get(reference)
-        return None if key is None else self._records[key]
+        return self._by_reference.get(reference)
 
     def put(self, record: Record) -> Record | None:
         """Add a record, or replace the one of the same key. Returns the one that was replaced."""
         old = self._records.get(record.key)
         self._records[record.key] = record
-        self._keys_by_reference[record.reference] = record.key
+        self._by_reference[record.reference] = record
         if old is None or old.name != record.name:
             self._forget_name(old)
             self._keys_by_name.setdefault(record.name, {})[record.key] = None
@@ -129,7 +128,7 @@ class Shelf:
     def remove(self, key: str) -> None:
         """Forget a record."""
         old = self._records.pop(key)
-        del self._keys_by_reference[old.reference]
+        del self._by_reference[old.reference]
         self._forget_name(old)
         self._reorder(old, None)
 
@@ -174,6 +173,14 @@ class Store:
         """The record of a key, of whatever entity."""
         for shelf in self._scopes[style, scope].values():
             if record := shelf.get(key):
+                return record
+        return None
+
+    def referenced(self, style: Style, scope: str, words: Iterable[str], reference: str) -> Record | None:
+        """The record that a reference means, of one of a few entities."""
+        shelves = self._scopes[style, scope]
+        for word in words:
+            if record := shelves[word].referenced(reference):
                 return record
         return None
 
