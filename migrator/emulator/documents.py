@@ -128,6 +128,7 @@ class Rules:
         self._choices = choices
         self._warnings = warnings
         self._guarded = guarded
+        self._reject_unknown = choices.unknown_members == "reject"
         self._soft_rules = SoftRules(spelling.style, store)
         in_dps = spelling.style == "dps"
         self._checked = not (in_dps and choices.dps_validation == "off")
@@ -203,7 +204,7 @@ class Rules:
             raise
 
     def _walk(self) -> Walk:
-        return Walk(self._spelling.style, reject_unknown=self._choices.unknown_members == "reject")
+        return Walk(self._spelling.style, reject_unknown=self._reject_unknown)
 
     def _all_exist(self, references: list[Reference], scope: str) -> bool:
         return all(self._exists(reference, scope) for reference in references)

@@ -98,8 +98,8 @@ class SoftRules:
         placements = self._store.shelf(self._style, scope, PLACEMENT.word)
         representations = document.get(self._representations)
         for index, one in enumerate(representations if isinstance(representations, list) else ()):
-            channel = _get(one, self._channel)
-            placement = placements.referenced(str(_get(one, self._placement))) if channel else None
+            channel, reference = _get(one, self._channel), _get(one, self._placement)
+            placement = placements.referenced(reference) if channel and isinstance(reference, str) else None
             wanted = _kept_member(placement.document, self._channel) if placement else None
             if wanted and channel != wanted:
                 pointer = f"/{self._representations}/{index}/{self._channel}"

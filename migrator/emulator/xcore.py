@@ -194,8 +194,10 @@ class Xcore:
         return record
 
     def _of_entity(self, request: web.Request, entity: Entity) -> Record:
-        record = self._record(request)
-        if record.word != entity.word:
+        match = request.match_info
+        record = self._library.store.shelf("xcore", match["container"], entity.word).get(match["key"])
+        if record is None:
+            record = self._record(request)
             raise unsupported(f"the object is a {record.word}, the schema names a {entity.word}")
         return record
 
