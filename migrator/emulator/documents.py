@@ -9,13 +9,12 @@ A patch can only break the members that it touches, so only those are looked at 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -71,7 +70,7 @@ SPELLINGS: dict[Style, Spelling] = {one.style: one for one in (XCORE, DPS)}
 """The two by style."""
 
 
-class Accepted(NamedTuple):
+class Accepted(msgspec.Struct, frozen=True):
     """A document that may be kept.
 
     Attributes:
@@ -83,7 +82,7 @@ class Accepted(NamedTuple):
     document: bytes
 
 
-class Target(NamedTuple):
+class Target(msgspec.Struct, frozen=True):
     """What a document is to become.
 
     Attributes:
@@ -97,7 +96,7 @@ class Target(NamedTuple):
     old: Record | None = None
 
 
-class Reach(NamedTuple):
+class Reach(msgspec.Struct, frozen=True):
     """How far a patch reaches.
 
     Attributes:
@@ -145,17 +144,18 @@ class Rules:
         Raises:
             ProblemError: 422 with the pointer.
         """
-        owned = self._spelling.service_owned
+        root, owned = self._spelling.root, self._spelling.service_owned
         kept: list[Operation] = []
-        reached: set[str | None] = set()
+        reached: frozenset[str | None] = frozenset()
         for operation in patch:
-            members = [_top_member(pointer, self._spelling.root) for pointer in pointers(operation)]
+            found = pointers(operation)
+            members = _reached(root, *found)
             if owned.isdisjoint(members):
                 kept.append(operation)
-                reached.update(members)
+                reached |= members
             elif self._choices.service_members == "422":
-                raise _service_owned(next(itertools.compress(pointers(operation), map(owned.__contains__, members))))
-        return Reach(kept, None if None in reached else frozenset(reached))
+                raise _service_owned(next(pointer for pointer in found if owned & _reached(root, pointer)))
+        return Reach(kept, None if None in reached else reached)
 
     def accept(self, document: Any, target: Target, touched: Collection[str | None] | None = None) -> Accepted:
         """Check a document and encode it.
@@ -251,6 +251,11 @@ class Rules:
 
 
 @lru_cache(maxsize=1024)
+def _reached(root: str, *found: str) -> frozenset[str | None]:
+    """The members of the document that pointers lead to. The patches of one rehearsal lead to the same few places."""
+    return frozenset(_top_member(pointer, root) for pointer in found)
+
+
 def _top_member(pointer: str, root: str) -> str | None:
     """The member of the document that a pointer leads to; None when it leads to the document itself."""
     if pointer == root:

@@ -7,7 +7,7 @@ for the two doors; what somebody else does past them (`foreign`) is not asked.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SECOND_US = 1_000_000
 
 
-class Caller(NamedTuple):
+class Caller(msgspec.Struct, frozen=True):
     """Who writes.
 
     Attributes:

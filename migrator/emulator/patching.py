@@ -77,10 +77,7 @@ def pointers(operation: Operation) -> list[Any]:
 
 @lru_cache(maxsize=1024)
 def tokens(pointer: str) -> Tokens:
-    """The reference tokens of a well-formed pointer, unescaped; none for the root.
-
-    The patches of one rehearsal lead to the same few places over and over.
-    """
+    """The reference tokens of a well-formed pointer, unescaped; none for the root. Most have been asked for before."""
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
 
 

@@ -33,7 +33,7 @@ Fits = Callable[[Any], bool]
 """Whether a value is what it has to be."""
 
 
-class Reference(NamedTuple):
+class Reference(msgspec.Struct, frozen=True):
     """A value that has to be the id of an object.
 
     Attributes:
@@ -47,7 +47,7 @@ class Reference(NamedTuple):
     pointer: str
 
 
-class Walk:
+class Walk(msgspec.Struct):
     """One check of one document.
 
     Attributes:
@@ -56,12 +56,9 @@ class Walk:
         references: what was met that has to exist.
     """
 
-    __slots__ = ("references", "reject_unknown", "style")
-
-    def __init__(self, style: Style, *, reject_unknown: bool = False) -> None:
-        self.style = style
-        self.reject_unknown = reject_unknown
-        self.references: list[Reference] = []
+    style: Style
+    reject_unknown: bool = False
+    references: list[Reference] = msgspec.field(default_factory=list)
 
     def passes(self, value: Any, shape: Shape) -> bool:
         """Whether a value surely has a shape; all that it refers to is noted then, without saying where.
