@@ -70,10 +70,12 @@ class Order(NamedTuple):
     Attributes:
         label: its name; two orders of one label are the same.
         key: what a record is sorted by.
+        moves: whether a write can move a record in it; not where their keys are all that they are sorted by.
     """
 
     label: str
     key: Callable[[Record], SortKey]
+    moves: bool
 
 
 class _Sorted:
@@ -85,12 +87,13 @@ class _Sorted:
 
     def __init__(self, order: Order) -> None:
         self._key = order.key
+        self._moves = order.moves
         self._keys: SortedList | None = None
         self._changed: dict[str, Record | None] = {}
 
-    def note(self, key: str, old: Record | None) -> None:
-        """Take note of a write to a record, which was another before or was not there."""
-        if self._keys is not None:
+    def note(self, key: str, old: Record | None, new: Record | None) -> None:
+        """Take note of a write; None stands for a record that was not there, or is there no more."""
+        if self._keys is not None and (self._moves or old is None or new is None):
             self._changed.setdefault(key, old)
             if len(self._changed) > len(self._keys) * _SORTED_ANEW:
                 self._keys = None
@@ -159,7 +162,7 @@ class Shelf:
             self._forget_name(old)
             self._keys_by_name.setdefault(record.name, {})[record.key] = None
         for known in self._orders.values():
-            known.note(record.key, old)
+            known.note(record.key, old, record)
         return old
 
     def remove(self, key: str) -> None:
@@ -168,7 +171,7 @@ class Shelf:
         del self._by_reference[old.reference]
         self._forget_name(old)
         for known in self._orders.values():
-            known.note(key, old)
+            known.note(key, old, None)
 
     def _forget_name(self, old: Record | None) -> None:
         if old is not None:

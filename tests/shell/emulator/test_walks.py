@@ -72,7 +72,8 @@ def test_an_order_in_use_follows_every_write() -> None:
             assert {one.key for one in shelf.named(name)} == {one.key for one in shelf if one.name == name}
 
 
-def test_an_order_that_was_long_not_asked_for_has_missed_no_write() -> None:
+@pytest.mark.parametrize("orderby", ["value", "-value", ""])
+def test_an_order_that_was_long_not_asked_for_has_missed_no_write(orderby: str) -> None:
     chance = random.Random(8)
     shelf = shelf_of(*(record(f"k{number:03}", number % 7) for number in range(100)))
     for _ in range(200):
@@ -83,7 +84,7 @@ def test_an_order_that_was_long_not_asked_for_has_missed_no_write() -> None:
                 shelf.remove(key)
             else:
                 shelf.put(record(key, chance.randrange(7)))
-        assert walked(shelf, "-value") == walked(shelf_of(*shelf), "-value")
+        assert walked(shelf, orderby) == walked(shelf_of(*shelf), orderby)
 
 
 def test_records_are_found_by_reference_and_name() -> None:
