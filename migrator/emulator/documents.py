@@ -174,7 +174,7 @@ class Rules:
         names = document.keys() if touched is None else touched
         if self._checked:
             # Only an offer's members are independent of each other.
-            self._check(document, target, names if target.entity.offer_type else document.keys())
+            self._check(document, target, touched if target.entity.offer_type else None)
         self._check_soft_rules(document, target, names)
         if self._rewriting is not None:
             document = SCHEMAS[target.entity.word].rewrite(document, self._rewriting)
@@ -188,15 +188,16 @@ class Rules:
                 raise _service_owned(f"{self._spelling.root}/{name}")
             del document[name]
 
-    def _check(self, document: dict[str, Any], target: Target, names: Collection[str | None]) -> None:
-        """Hold members of a document against the table of its entity, and their references against the store."""
+    def _check(self, document: dict[str, Any], target: Target, touched: Collection[str | None] | None) -> None:
+        """Hold some members of a document, None for all, against the table of its entity and what they refer to."""
         schema = SCHEMAS[target.entity.word]
         walk = self._walk()
-        if walk.passes(document, schema.only(names)) and self._all_exist(walk.references, target.scope):
+        shape = schema if touched is None else schema.only(touched)
+        if walk.passes(document, shape) and self._all_exist(walk.references, target.scope):
             return
         walk = self._walk()
         try:
-            schema.check_some(document, self._spelling.root, walk, names)
+            schema.check_some(document, self._spelling.root, walk, document if touched is None else touched)
             for reference in walk.references:
                 self._check_reference(reference, target.scope)
         except ProblemError as problem:

@@ -67,6 +67,7 @@ def scope_of(request: web.Request) -> str:
 
 
 def _is_behind(path: str) -> bool:
+    """Whether a path, as the router reads it, leads to the service."""
     return path.startswith(f"{_BASE}/") or path == _BASE
 
 

@@ -98,7 +98,9 @@ class SoftRules:
         placements = self._store.shelf(self._style, scope, PLACEMENT.word)
         representations = document.get(self._representations)
         for index, one in enumerate(representations if isinstance(representations, list) else ()):
-            channel, reference = _get(one, self._channel), _get(one, self._placement)
+            if not isinstance(one, dict):
+                continue
+            channel, reference = one.get(self._channel), one.get(self._placement)
             placement = placements.referenced(reference) if channel and isinstance(reference, str) else None
             wanted = _kept_member(placement.document, self._channel) if placement else None
             if wanted and channel != wanted:
