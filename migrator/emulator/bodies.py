@@ -24,24 +24,6 @@ class _Doubled(dict[str, Any]):
     """A JSON object in which a member was written twice."""
 
 
-async def read_json(request: web.Request) -> Any:
-    """The body as a JSON value.
-
-    Raises:
-        ProblemError: 400, the body is not JSON.
-    """
-    return decode(await request.read())
-
-
-async def read_patch(request: web.Request) -> Any:
-    """The body of a PATCH as a JSON value, its form not yet checked.
-
-    Raises:
-        ProblemError: 400, the body is not JSON, or an operation has a member twice.
-    """
-    return decode_patch(await request.read())
-
-
 def decode(body: bytes) -> Any:
     """A JSON text as a value.
 
@@ -64,7 +46,7 @@ def decode_patch(body: bytes) -> Any:
         ProblemError: 400; the pointer leads to the operation in the patch.
     """
     patch = decode(body)
-    if isinstance(patch, list) and any(body.count(member) > len(patch) for member in _OPERATION_MEMBERS):
+    if isinstance(patch, list) and max(map(body.count, _OPERATION_MEMBERS)) > len(patch):
         for number, operation in enumerate(json.loads(body, object_pairs_hook=_noting_doubles)):
             if isinstance(operation, _Doubled):
                 detail = "an operation has a member twice"

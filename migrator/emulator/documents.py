@@ -9,21 +9,22 @@ A patch can only break the members that it touches, so only those are looked at 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from migrator.emulator import guardrails, softrules
+from migrator.emulator import guardrails
 from migrator.emulator.entities import ENTITIES, TAG, Entity, Style
 from migrator.emulator.errors import ProblemError
 from migrator.emulator.patching import pointers, tokens
 from migrator.emulator.schemas import SCHEMAS
 from migrator.emulator.shapes import Reference, Rewriting, Walk
+from migrator.emulator.softrules import SoftRules
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -69,7 +70,7 @@ SPELLINGS: dict[Style, Spelling] = {one.style: one for one in (XCORE, DPS)}
 """The two by style."""
 
 
-class Accepted(NamedTuple):
+class Accepted(msgspec.Struct, frozen=True):
     """A document that may be kept.
 
     Attributes:
@@ -81,7 +82,7 @@ class Accepted(NamedTuple):
     document: bytes
 
 
-class Target(NamedTuple):
+class Target(msgspec.Struct, frozen=True):
     """What a document is to become.
 
     Attributes:
@@ -95,7 +96,7 @@ class Target(NamedTuple):
     old: Record | None = None
 
 
-class Reach(NamedTuple):
+class Reach(msgspec.Struct, frozen=True):
     """How far a patch reaches.
 
     Attributes:
@@ -104,7 +105,7 @@ class Reach(NamedTuple):
     """
 
     patch: list[Operation]
-    touched: Collection[str | None] | None
+    touched: frozenset[str | None] | None
 
 
 class Rules:
@@ -122,11 +123,12 @@ class Rules:
         self, spelling: Spelling, store: Store, choices: Choices, warnings: Counter[str], *, guarded: bool
     ) -> None:
         self._spelling = spelling
-        self._inside = f"{spelling.root}/"
         self._store = store
         self._choices = choices
         self._warnings = warnings
         self._guarded = guarded
+        self._reject_unknown = choices.unknown_members == "reject"
+        self._soft_rules = SoftRules(spelling.style, store)
         in_dps = spelling.style == "dps"
         self._checked = not (in_dps and choices.dps_validation == "off")
         self._invalid = int(choices.dps_validation) if in_dps and self._checked else HTTPStatus.UNPROCESSABLE_ENTITY
@@ -142,17 +144,17 @@ class Rules:
         Raises:
             ProblemError: 422 with the pointer.
         """
+        root, owned = self._spelling.root, self._spelling.service_owned
         kept: list[Operation] = []
-        reached: set[str | None] = set()
+        reached: frozenset[str | None] = frozenset()
         for operation in patch:
             found = pointers(operation)
-            members = [self._top_member(pointer) for pointer in found]
-            if self._spelling.service_owned.isdisjoint(members):
+            members = _reached(root, *found)
+            if owned.isdisjoint(members):
                 kept.append(operation)
-                reached.update(members)
+                reached |= members
             elif self._choices.service_members == "422":
-                owned = map(self._spelling.service_owned.__contains__, members)
-                raise _service_owned(next(itertools.compress(found, owned)))
+                raise _service_owned(next(pointer for pointer in found if owned & _reached(root, pointer)))
         return Reach(kept, None if None in reached else reached)
 
     def accept(self, document: Any, target: Target, touched: Collection[str | None] | None = None) -> Accepted:
@@ -171,22 +173,14 @@ class Rules:
         self._strip_service_owned(document, target.old)
         names = document.keys() if touched is None else touched
         if self._checked:
-            self._check(document, target, names)
+            # Only an offer's members are independent of each other.
+            self._check(document, target, touched if target.entity.offer_type else None)
         self._check_soft_rules(document, target, names)
         if self._rewriting is not None:
             document = SCHEMAS[target.entity.word].rewrite(document, self._rewriting)
         if self._guarded:
             guardrails.check(document, target, self._spelling, self._store)
         return Accepted(self._name(document, target), self._encode(document))
-
-    def _top_member(self, pointer: str) -> str | None:
-        """The member of the document that a pointer leads to; None when it leads to the document itself."""
-        root = self._spelling.root
-        if pointer == root:
-            return None
-        if not pointer.startswith(self._inside):
-            raise _invalid("pointer-outside", f"pointers start with {root}", pointer)
-        return tokens(pointer[len(root) :])[0]
 
     def _strip_service_owned(self, document: dict[str, Any], old: Record | None) -> None:
         """Take out what the service writes itself. An object that is put back under its own id writes nothing there."""
@@ -196,16 +190,16 @@ class Rules:
                 raise _service_owned(f"{self._spelling.root}/{name}")
             del document[name]
 
-    def _check(self, document: dict[str, Any], target: Target, names: Collection[str | None]) -> None:
-        """Hold a document against the table of its entity, and its references against the store."""
+    def _check(self, document: dict[str, Any], target: Target, touched: Collection[str | None] | None) -> None:
+        """Hold some members of a document, None for all, against the table of its entity and what they refer to."""
         schema = SCHEMAS[target.entity.word]
         walk = self._walk()
-        if walk.passes(document, schema) and all(self._exists(one, target.scope) for one in walk.references):
+        shape = schema if touched is None else schema.only(touched)
+        if walk.passes(document, shape) and self._all_exist(walk.references, target.scope):
             return
         walk = self._walk()
         try:
-            # Only an offer's members are independent of each other.
-            schema.check_some(document, self._spelling.root, walk, names if target.entity.offer_type else document)
+            schema.check_some(document, self._spelling.root, walk, document if touched is None else touched)
             for reference in walk.references:
                 self._check_reference(reference, target.scope)
         except ProblemError as problem:
@@ -213,11 +207,14 @@ class Rules:
             raise
 
     def _walk(self) -> Walk:
-        return Walk(self._spelling.style, reject_unknown=self._choices.unknown_members == "reject")
+        return Walk(self._spelling.style, reject_unknown=self._reject_unknown)
+
+    def _all_exist(self, references: list[Reference], scope: str) -> bool:
+        return all(self._exists(reference, scope) for reference in references)
 
     def _exists(self, reference: Reference, scope: str) -> bool:
-        style = self._spelling.style
-        return any(self._store.shelf(style, scope, word).referenced(reference.identifier) for word in reference.words)
+        found = self._store.referenced(self._spelling.style, scope, reference.words, reference.identifier)
+        return found is not None
 
     def _check_reference(self, reference: Reference, scope: str) -> None:
         if not self._exists(reference, scope):
@@ -227,7 +224,7 @@ class Rules:
 
     def _check_soft_rules(self, document: dict[str, Any], target: Target, names: Collection[str | None]) -> None:
         """Count what is tolerated, or refuse it (C-23)."""
-        for complaint in softrules.complaints(document, target, self._spelling, self._store, names):
+        for complaint in self._soft_rules.complaints(document, target, names):
             if self._choices.soft_rules == "enforce":
                 raise _invalid(complaint.kind, complaint.detail, f"{self._spelling.root}{complaint.pointer}")
             self._warnings[complaint.kind.replace("-", " ")] += 1
@@ -254,6 +251,21 @@ class Rules:
             detail = f"the object takes {len(encoded)} bytes, more than {SIZE_LIMIT}"
             raise _invalid("too-large", detail, self._spelling.root)
         return encoded
+
+
+@lru_cache(maxsize=1024)
+def _reached(root: str, *found: str) -> frozenset[str | None]:
+    """The members of the document that pointers lead to. The patches of one rehearsal lead to the same few places."""
+    return frozenset(_top_member(pointer, root) for pointer in found)
+
+
+def _top_member(pointer: str, root: str) -> str | None:
+    """The member of the document that a pointer leads to; None when it leads to the document itself."""
+    if pointer == root:
+        return None
+    if not pointer.startswith(f"{root}/"):
+        raise _invalid("pointer-outside", f"pointers start with {root}", pointer)
+    return tokens(pointer[len(root) :])[0]
 
 
 def references(record: Record) -> list[Reference]:

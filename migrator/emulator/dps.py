@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from yarl import URL
 
 from migrator.emulator import documents, etags, filters, paging
 from migrator.emulator.answers import json_answer
-from migrator.emulator.bodies import check_accept, media_type_of, read_json, read_patch
+from migrator.emulator.bodies import check_accept, decode, decode_patch, media_type_of
 from migrator.emulator.dps_cursors import CURSORS
 from migrator.emulator.dps_views import JSON, link, member, reader, receipt, shown, spell_date
 from migrator.emulator.editing import Editor
@@ -56,23 +57,23 @@ class Dps:
         self._spell = spell_date(choices.date_spelling)
 
     def routes(self) -> list[web.RouteDef]:
-        """All routes."""
+        """All routes. They are tried in turns, so the most wanted come first."""
         get = partial(web.get, allow_head=False)
         path = f"/data/core/dps/{self._resource}"
         routes = [
-            web.post(path, self.create),
-            get(path, self.search),
             get(f"{path}/{{key}}", self.read),
             web.patch(f"{path}/{{key}}", self.patch),
             web.delete(f"{path}/{{key}}", self.delete),
         ]
-        return [*routes, web.put(f"{path}/{{key}}", self.replace)] if self._resource == RULE.resource else routes
+        if self._resource == RULE.resource:
+            routes.append(web.put(f"{path}/{{key}}", self.replace))
+        return [*routes, web.post(path, self.create), get(path, self.search)]
 
     async def create(self, request: web.Request) -> web.Response:
         """``POST /{resource}`` (contract 4.3): the object itself."""
         entity = self._entity(request)
         media_type_of(request.headers.get("Content-Type", ""), frozenset({JSON}))
-        record = self._editor.create(entity, sandbox_of(request), await read_json(request), caller_of(request))
+        record = self._editor.create(entity, sandbox_of(request), decode(await request.read()), caller_of(request))
         return json_answer(int(self._choices.create_status), receipt(record))
 
     async def read(self, request: web.Request) -> web.Response:
@@ -83,7 +84,7 @@ class Dps:
         """``PUT /offer-rules/{id}`` with a whole object, which one page speaks of (contract 4.1)."""
         entity = self._entity(request)
         media_type_of(request.headers.get("Content-Type", ""), frozenset({JSON}))
-        document = await read_json(request)
+        document = decode(await request.read())
         record = self._guarded(request, entity)
         return json_answer(HTTPStatus.OK, receipt(self._editor.replace(record, document, caller_of(request))))
 
@@ -91,7 +92,7 @@ class Dps:
         """``PATCH /{resource}/{id}`` (contract 4.4)."""
         entity = self._entity(request)
         self._check_patch_type(request)
-        reach = self._editor.check(await read_patch(request))
+        reach = self._editor.check(decode_patch(await request.read()))
         record = self._guarded(request, entity)
         return json_answer(HTTPStatus.OK, receipt(self._editor.patch(record, reach, caller_of(request))))
 
@@ -123,9 +124,7 @@ class Dps:
         """The entity that the resource and ``offer-type``, in whatever case, name (contract 4.1, C-13)."""
         if self._choices.odd_accept == "strict":
             check_accept(request, _ANSWERS)
-        entity = RESOURCES.get(self._resource)
-        if entity is None:
-            entity = OFFER_TYPES.get(request.query.get("offer-type", "").lower())
+        entity = RESOURCES.get(self._resource) or OFFER_TYPES.get(_offer_type(request.rel_url.raw_query_string))
         if entity is None and self._choices.offer_type == "default-personalized":
             return PERSONALIZED_OFFER
         if entity is None:
@@ -164,6 +163,12 @@ class Dps:
             rel: link(entity.resource, [*head, *([] if start is None else [("start", start)]), *tail])
             for rel, start in starts.items()
         }
+
+
+@lru_cache(maxsize=256)
+def _offer_type(query_string: str) -> str:
+    """The ``offer-type`` of a query, in lower case. Writes come with the same few queries over and over."""
+    return URL.build(query_string=query_string, encoded=True).query.get("offer-type", "").lower()
 
 
 def _matches(shelf: Shelf, query: MultiMapping[str]) -> list[Record] | None:

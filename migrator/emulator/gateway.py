@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import secrets
 from asyncio import sleep
+from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
@@ -23,8 +24,6 @@ from migrator.emulator.limits import Buckets, retry_after, take_all
 from migrator.emulator.observation import EXCHANGE, Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aiohttp.typedefs import Handler
 
     from migrator.emulator.faults import Faults
@@ -33,6 +32,10 @@ if TYPE_CHECKING:
     from migrator.emulator.observation import Counters, Requests
     from migrator.emulator.settings import EmulatorSettings
 
+Serve = Callable[[web.Request], Awaitable[web.Response]]
+"""A handler of the service."""
+
+_REFUSALS = (GatewayError, ProblemError, web.HTTPException)
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _BASE = "/data/core"
 """What lies below this stands behind the gateway, whether it exists or not."""
@@ -44,10 +47,8 @@ _SERVED = ("gateway", "before", "late", "after", "world")
 def caller_of(request: web.Request) -> Caller:
     """Who sends a request that the gateway has let through."""
     exchange = request[EXCHANGE]
-    headers = request.headers
-    return Caller(
-        headers["x-api-key"], headers.get("x-request-id", ""), exchange.number, exchange.amend, exchange.breaks
-    )
+    request_id = request.headers.get("x-request-id", "")
+    return Caller(exchange.api_key, request_id, exchange.number, exchange.amend, exchange.breaks)
 
 
 def sandbox_of(request: web.Request) -> str:
@@ -63,6 +64,11 @@ def lag_of(request: web.Request) -> int:
 def scope_of(request: web.Request) -> str:
     """The container or, where the path names none, the sandbox that a request is for."""
     return request.match_info.get("container") or sandbox_of(request)
+
+
+def _is_behind(path: str) -> bool:
+    """Whether a path, as the router reads it, leads to the service."""
+    return path.startswith(f"{_BASE}/") or path == _BASE
 
 
 def style_of(path: str) -> str:
@@ -117,12 +123,12 @@ class Gateway:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer a request of either style, or refuse it. Other requests pass unseen."""
-        path = request.path
-        if not path.startswith(_BASE) or path[len(_BASE) :][:1] not in ("", "/"):
+        if not _is_behind(request.rel_url.path_safe):
             return await handler(request)
         exchange = self._begin(request)
-        response = await self._watched(request, partial(self._arrived, request, handler))
-        self._counters.answered(request.method, exchange.status)
+        serve: Serve = cast("Serve", handler)  # what lies behind the gateway streams nothing
+        response = await self._watched(request, partial(self._arrived, request, serve))
+        self._counters.answered(exchange.method, exchange.status)
         return response
 
     async def token(self, request: web.Request) -> web.StreamResponse:
@@ -134,14 +140,15 @@ class Gateway:
         return await self._watched(request, issue)
 
     def _begin(self, request: web.Request) -> Exchange:
+        headers = request.headers
         exchange = Exchange(
             number=self._requests.begin(),
             arrived_us=self._now_us(),
             method=request.method,
             path=request.raw_path,
-            style=style_of(request.path),
-            api_key=request.headers.get("x-api-key", ""),
-            request_id=request.headers.get("x-request-id") or secrets.token_hex(16),
+            style=style_of(request.rel_url.path_safe),
+            api_key=headers.get("x-api-key", ""),
+            request_id=headers.get("x-request-id") or secrets.token_hex(16),
         )
         request[EXCHANGE] = exchange
         return exchange
@@ -150,32 +157,34 @@ class Gateway:
         """Get an answer, whatever happens to it on the way, and keep what happened."""
         exchange = request[EXCHANGE]
         try:
-            response = await self._settled(request, answer)
-            exchange.status = response.status
+            response = await answer()
+        except _REFUSALS as raised:
+            response = self._refused(raised, exchange)
         except ConnectionLostError:
-            response = web.Response()  # goes nowhere
+            return web.Response()  # goes nowhere
         finally:
             exchange.answered_us = self._now_us()
             self._requests.end(exchange)
+        exchange.status = response.status
         response.headers["X-Request-Id"] = exchange.request_id
         return response
 
-    async def _arrived(self, request: web.Request, handler: Handler) -> web.Response:
-        if not self._faults:
-            self._admit(request)
-            if not self._settings.latency_s:
-                return await self._handled(request, handler)
-            return await self._held(partial(self._handled, request, handler))
-        admitted = partial(self._admitted, request, handler)
-        return await self._faults.around(self._faults.draw(request, "arrival"), request, admitted)()
+    async def _arrived(self, request: web.Request, serve: Serve) -> web.Response:
+        if self._faults:
+            admitted = partial(self._admitted, request, serve)
+            return await self._faults.around(self._faults.draw(request, "arrival"), request, admitted)()
+        self._admit(request)
+        if self._settings.latency_s:
+            return await self._held(partial(serve, request))
+        return await serve(request)
 
-    async def _admitted(self, request: web.Request, handler: Handler) -> web.Response:
+    async def _admitted(self, request: web.Request, serve: Serve) -> web.Response:
         """Go on with a request that faults may strike; from here on a refusal is an answer like any other."""
         self._admit(request)
         due = self._faults.draw(request, *_SERVED)
         within = [fault for fault in due if fault.rule.kind.phase == "world"]
         without = [fault for fault in due if fault.rule.kind.phase != "world"]
-        served = self._faults.around(within, request, partial(self._handled, request, handler))
+        served = self._faults.around(within, request, partial(serve, request))
         settled = partial(self._settled, request, partial(self._held, served))
         return await self._faults.around(without, request, settled)()
 
@@ -183,11 +192,12 @@ class Gateway:
         """Get an answer, also where the answer is a refusal."""
         try:
             return await answer()
-        except web.HTTPException as failure:
-            refusal: GatewayError | ProblemError = _routing_problem(failure)
-        except (GatewayError, ProblemError) as raised:
-            refusal = raised
-        return self._refusals.answer(refusal, request[EXCHANGE].request_id)
+        except _REFUSALS as raised:
+            return self._refused(raised, request[EXCHANGE])
+
+    def _refused(self, raised: web.HTTPException | GatewayError | ProblemError, exchange: Exchange) -> web.Response:
+        refusal = _routing_problem(raised) if isinstance(raised, web.HTTPException) else raised
+        return self._refusals.answer(refusal, exchange.request_id)
 
     async def _held(self, answer: Proceed) -> web.Response:
         try:
@@ -196,23 +206,20 @@ class Gateway:
             if self._settings.latency_s:
                 await sleep(self._settings.latency_s)
 
-    async def _handled(self, request: web.Request, handler: Handler) -> web.Response:
-        response = await handler(request)
-        assert isinstance(response, web.Response)
-        return response
-
     def _admit(self, request: web.Request) -> None:
-        self._authenticate(request)
-        self._limit(request)
+        now_us = self._now_us()
+        self._authenticate(request, now_us)
+        self._limit(request, now_us)
         self._check_sandbox(request)
 
-    def _authenticate(self, request: web.Request) -> None:
+    def _authenticate(self, request: web.Request, now_us: int) -> None:
         headers = request.headers
-        if "x-api-key" in headers:
-            self._counters.peaks.arrived(headers["x-api-key"], self._now_us())
+        api_key = headers.get("x-api-key")
+        if api_key is not None:
+            self._counters.peaks.arrived(api_key, now_us)
         if "Authorization" not in headers:
             raise GatewayError("403010")
-        if "x-api-key" not in headers:
+        if api_key is None:
             raise GatewayError("403000")
         token = self._ims.token_of(request)
         if token is None or not self._ims.is_valid(token):
@@ -220,9 +227,8 @@ class Gateway:
         if "x-gw-ims-org-id" not in headers:
             raise GatewayError("400003")
 
-    def _limit(self, request: web.Request) -> None:
+    def _limit(self, request: web.Request, now_us: int) -> None:
         scope = scope_of(request)
-        now_us = self._now_us()
         self._counters.container_peaks.arrived(scope, now_us)
         if not (self._settings.rate or self._settings.container_rate):
             return

@@ -21,12 +21,12 @@ def micros_z(instant_us: int) -> str:
 
 def millis_z(instant_us: int) -> str:
     """An instant as ``2023-05-31T15:09:11.771Z``; what is below a millisecond is cut off."""
-    return f"{_millis(instant_us)}Z"
+    return f"{_second(instant_us // _SECOND_US)}.{instant_us % _SECOND_US // 1000:03}Z"
 
 
 def millis_offset(instant_us: int) -> str:
     """An instant as ``2023-05-31T15:09:11.771+00:00``; what is below a millisecond is cut off."""
-    return f"{_millis(instant_us)}+00:00"
+    return f"{millis_z(instant_us).removesuffix('Z')}+00:00"
 
 
 @lru_cache(maxsize=4096)
@@ -49,10 +49,6 @@ def is_instant(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _millis(instant_us: int) -> str:
-    return f"{_second(instant_us // _SECOND_US)}.{instant_us % _SECOND_US // 1000:03}"
 
 
 @lru_cache(maxsize=1024)

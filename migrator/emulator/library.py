@@ -7,7 +7,7 @@ for the two doors; what somebody else does past them (`foreign`) is not asked.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SECOND_US = 1_000_000
 
 
-class Caller(NamedTuple):
+class Caller(msgspec.Struct, frozen=True):
     """Who writes.
 
     Attributes:
@@ -137,26 +137,28 @@ class Library:
             method: what the log of effects calls it.
             modified_us: when; None for now. It never goes back.
         """
+        now_us = self.now_us()
         document = accepted.document
         changed = msgspec.structs.replace(
             record,
             name=accepted.name,
             document=document if caller.amend is None else caller.amend(document, record.style, record.word),
             etag=record.etag + 1,
-            modified_us=max(self.now_us() if modified_us is None else modified_us, record.modified_us),
+            modified_us=max(now_us if modified_us is None else modified_us, record.modified_us),
             modified_by=caller.api_key,
         )
-        self._put(changed)
-        self._log(method, record, changed, caller)
+        self._put(changed, now_us)
+        self._log(method, record, changed, caller, now_us)
         return changed
 
     def delete(self, record: Record, caller: Caller) -> None:
         """Forget an object, whether or not others refer to it."""
+        now_us = self.now_us()
         for one in self._both(record):
             self.store.remove(one)
             if self._hindsight is not None:
-                self._hindsight.note(self.now_us(), one, None)
-        self._log("DELETE", record, None, caller)
+                self._hindsight.note(now_us, one, None)
+        self._log("DELETE", record, None, caller, now_us)
 
     def referrer(self, record: Record) -> Record | None:
         """An object that refers to this one; None when there is none."""
@@ -187,15 +189,15 @@ class Library:
             created_by=caller.api_key,
             modified_by=caller.api_key,
         )
-        self._put(record)
-        self._log("POST", None, record, caller)
+        self._put(record, now_us)
+        self._log("POST", None, record, caller, now_us)
         return record
 
-    def _put(self, record: Record) -> None:
+    def _put(self, record: Record, now_us: int) -> None:
         for one in self._both(record):
             before = self.store.put(one)
             if self._hindsight is not None:
-                self._hindsight.note(self.now_us(), before, one)
+                self._hindsight.note(now_us, before, one)
 
     def _both(self, record: Record) -> tuple[Record, ...]:
         """A record, and its other side if it has one."""
@@ -214,12 +216,12 @@ class Library:
                 if needle in other.document and _refers(other, record):
                     yield other
 
-    def _log(self, method: str, before: Record | None, after: Record | None, caller: Caller) -> None:
+    def _log(self, method: str, before: Record | None, after: Record | None, caller: Caller, now_us: int) -> None:
         record = after or before
         assert record is not None
         effect = Effect(
             seq=len(self.effects) + 1,
-            time_us=self.now_us(),
+            time_us=now_us,
             style=record.style,
             method=method,
             scope=record.scope,

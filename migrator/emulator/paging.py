@@ -87,7 +87,7 @@ def order_by(terms: Sequence[Term], read: ReadMember) -> Order:
     def key(record: Record) -> SortKey:
         return *(term.rank(read(record, term.path)) for term in terms), record.key
 
-    return Order(f"orderby={','.join(map(str, terms))}", key)
+    return Order(f"orderby={','.join(map(str, terms))}", key, moves=bool(terms))
 
 
 def parse_limit(query: Mapping[str, str], largest: int | None) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import re
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -37,7 +38,7 @@ OPERATIONS = frozenset(_POINTERS)
 """All operations of RFC 6902."""
 
 Operation = dict[str, Any]
-Tokens = list[str]
+Tokens = tuple[str, ...]
 
 _BAD_ESCAPE = re.compile(r"~(?![01])")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,9}", re.ASCII)
@@ -71,15 +72,13 @@ def check(patch: Any, allowed: frozenset[str]) -> list[Operation]:
 
 def pointers(operation: Operation) -> list[Any]:
     """The pointers of a checked operation: ``path``, and ``from`` where it counts."""
-    return [operation[member] for member in _POINTERS[operation["op"]]]
+    return list(map(operation.__getitem__, _POINTERS[operation["op"]]))
 
 
+@lru_cache(maxsize=1024)
 def tokens(pointer: str) -> Tokens:
-    """The reference tokens of a well-formed pointer, unescaped; none for the root."""
-    found = pointer.split("/")[1:]
-    if "~" in pointer:
-        return [token.replace("~1", "/").replace("~0", "~") for token in found]
-    return found
+    """The reference tokens of a well-formed pointer, unescaped; none for the root. Most have been asked for before."""
+    return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
 
 
 def apply(document: Any, patch: list[Operation], *, upsert: bool = False) -> tuple[Any, ProblemError | None]:
@@ -132,8 +131,7 @@ def _carry_out(document: Any, operation: Operation, *, upsert: bool) -> Any:
 def _add(document: Any, pointer: str, value: Any) -> Any:
     if not pointer:
         return value
-    *above, last = tokens(pointer)
-    parent = _find(document, above)
+    parent, last = _above(document, pointer)
     if isinstance(parent, dict):
         parent[last] = value
     elif isinstance(parent, list):
@@ -146,8 +144,7 @@ def _add(document: Any, pointer: str, value: Any) -> Any:
 def _remove(document: Any, pointer: str) -> Any:
     if not pointer:
         raise _NowhereError("can't remove the whole document")
-    *above, last = tokens(pointer)
-    parent = _find(document, above)
+    parent, last = _above(document, pointer)
     del parent[_existing(parent, last, "remove")]
     return document
 
@@ -155,8 +152,7 @@ def _remove(document: Any, pointer: str) -> Any:
 def _replace(document: Any, pointer: str, value: Any, *, upsert: bool) -> Any:
     if not pointer:
         return value
-    *above, last = tokens(pointer)
-    parent = _find(document, above)
+    parent, last = _above(document, pointer)
     if upsert and isinstance(parent, dict):
         parent[last] = value
     else:
@@ -171,8 +167,7 @@ def _move(document: Any, source: str, pointer: str) -> Any:
     if source == pointer:
         _find(document, tokens(source))
         return document
-    *above, last = tokens(source)
-    parent = _find(document, above)
+    parent, last = _above(document, source)
     place = _existing(parent, last, "move")
     value = parent.pop(place)
     try:
@@ -196,6 +191,12 @@ def _test_failed(detail: str) -> ProblemError:
     return ProblemError(HTTPStatus.CONFLICT, "test-failed", detail)
 
 
+def _above(document: Any, pointer: str) -> tuple[Any, str]:
+    """What a pointer other than the root's leads to lies in this value, under this token."""
+    path = tokens(pointer)
+    return _find(document, path[:-1]), path[-1]
+
+
 def _find(document: Any, path: Tokens) -> Any:
     for token in path:
         document = document[_existing(document, token, "find")]
@@ -206,17 +207,23 @@ def _existing(parent: Any, token: str, verb: str) -> Any:
     """The member or index that a token stands for, if there is one."""
     if isinstance(parent, dict) and token in parent:
         return token
-    if isinstance(parent, list) and _INDEX.fullmatch(token) and int(token) < len(parent):
-        return int(token)
+    if isinstance(parent, list) and (index := _index(token)) is not None and index < len(parent):
+        return index
     raise _NowhereError(f"can't {verb} a non-existent object '{token}'")
+
+
+@lru_cache(maxsize=256)
+def _index(token: str) -> int | None:
+    """The index that a token stands for in an array; None when it is none."""
+    return int(token) if _INDEX.fullmatch(token) else None
 
 
 def _place(parent: list[Any], last: str) -> int:
     """Where in an array a value is to be inserted."""
     if last == "-":
         return len(parent)
-    if _INDEX.fullmatch(last) and int(last) <= len(parent):
-        return int(last)
+    if (index := _index(last)) is not None and index <= len(parent):
+        return index
     raise _NowhereError(f"can't insert at '{last}' in an array of {len(parent)}")
 
 
@@ -226,7 +233,7 @@ def _complaint(operation: Any, allowed: frozenset[str]) -> str | None:
     name = operation["op"]
     if name not in _NEEDED or name not in allowed:
         return f"operation {name} is not one of {', '.join(sorted(allowed))}"
-    if not _NEEDED[name] <= operation.keys():
+    if not operation.keys() >= _NEEDED[name]:
         return f"operation {name} needs {' and '.join(sorted(_NEEDED[name]))}"
     for text in pointers(operation):
         if not (isinstance(text, str) and _is_pointer(text)):

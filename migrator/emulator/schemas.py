@@ -19,6 +19,7 @@ from migrator.emulator.entities import (
     TAG,
 )
 from migrator.emulator.shapes import (
+    ANYTHING,
     DATE,
     FLAG,
     NAME,
@@ -29,7 +30,6 @@ from migrator.emulator.shapes import (
     Members,
     Named,
     Ref,
-    Shape,
     Word,
     member,
     whole,
@@ -37,7 +37,6 @@ from migrator.emulator.shapes import (
 
 _NUMBER = whole(least=0)
 _ONE_OR_MORE = whole(least=1)
-_ANY = Shape()
 _TEXTS = Many(TEXT)
 
 _TO_PLACEMENT = Ref((PLACEMENT.word,))
@@ -101,10 +100,10 @@ _FREQUENCY_CAPPING = Members(
         member("entity", Word(("offer", "placement")), required=True),
         member("placement", _TO_PLACEMENT),
         member("repeat", _REPEAT),
-        member("events", _ANY),
-        member("customQuery", _ANY),
-        member("duration", _ANY),
-        member("index", _ANY),
+        member("events", ANYTHING),
+        member("customQuery", ANYTHING),
+        member("duration", ANYTHING),
+        member("index", ANYTHING),
     )
 )
 
@@ -116,7 +115,7 @@ def _selection_constraint(*, dates: bool) -> Members:
             member("endDate", DATE, required=dates),
             member("profileConstraintType", _PROFILE_CONSTRAINT, xcore=()),
             member("eligibilityRule", _TO_RULE),
-            member("segmentIdentities", _ANY),
+            member("segmentIdentities", ANYTHING),
         )
     )
 
@@ -189,7 +188,7 @@ _RULE = Members(
         member("description", TEXT, xcore=("xdm:description", "description")),
         member("condition", _CONDITION, required=True, xcore=("condition", "xdm:condition")),
         member("definedOn", _DEFINED_ON),
-        member("segmentModel", _ANY, xcore="offerui:segmentModel"),
+        member("segmentModel", ANYTHING, xcore="offerui:segmentModel"),
         member("exdRule", FLAG, xcore=()),
     )
 )
@@ -224,7 +223,7 @@ _PROFILE_CONSTRAINTS = Members(
     (
         member("profileConstraintType", _PROFILE_CONSTRAINT),
         member("eligibilityRule", _TO_RULE),
-        member("segmentIdentities", _ANY),
+        member("segmentIdentities", ANYTHING),
     )
 )
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -33,7 +33,7 @@ Fits = Callable[[Any], bool]
 """Whether a value is what it has to be."""
 
 
-class Reference(NamedTuple):
+class Reference(msgspec.Struct, frozen=True):
     """A value that has to be the id of an object.
 
     Attributes:
@@ -47,7 +47,7 @@ class Reference(NamedTuple):
     pointer: str
 
 
-class Walk:
+class Walk(msgspec.Struct):
     """One check of one document.
 
     Attributes:
@@ -56,12 +56,9 @@ class Walk:
         references: what was met that has to exist.
     """
 
-    __slots__ = ("references", "reject_unknown", "style")
-
-    def __init__(self, style: Style, *, reject_unknown: bool = False) -> None:
-        self.style = style
-        self.reject_unknown = reject_unknown
-        self.references: list[Reference] = []
+    style: Style
+    reject_unknown: bool = False
+    references: list[Reference] = msgspec.field(default_factory=list)
 
     def passes(self, value: Any, shape: Shape) -> bool:
         """Whether a value surely has a shape; all that it refers to is noted then, without saying where.
@@ -133,11 +130,14 @@ class Shape:
 
     def typed(self, style: Style) -> Any:  # noqa: ARG002 - most shapes do not care
         """The shape as a type for msgspec, which lets nothing through that `check` refuses."""
-        return type("Judged", (_Judged,), {"shape": self})
+        return Any
 
     def refers_to(self) -> frozenset[str]:
         """The entities that a value of this shape may refer to."""
         return frozenset()
+
+
+ANYTHING = Shape()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +161,9 @@ class Scalar(Shape):
         if not self.fits(value):
             raise wrong(at, self.wanted)
 
-    def typed(self, style: Style) -> Any:
+    def typed(self, style: Style) -> Any:  # noqa: ARG002 - it is the same in both
         """Its type."""
-        return Shape.typed(self, style) if self.type is None else self.type
+        return _judged(self) if self.type is None else self.type
 
 
 def whole(least: int) -> Scalar:
@@ -258,6 +258,10 @@ class Ref(Shape):
             raise wrong(at, "an id")
         walk.references.append(Reference(value, self.words, at))
 
+    def typed(self, style: Style) -> Any:  # noqa: ARG002 - an id is noted in either
+        """A type of its own."""
+        return _judged(self)
+
     def refers_to(self) -> frozenset[str]:
         """Those few."""
         return frozenset(self.words)
@@ -281,6 +285,10 @@ class By(Shape):
         """The shape in question."""
         word = next((members[name] for name in self.names if isinstance(members.get(name), str)), "")
         return self.cases.get(kebab(word), self.otherwise)
+
+    def typed(self, style: Style) -> Any:  # noqa: ARG002 - it is not known here which of them counts
+        """A type of its own; `Members` gives none that has such a member."""
+        return _judged(self)
 
     def rewrite(self, value: Any, how: Rewriting) -> Any:
         """As all of them do: they differ in what they refer to, not in how they are spelt."""
@@ -376,7 +384,7 @@ class Field:
         return (self.dps,) if style == "dps" else self.xcore
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Members(Shape):
     """An object of known members. Others are let through, unless C-22 says otherwise."""
 
@@ -384,6 +392,8 @@ class Members(Shape):
     _known: dict[Style, dict[str, Field]] = field(init=False, repr=False, default_factory=dict)
     _required: dict[Style, list[tuple[str, ...]]] = field(init=False, repr=False, default_factory=dict)
     _types: dict[Style, Any] = field(init=False, repr=False, default_factory=dict)
+    _names: frozenset[str] = field(init=False, repr=False)
+    _narrowed: dict[frozenset[str | None], Members] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         styles: tuple[Style, ...] = ("xcore", "dps")
@@ -391,6 +401,7 @@ class Members(Shape):
             self._known[style] = {name: one for one in self.fields for name in one.names(style)}
             self._required[style] = [one.names(style) for one in self.fields if one.required]
             self._types[style] = self._struct(style)
+        object.__setattr__(self, "_names", frozenset().union(*self._known.values()))
 
     def known(self, style: Style) -> Mapping[str, Field]:
         """The fields by name; a field with two names is there twice."""
@@ -419,6 +430,17 @@ class Members(Shape):
             elif walk.reject_unknown:
                 raise _unknown(f"{at}/{escaped(name)}", name)
 
+    def only(self, names: Iterable[str | None]) -> Members:
+        """The same table, blind to all members but those that are named; what is required stays so.
+
+        Made once for all that name the same, for patches touch the same few members over and over.
+        """
+        named = frozenset(names) & self._names
+        found = self._narrowed.get(named)
+        if found is None:
+            found = self._narrowed[named] = Members(tuple(_blinded(one, named) for one in self.fields))
+        return found
+
     def typed(self, style: Style) -> Any:
         """A struct, made once: msgspec learns a type when it first sees it."""
         return self._types[style]
@@ -426,7 +448,7 @@ class Members(Shape):
     def _struct(self, style: Style) -> Any:
         known = self._known[style]
         if any(isinstance(one.shape, By) or (one.required and len(one.names(style)) > 1) for one in known.values()):
-            return Shape.typed(self, style)
+            return _judged(self)
         members = [
             (f"m{number}", *_typed_member(name, one.shape.typed(style), required=one.required))
             for number, (name, one) in enumerate(known.items())
@@ -455,6 +477,14 @@ def member(dps: str, shape: Shape, *, required: bool = False, xcore: str | tuple
     """A field; in xcore it has the same name with ``xdm:`` before it, unless it is said otherwise."""
     names = f"xdm:{dps}" if xcore is None else xcore
     return Field(dps, (names,) if isinstance(names, str) else names, shape, required)
+
+
+def _judged(shape: Shape) -> type[_Judged]:
+    return type("Judged", (_Judged,), {"shape": shape})
+
+
+def _blinded(one: Field, named: frozenset[str | None]) -> Field:
+    return one if any(name in named for name in (one.dps, *one.xcore)) else replace(one, shape=ANYTHING)
 
 
 def _typed_member(name: str, of: Any, *, required: bool) -> tuple[Any, Any]:

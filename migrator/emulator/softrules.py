@@ -16,8 +16,9 @@ from migrator.emulator import instants
 from migrator.emulator.entities import DECISION, FALLBACK_OFFER, PERSONALIZED_OFFER, PLACEMENT
 
 if TYPE_CHECKING:
-    from migrator.emulator.documents import Spelling, Target
-    from migrator.emulator.store import Shelf, Store
+    from migrator.emulator.documents import Target
+    from migrator.emulator.entities import Style
+    from migrator.emulator.store import Store
 
 _OFFER_STEPS = {("draft", "approved"), ("approved", "archived"), ("archived", "draft")}
 _DECISION_STEPS = {
@@ -29,9 +30,6 @@ _DECISION_STEPS = {
 }
 _STEPS = {PERSONALIZED_OFFER: _OFFER_STEPS, FALLBACK_OFFER: _OFFER_STEPS, DECISION: _DECISION_STEPS}
 """The steps a status may take: a ring for offers (contract 5.1), one way for decisions."""
-_NAMES = ("status", "selectionConstraint", "startDate", "endDate", "representations")
-_JUDGED = {"dps": frozenset(_NAMES), "xcore": frozenset(f"xdm:{name}" for name in _NAMES)}
-"""Members that any of the rules looks at, by style."""
 
 
 class Complaint(NamedTuple):
@@ -48,80 +46,77 @@ class Complaint(NamedTuple):
     pointer: str
 
 
-class _Status(msgspec.Struct):
-    """The status of an object, in either style."""
+class SoftRules:
+    """The rules of one style.
 
-    status: Any = None
-    xdm_status: Any = msgspec.field(name="xdm:status", default=None)
+    Args:
+        style: whose names count.
+        store: where placements are.
+    """
+
+    def __init__(self, style: Style, store: Store) -> None:
+        prefix = "xdm:" if style == "xcore" else ""
+        self._style = style
+        self._store = store
+        self._status = f"{prefix}status"
+        self._start = f"{prefix}startDate"
+        self._end = f"{prefix}endDate"
+        self._constraint = f"{prefix}selectionConstraint"
+        self._representations = f"{prefix}representations"
+        self._placement = f"{prefix}placement"
+        self._channel = f"{prefix}channel"
+
+    def complaints(
+        self, document: dict[str, Any], target: Target, touched: Collection[str | None]
+    ) -> Iterator[Complaint]:
+        """Find what is wrong with those members that a write touches."""
+        if self._status in touched:
+            yield from self._step(document, target)
+        if self._start in touched or self._end in touched:
+            yield from self._dates(document, "")
+        if self._constraint in touched:
+            yield from self._dates(document.get(self._constraint), f"/{self._constraint}")
+        if self._representations in touched:
+            yield from self._channels(document, target.scope)
+
+    def _step(self, document: dict[str, Any], target: Target) -> Iterator[Complaint]:
+        if target.old is None or target.entity not in _STEPS:
+            return
+        before = msgspec.json.decode(target.old.document).get(self._status)
+        after = document.get(self._status)
+        if before not in (None, after) and (before, after) not in _STEPS[target.entity]:
+            yield Complaint("status-step", f"a status goes not from {before} to {after}", f"/{self._status}")
+
+    def _dates(self, value: Any, at: str) -> Iterator[Complaint]:
+        start, end = _get(value, self._start), _get(value, self._end)
+        if start is None or end is None:
+            return
+        if _is_date(start) and _is_date(end) and instants.parse(start) > instants.parse(end):
+            yield Complaint("dates-out-of-order", f"{start} is after {end}", f"{at}/{self._end}")
+
+    def _channels(self, document: dict[str, Any], scope: str) -> Iterator[Complaint]:
+        placements = self._store.shelf(self._style, scope, PLACEMENT.word)
+        representations = document.get(self._representations)
+        for index, one in enumerate(representations if isinstance(representations, list) else ()):
+            if not isinstance(one, dict):
+                continue
+            channel, reference = one.get(self._channel), one.get(self._placement)
+            placement = placements.referenced(reference) if channel and isinstance(reference, str) else None
+            wanted = _kept_member(placement.document, self._channel) if placement else None
+            if wanted and channel != wanted:
+                pointer = f"/{self._representations}/{index}/{self._channel}"
+                yield Complaint("channel-of-placement", f"the placement is for {wanted}, not for {channel}", pointer)
 
 
-_STATUS = msgspec.json.Decoder(_Status)
+def _get(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
 
 
-class _Reader(NamedTuple):
-    """Reads members by their dps names in either style."""
-
-    prefix: str
-
-    def get(self, value: Any, name: str) -> Any:
-        return value.get(f"{self.prefix}{name}") if isinstance(value, dict) else None
-
-
-_READERS = {"dps": _Reader(""), "xcore": _Reader("xdm:")}
-
-
-def complaints(
-    document: dict[str, Any], target: Target, spelling: Spelling, store: Store, touched: Collection[str | None]
-) -> Iterator[Complaint]:
-    """Find what is wrong with those members that a write touches."""
-    if _JUDGED[spelling.style].isdisjoint(touched):
-        return
-    reader = _READERS[spelling.style]
-    yield from _step(document, target, reader)
-    yield from _dates(document, "", reader)
-    yield from _dates(reader.get(document, "selectionConstraint"), f"/{reader.prefix}selectionConstraint", reader)
-    yield from _channels(document, store.shelf(spelling.style, target.scope, PLACEMENT.word), reader)
-
-
-def _step(document: dict[str, Any], target: Target, reader: _Reader) -> Iterator[Complaint]:
-    if target.old is None or target.entity not in _STEPS:
-        return
-    before = _status(target.old.document, reader)
-    after = reader.get(document, "status")
-    if before not in (None, after) and (before, after) not in _STEPS[target.entity]:
-        yield Complaint("status-step", f"a status goes not from {before} to {after}", f"/{reader.prefix}status")
-
-
-def _dates(value: Any, at: str, reader: _Reader) -> Iterator[Complaint]:
-    start, end = reader.get(value, "startDate"), reader.get(value, "endDate")
-    if start is None or end is None:
-        return
-    if _is_date(start) and _is_date(end) and instants.parse(start) > instants.parse(end):
-        yield Complaint("dates-out-of-order", f"{start} is after {end}", f"{at}/{reader.prefix}endDate")
+@lru_cache(maxsize=256)
+def _kept_member(document: bytes, name: str) -> Any:
+    """A member of the kept document of a placement. There are few placements, and most offers are for them."""
+    return _get(msgspec.json.decode(document), name)
 
 
 def _is_date(value: Any) -> bool:
     return isinstance(value, str) and instants.is_instant(value)
-
-
-def _status(document: bytes, reader: _Reader) -> Any:
-    """The status in a kept document. Only that is decoded."""
-    found = _STATUS.decode(document)
-    return found.xdm_status if reader.prefix else found.status
-
-
-@lru_cache(maxsize=256)
-def _channel(document: bytes, reader: _Reader) -> Any:
-    """The channel in the kept document of a placement. There are few placements, and most offers are for them."""
-    return reader.get(msgspec.json.decode(document), "channel")
-
-
-def _channels(document: dict[str, Any], placements: Shelf, reader: _Reader) -> Iterator[Complaint]:
-    representations = reader.get(document, "representations")
-    for index, one in enumerate(representations if isinstance(representations, list) else ()):
-        placement = placements.referenced(str(reader.get(one, "placement")))
-        wanted = _channel(placement.document, reader) if placement else None
-        channel = reader.get(one, "channel")
-        if channel and wanted and channel != wanted:
-            pointer = f"/{reader.prefix}representations/{index}/{reader.prefix}channel"
-            yield Complaint("channel-of-placement", f"the placement is for {wanted}, not for {channel}", pointer)

@@ -4,8 +4,9 @@ Records are values; a write puts a new record in the place of the old one. There
 entity; the scope is the container in xcore and the sandbox in dps.
 
 Everything that is looked up has an index, and a write costs the same whether a shelf holds ten objects or a hundred
-thousand: dictionaries for keys, references and names; for each order that a list was asked for in, a sorted list that
-every write keeps up to date. A page then costs a binary search and not a sort.
+thousand: dictionaries for keys, references and names; for each order that a list was asked for in, a sorted list. A
+write only notes that such a list is behind, for most lists are never asked for again. When one is, it catches up with
+the writes since, and is sorted anew where that is cheaper: a page costs a binary search and what was written before it.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from sortedcontainers import SortedList
 from migrator.emulator.entities import Style
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 SortKey = tuple[Any, ...]
 """What a record is sorted by. Its last part is the record's key, so no two are equal."""
 
 _ORDERS_KEPT = 8
-"""Orders that a shelf keeps up to date; the one that was not asked for longest makes room for a ninth."""
+"""Orders that a shelf keeps; the one that was not asked for longest makes room for a ninth."""
+
+_SORTED_ANEW = 1 / 8
+"""Share of changed records from which on sorting all of them anew costs less than moving each to its place."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -66,10 +70,46 @@ class Order(NamedTuple):
     Attributes:
         label: its name; two orders of one label are the same.
         key: what a record is sorted by.
+        moves: whether a write can move a record in it; not where their keys are all that they are sorted by.
     """
 
     label: str
     key: Callable[[Record], SortKey]
+    moves: bool
+
+
+class _Sorted:
+    """The records of a shelf in one order.
+
+    Args:
+        order: the order.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self._key = order.key
+        self._moves = order.moves
+        self._keys: SortedList | None = None
+        self._changed: dict[str, Record | None] = {}
+
+    def note(self, key: str, old: Record | None, new: Record | None) -> None:
+        """Take note of a write; None stands for a record that was not there, or is there no more."""
+        if self._keys is not None and (self._moves or old is None or new is None):
+            self._changed.setdefault(key, old)
+            if len(self._changed) > len(self._keys) * _SORTED_ANEW:
+                self._keys = None
+                self._changed.clear()
+
+    def keys(self, records: Mapping[str, Record]) -> Sequence[SortKey]:
+        """The sort keys of the records as they are now, sorted."""
+        if self._keys is None:
+            self._keys = SortedList(map(self._key, records.values()))
+        for key, old in self._changed.items():
+            before, after = (None if one is None else self._key(one) for one in (old, records.get(key)))
+            if before != after:
+                _move(self._keys, before, after)
+        self._changed.clear()
+        keys: Sequence[SortKey] = self._keys
+        return keys
 
 
 class Shelf:
@@ -78,8 +118,8 @@ class Shelf:
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
         self._keys_by_name: dict[str, dict[str, None]] = {}
-        self._keys_by_reference: dict[str, str] = {}
-        self._orders: dict[str, tuple[Order, SortedList]] = {}
+        self._by_reference: dict[str, Record] = {}
+        self._orders: dict[str, _Sorted] = {}
 
     def __len__(self) -> int:
         return len(self._records)
@@ -99,12 +139,11 @@ class Shelf:
         """The sort keys of all records, sorted. The list is the shelf's own: read it before the next write."""
         known = self._orders.pop(order.label, None)
         if known is None:
-            known = order, SortedList(map(order.key, self))
+            known = _Sorted(order)
         self._orders[order.label] = known
         if len(self._orders) > _ORDERS_KEPT:
             del self._orders[next(iter(self._orders))]
-        keys: Sequence[SortKey] = known[1]
-        return keys
+        return known.keys(self._records)
 
     def named(self, name: str) -> list[Record]:
         """The records of a name."""
@@ -112,26 +151,27 @@ class Shelf:
 
     def referenced(self, reference: str) -> Record | None:
         """The record that a reference means."""
-        key = self._keys_by_reference.get(reference)
-        return None if key is None else self._records[key]
+        return self._by_reference.get(reference)
 
     def put(self, record: Record) -> Record | None:
         """Add a record, or replace the one of the same key. Returns the one that was replaced."""
         old = self._records.get(record.key)
         self._records[record.key] = record
-        self._keys_by_reference[record.reference] = record.key
+        self._by_reference[record.reference] = record
         if old is None or old.name != record.name:
             self._forget_name(old)
             self._keys_by_name.setdefault(record.name, {})[record.key] = None
-        self._reorder(old, record)
+        for known in self._orders.values():
+            known.note(record.key, old, record)
         return old
 
     def remove(self, key: str) -> None:
         """Forget a record."""
         old = self._records.pop(key)
-        del self._keys_by_reference[old.reference]
+        del self._by_reference[old.reference]
         self._forget_name(old)
-        self._reorder(old, None)
+        for known in self._orders.values():
+            known.note(key, old, None)
 
     def _forget_name(self, old: Record | None) -> None:
         if old is not None:
@@ -139,13 +179,6 @@ class Shelf:
             del keys[old.key]
             if not keys:
                 del self._keys_by_name[old.name]
-
-    def _reorder(self, old: Record | None, new: Record | None) -> None:
-        for order, keys in self._orders.values():
-            before = None if old is None else order.key(old)
-            after = None if new is None else order.key(new)
-            if before != after:
-                _move(keys, before, after)
 
 
 def _move(keys: SortedList, before: SortKey | None, after: SortKey | None) -> None:
@@ -174,6 +207,14 @@ class Store:
         """The record of a key, of whatever entity."""
         for shelf in self._scopes[style, scope].values():
             if record := shelf.get(key):
+                return record
+        return None
+
+    def referenced(self, style: Style, scope: str, words: Iterable[str], reference: str) -> Record | None:
+        """The record that a reference means, of one of a few entities."""
+        shelves = self._scopes[style, scope]
+        for word in words:
+            if record := shelves[word].referenced(reference):
                 return record
         return None
 

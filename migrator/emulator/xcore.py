@@ -12,7 +12,7 @@ from aiohttp import web
 
 from migrator.emulator import documents, etags, filters, instants, media_types, paging
 from migrator.emulator.answers import json_answer
-from migrator.emulator.bodies import check_accept, media_type_of, read_json, read_patch, unsupported
+from migrator.emulator.bodies import check_accept, decode, decode_patch, media_type_of, unsupported
 from migrator.emulator.containers import HOME, home_document
 from migrator.emulator.deletions import Deletions
 from migrator.emulator.editing import Editor
@@ -98,7 +98,7 @@ class Xcore:
         container = self._container(request)
         self._check_accept(request, _WRITES)
         entity = self._entity_of_body(request, _CREATE_TYPES)
-        document = _unwrapped(await read_json(request))
+        document = _unwrapped(decode(await request.read()))
         record = self._editor.create(entity, container, document, caller_of(request))
         location = {
             "Location": f"{container}/instances/{record.key}",
@@ -121,7 +121,7 @@ class Xcore:
         self._container(request)
         self._check_accept(request, _WRITES)
         entity = self._entity_of_body(request, _REPLACE_TYPES)
-        document = _unwrapped(await read_json(request))
+        document = _unwrapped(decode(await request.read()))
         record = self._of_entity(request, entity)
         etags.check_match(request, record)
         return json_answer(HTTPStatus.OK, receipt(self._editor.replace(record, document, caller_of(request))), RECEIPT)
@@ -131,7 +131,7 @@ class Xcore:
         self._container(request)
         self._check_accept(request, _WRITES)
         entity = self._entity_of_body(request, _PATCH_TYPES)
-        reach = self._editor.check(await read_patch(request))
+        reach = self._editor.check(decode_patch(await request.read()))
         record = self._of_entity(request, entity)
         etags.check_match(request, record)
         return json_answer(HTTPStatus.OK, receipt(self._editor.patch(record, reach, caller_of(request))), RECEIPT)
@@ -194,8 +194,10 @@ class Xcore:
         return record
 
     def _of_entity(self, request: web.Request, entity: Entity) -> Record:
-        record = self._record(request)
-        if record.word != entity.word:
+        match = request.match_info
+        record = self._library.store.shelf("xcore", match["container"], entity.word).get(match["key"])
+        if record is None:
+            record = self._record(request)
             raise unsupported(f"the object is a {record.word}, the schema names a {entity.word}")
         return record
 

@@ -302,6 +302,20 @@ async def test_c22_unknown_members_are_dropped_in_xcore_too(start: Start) -> Non
     assert read.body["_instance"] == {"xdm:name": "T", "@id": created.body["@id"]}
 
 
+async def test_c23_a_rule_is_asked_only_of_what_a_write_touches(client: Client) -> None:
+    late = {"startDate": "2024-06-02T00:00:00Z", "endDate": "2024-06-01T00:00:00Z"}
+    client.server.edit(
+        "dps", "dev", FIRST.removeprefix("/offers/"), [{"op": "add", "path": "/selectionConstraint", "value": late}]
+    )
+    assert await patches({"op": "replace", "path": "/status", "value": "archived"}, *RENAME)(client) == 200
+    assert (await client.state())["warnings"] == {}
+    assert (
+        await patches({"op": "replace", "path": "/selectionConstraint/startDate", "value": late["startDate"]})(client)
+        == 200
+    )
+    assert (await client.state())["warnings"] == {"dates out of order": 1}
+
+
 def test_the_ids_are_those_of_the_contract() -> None:
     assert [choice.id for choice in CHOICES] == [f"C-{number:02}" for number in range(1, 32)]
 

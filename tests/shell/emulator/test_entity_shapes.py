@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from migrator.emulator import Choices, seeded_placement
+from migrator.emulator import Choices, seeded_offer_id, seeded_placement
 from migrator.emulator.schemas import SCHEMAS
 from migrator.emulator.shapes import Walk
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.shell.emulator.conftest import Client, Start
+from tests.shell.emulator.common import FIRST, RENAME
 from tests.shell.emulator.entities import CAP, CASES, DECIDED, EVERY, FALLBACK, PERSONALIZED, START, dps, in_xcore
 
 
@@ -193,3 +194,19 @@ def alterations(value: Any) -> Iterator[Any]:
         yield value * 2
         for index in range(len(value)):
             yield from ([*value[:index], one, *value[index + 1 :]] for one in alterations(value[index]))
+
+
+async def test_only_what_a_patch_touches_can_have_it_refused(client: Client) -> None:
+    wrong = [
+        {"op": "replace", "path": "/rank/priority", "value": "high"},
+        {"op": "replace", "path": "/representations/1/placement", "value": "gone"},
+    ]
+    client.server.edit("dps", "dev", seeded_offer_id(0), wrong)
+    assert (await client.dps("PATCH", FIRST, RENAME)).status == 200
+    for touched, pointer in (
+        ("/rank/order", "/rank/priority"),
+        ("/representations/0/components", "/representations/1/placement"),
+    ):
+        patch = [*RENAME, {"op": "add", "path": touched, "value": {} if "order" in touched else []}]
+        answer = await client.dps("PATCH", FIRST, patch)
+        assert (answer.status, answer.body["report"]["pointer"]) == (422, pointer)

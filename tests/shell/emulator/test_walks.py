@@ -72,6 +72,21 @@ def test_an_order_in_use_follows_every_write() -> None:
             assert {one.key for one in shelf.named(name)} == {one.key for one in shelf if one.name == name}
 
 
+@pytest.mark.parametrize("orderby", ["value", "-value", ""])
+def test_an_order_that_was_long_not_asked_for_has_missed_no_write(orderby: str) -> None:
+    chance = random.Random(8)
+    shelf = shelf_of(*(record(f"k{number:03}", number % 7) for number in range(100)))
+    for _ in range(200):
+        # up to 12 changes are moved to their places, with more the 100 are sorted anew
+        for _ in range(chance.randrange(30)):
+            key = f"k{chance.randrange(120):03}"
+            if chance.random() < 0.3 and shelf.get(key):
+                shelf.remove(key)
+            else:
+                shelf.put(record(key, chance.randrange(7)))
+        assert walked(shelf, orderby) == walked(shelf_of(*shelf), orderby)
+
+
 def test_records_are_found_by_reference_and_name() -> None:
     shelf = shelf_of(record("a", name="one"), record("b", name="two"), record("c", name="two"))
     assert [one.key for one in shelf.named("two")] == ["b", "c"]
