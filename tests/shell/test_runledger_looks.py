@@ -92,4 +92,4 @@ class TestLooks:
             assert [text.split()[2] for text in written_so][:2] == ["base", "progress"], (
                 "then come those of the triggers"
             )
-            assert read(path, "SELECT * FROM base") == [(2, 7, '[{"path":"/name","before":"old"}]', b"[]", 1)]
+            assert read(path, "SELECT * FROM base") == [(2, 7, '[{"path":"/name","before":"old"}]', b"[]", 1, "")]

@@ -44,7 +44,7 @@ AS_BEFORE = {
 }
 """What an upgrade leaves as it is. The states it leaves too, but opening puts intents in doubt."""
 
-SINCE_2 = {"base": "*", "protocol": "step, misses, first_sent_at, how"}
+SINCE_2 = {"base": "step, etag, touched, body, guarded", "protocol": "step, misses, first_sent_at, how"}
 """What ledgers have since format 2, and later upgrades leave; `protocol` is of the progress."""
 
 
