@@ -259,6 +259,30 @@ async def test_a_plan_that_is_interrupted_leaves_nothing(
         assert [path.name for path in migrator.folder.iterdir()] == ["c.jsonl"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_plan_that_nobody_reads_on_can_be_interrupted(
+    migrator: Any, temporary: Path, until: Any, number: signal.Signals
+) -> None:
+    del temporary
+    async with Emulator(EmulatorSettings(seed_offers=1000)) as server:
+        write(migrator.point_at(server.url), [put("dps", i, "description", "much text " * 50) for i in range(1000)])
+
+        # More is shown than a pipe holds, so that it waits for a reader, which does not come.
+        running = await migrator.start("plan", "c.jsonl", "--out", "p.plan")
+        await until(lambda: sum(server.counters.requests.values()) >= 11)
+        assert running.stdout is not None
+        await running.stdout.readuntil(b"Seeded offer 1")
+        running.stdout._transport.pause_reading()
+        await asyncio.sleep(1)
+        running.send_signal(number)
+        running.stdout._transport.resume_reading()
+        ended = await migrator.end(running)
+
+        assert ended.code == 128 + number, ended.err
+        assert "Traceback" not in ended.err
+        assert [path.name for path in migrator.folder.iterdir()] == ["c.jsonl"]
+
+
 async def test_a_reader_that_has_seen_enough_does_not_trouble_a_plan(migrator: Any, temporary: Path) -> None:
     del temporary
     async with Emulator(EmulatorSettings(seed_offers=400)) as server:
