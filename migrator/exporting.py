@@ -101,6 +101,8 @@ async def _walk(
     async for page in reader.pages(container, type_, Query(where=pushed(conditions))):
         totals.append(page.total)
         for seen in page.seen:
+            if not seen.object:
+                raise Unlistable("an entry has no id")
             # A service may not know the conditions that it was asked for.
             met = meets(seen.document, conditions)
             spool.add(container, type_, seen.object, line(seen, container, type_, reader.style) if met else None)

@@ -6,16 +6,33 @@ import asyncio
 import csv
 import io
 import json
+import signal
 import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from migrator.emulator import Choices, Emulator, EmulatorSettings, seeded_container, seeded_offer_id, seeded_placement
 
 TRAPS = Choices.from_texts({"C-10": "cap:7"})
 OFFERS = 60
+
+
+@asynccontextmanager
+async def served(answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+    """Serve whatever `answer` says; yield the URL."""
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 async def put_snapshot(url: str, body: bytes) -> int:
@@ -137,6 +154,49 @@ async def test_an_export_that_cannot_be_read_to_its_end_leaves_nothing(migrator:
         assert to_stdout.out == ""
         assert said in to_file.err
         assert "Traceback" not in to_file.err
+        assert list(migrator.folder.iterdir()) == []
+
+
+async def test_an_entry_without_an_id_is_not_passed_over(migrator: Any) -> None:
+    async def answer(request: web.BaseRequest) -> web.Response:
+        if request.path.startswith("/ims"):
+            return web.json_response({"access_token": "token-8c1d", "expires_in": 1000})
+        return web.json_response({"results": [{"name": "A"}], "total": 1, "count": 1})
+
+    async with served(answer) as url:
+        ended = await migrator.point_at(url)("export")
+
+    assert (ended.code, ended.out) == (5, "")
+    assert "an entry has no id" in ended.err
+
+
+async def test_a_service_that_does_not_know_conditions_gives_too_much_and_all_the_rest_is_left_out(
+    migrator: Any,
+) -> None:
+    offers = [{"id": f"o{number}", "name": "A", "status": ("approved", "draft")[number % 2]} for number in range(5)]
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        if request.path.startswith("/ims"):
+            return web.json_response({"access_token": "token-8c1d", "expires_in": 1000})
+        return web.json_response({"results": offers, "total": 5, "count": 5})
+
+    async with served(answer) as url:
+        ended = await migrator.point_at(url)("export", "--where", "status==draft")
+
+    assert ended.code == 0, ended.err
+    assert [one["id"] for one in lines(ended.out)] == ["o1", "o3"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_an_export_that_is_interrupted_leaves_nothing(migrator: Any, until: Any, number: int, code: int) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=OFFERS, choices=TRAPS, latency_s=0.1)) as server:
+        process = await migrator.point_at(server.url).start("export", "--out", "offers.csv")
+        await until(lambda: len(server.requests) >= 4)
+        assert len(list(migrator.folder.iterdir())) == 1
+        process.send_signal(number)
+        ended = await migrator.end(process)
+
+        assert ended.code == code
         assert list(migrator.folder.iterdir()) == []
 
 
