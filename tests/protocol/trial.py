@@ -3,7 +3,7 @@
 The plan has every kind of change that the protocol treats in its own way: appends and a removal by index, which would
 do more if they were applied twice; replaced members; an added member, which dps cannot guard; an object replaced as a
 whole, which dps cannot guard either; a deletion; creates; a change that the service refuses, and one of an object that
-is not there.
+is not there; a text, one that is not there yet, and a member that is changed only if it is what it was.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import shutil
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from contextvars import Context
 from functools import partial
@@ -25,8 +25,9 @@ from unittest import mock
 import msgspec
 import structlog
 
+from migrator.core.edit import located
 from migrator.core.errors import LedgerFailed, ServiceRefused, Stopped
-from migrator.core.model import Change, EntityType, Json, Kind, Operation, Request
+from migrator.core.model import Change, Edit, EntityType, Json, Kind, Operation, Request, Swap, TextChange
 from migrator.core.patch import apply
 from migrator.core.reconcile import Bounds
 from migrator.core.states import FINAL, OPEN, State
@@ -70,6 +71,7 @@ class Door(NamedTuple):
 DOORS = {"dps": Door(DPS, ""), "xcore": Door(XCORE, "xdm:")}
 
 OBJECTS = ["appended", "renamed", "annotated", "deleted", "refused", "several", "shortened", "replaced"]
+EDITS = ["reworded", "translated", "swapped"]
 MISSING = "missing"
 CREATES = ["first", "second", "third"]
 
@@ -84,6 +86,26 @@ def whole(door: Door) -> dict[str, Json]:
     """Return what the object is to be that is replaced: a member stays, one changes, one comes, and one goes."""
     members = {"name": "replaced", "status": "approved", "note": "new note"}
     return {door.prefix + name: value for name, value in members.items()}
+
+
+def texts_of(door: Door) -> dict[str, Json]:
+    """Return the members of an offer with an English text at one place."""
+    names = door.style.texts
+    component = {names.kind: "html", names.format: "text/html", names.language: ["en"], names.content: "old"}
+    return {names.representations.rpartition("/")[2]: [{names.placement: PLACE, names.components: [component]}]}
+
+
+PLACE = "dps:offer-placement:1"
+
+
+def edits(door: Door) -> dict[str, Edit]:
+    """Return what is changed as it is found, by object."""
+    missing: Mapping[str, Json] = {door.style.texts.components: [{}]}
+    return {
+        "reworded": TextChange(PLACE, "en", "new"),
+        "translated": TextChange(PLACE, "fr", "nouveau", missing=missing),
+        "swapped": Swap(door.at("status"), "draft", "approved"),
+    }
 
 
 def changes(door: Door) -> list[Change]:
@@ -110,6 +132,8 @@ def changes(door: Door) -> list[Change]:
     for line, name in enumerate(CREATES, start=2 + len(found)):
         document = {**fields_of(door, name), door.prefix + "note": name}
         found.append(Change(line, "dev", type_, "", Kind.CREATE, document=document, key=name))
+    for line, (object_, edit) in enumerate(edits(door).items(), start=2 + len(found)):
+        found.append(Change(line, "dev", type_, object_, Kind.EDIT, (edit,)))
     return found
 
 
@@ -172,6 +196,8 @@ class World:
         self._final: dict[int, tuple[object, ...]] = {}
         self._epoch = 0
         self._around = ExitStack()
+        for object_ in EDITS:
+            self.service.add("dev", object_, fields_of(door, object_) | texts_of(door))
         for object_ in OBJECTS:
             self.service.add("prod" if object_ == "renamed" else "dev", object_, fields_of(door, object_))
 
@@ -325,15 +351,16 @@ class World:
             return self.service.named(target) == applied
         if target == MISSING:
             return not applied
-        fields = fields_of(self.door, target)
+        fields = fields_of(self.door, target) | (texts_of(self.door) if target in EDITS else {})
         mine = [one for one in changes(self.door) if one.object == target]
         if applied and mine[0].kind is Kind.DELETE:
             return self.service.fields(target) is None
         if applied and mine[0].kind is Kind.REPLACE:
             return self.service.fields(target) == whole(self.door)
         root = self.door.root[1:]
-        operations = [edit for one in mine for edit in one.edits if isinstance(edit, Operation)]
-        after = apply(operations, {root: fields} if root else fields) if applied else None
+        before = {root: fields} if root else fields
+        wanted = [edit for one in mine for edit in one.edits]
+        after = apply(located(wanted, before, self.door.style.texts), before) if applied else None
         return self.service.fields(target) == (fields if after is None else after[root] if root else after)
 
     def _check_attempts(self) -> None:
@@ -377,7 +404,7 @@ SELECT s.object, s.kind, s.body, coalesce(p.state, 'PENDING') FROM step s LEFT J
 
 # What befalls a run
 
-LIFE = 700
+LIFE = 800
 """Turns of a process that is left alone, about."""
 
 Story = Callable[[World, int], None]
@@ -433,7 +460,7 @@ def meddled_with(world: World, first: int) -> None:
     killed_twice(world, first)
 
 
-EDITED = [object_ for object_ in OBJECTS if object_ != "deleted"]
+EDITED = [object_ for object_ in [*OBJECTS, *EDITS] if object_ != "deleted"]
 """What somebody else may edit."""
 
 MEMBERS = ["name", "tags", "status", "note", "other"]
