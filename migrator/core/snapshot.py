@@ -13,7 +13,7 @@ import msgspec
 
 from migrator.core.compare import instant
 from migrator.core.model import EntityType, Json, Seen
-from migrator.core.patch import value_at
+from migrator.core.plan import own_members
 from migrator.core.styles import Style
 from migrator.core.styles.base import text_of
 
@@ -54,14 +54,6 @@ def line(seen: Seen, container: str, type_: EntityType, style: Style) -> bytes:
             "document": own_members(seen.document, style),
         }
     )
-
-
-def own_members(document: Mapping[str, Json], style: Style) -> dict[str, Json]:
-    """Return the members of an object that are not the service's."""
-    members = value_at(document, style.root)
-    if not isinstance(members, dict):
-        return {}
-    return {name: value for name, value in members.items() if name not in style.service_owned}
 
 
 def document_of(line: bytes) -> dict[str, Json]:

@@ -578,8 +578,9 @@ class PlanFile:
         """Count the objects that are changed or deleted, by container and type; valid after `merge`."""
         with ledger_errors(self._path):
             found = self._db.execute(
-                """SELECT c.name, s.type, count(*) FROM main.step AS s JOIN main.container AS c ON c.id = s.container
-                   WHERE s.kind <> 'create' GROUP BY 1, 2"""
+                f"""SELECT c.name, s.type, count(*) FROM main.step AS s JOIN main.container AS c ON c.id = s.container
+                    WHERE s.kind <> 'create' AND NOT ({NOTHING}) GROUP BY 1, 2""",
+                (plan.NO_EDITS,),
             )
             return {(container, EntityType(type_)): count for container, type_, count in found}
 

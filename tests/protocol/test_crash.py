@@ -194,8 +194,8 @@ ENOUGH = 2000
 """Runs in which the lack of a protection shows, by far."""
 
 
-def breaks(plans: Plans, style: str, story: Story, kind: type[World], how: str) -> bool:
-    """Whether something goes wrong in one of many runs, in the way that `how` begins to tell."""
+def breaks(plans: Plans, style: str, story: Story, kind: type[World], *how: str) -> bool:
+    """Whether something goes wrong in one of many runs, in one of the ways that `how` begins to tell."""
     runs = ((seed, 1 + seed * 37 % LIFE) for seed in range(ENOUGH))
     return any(
         sentence.startswith(how) for seed, turn in runs for sentence in tried(plans, style, story, seed, turn, kind)
@@ -252,7 +252,9 @@ def test_a_replacement_needs_them_too(
     style: str,
     story: Story,
 ) -> None:
-    assert breaks(plans, style, story, remove(monkeypatch), "I1 replaced was changed twice")
+    # What was replaced and is replaced again is then found to be as wanted, and the run takes it for somebody else's.
+    twice, unknown = "I1 replaced was changed twice", "I3 replaced is UNCHANGED but was changed"
+    assert breaks(plans, style, story, remove(monkeypatch), twice, unknown)
 
 
 # What was found this way, in its smallest form
