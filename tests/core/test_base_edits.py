@@ -228,6 +228,8 @@ def test_a_text_that_has_moved_has_drifted_as_far_as_the_version_tells() -> None
     moved = base_of(DPS, text(MAIL, "de-CH"), on=offer(DPS, mail=MAIL_TEXTS, web=WEB_TEXTS), etag=5)
 
     assert drift(planned, moved) == "version 4 then, 5 now; not where the change touches it"
+    untold = replace(planned, etag=None)
+    assert drift(untold, replace(moved, etag=None)) == "its version is not told; not where the change touches it"
 
 
 @pytest.mark.parametrize(("then", "now"), [(None, 4), (4, None), (None, None)])

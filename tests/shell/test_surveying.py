@@ -18,7 +18,7 @@ from migrator.core.verdict import ErrorClass
 from migrator.engine import WORTH_A_LIST
 from migrator.ports import How
 from tests.fakes import change, some_turns, soon, until
-from tests.shell.rounds import GONE, LOST, TAKEN, World, document, page, shown
+from tests.shell.rounds import GONE, LOST, LOUD, TAKEN, World, document, page, shown
 
 OFFER = EntityType.PERSONALIZED_OFFER
 
@@ -217,6 +217,17 @@ class TestDeletions:
         assert sends == [3, 3, 2], (
             "the deletion that was lost is looked at and made again, and then the next stage is sent"
         )
+
+    async def test_a_stage_waits_until_it_can_be_told(self) -> None:
+        world = World(of=[delete(2, EntityType.TAG), delete(3, EntityType.DECISION)])
+        world.answer(3, LOST)
+        world.show(3, *[document(3, 1)] * 3)
+        engine = world.engine(bounds=LOUD)
+        waits = world.hurry(engine)
+        await soon(engine.run())
+
+        assert waits == [LOUD.quiet_period_s]
+        assert [what for event, what in world.trace if event == "send"] == [3, 3, 2]
 
     async def test_a_deletion_that_fails_does_not_keep_the_later_ones_from_being_tried(self) -> None:
         world = World(of=[delete(2, EntityType.TAG), delete(3, EntityType.DECISION)])
