@@ -9,6 +9,9 @@ to: that is the guard. It differs by style (contract 3.6, 4.4, section 6):
   it by the array as it will be. What cannot be tested is that something is *not* there, so a patch that only adds
   members that were absent has no guard.
 
+Where a patch was located by placement and language, those are tested, too: what was read at a place may stand in
+another text as well, which has taken that place since.
+
 Whether a patch is idempotent is not a question of its operations but of the document, and is answered by trying:
 applied to its own result, it must leave that as it is. Whether it is guarded is answered the same way: one of the
 values that are tested must be another one afterwards.
@@ -24,7 +27,7 @@ from migrator.core.compare import same, same_place
 from migrator.core.edit import Conflict, edits_body, edits_of, located
 from migrator.core.model import Base, Json, Kind, Operation, Seen, Step, Touched
 from migrator.core.patch import CannotApply, apply, value_at
-from migrator.core.styles import Style
+from migrator.core.styles import Style, TextNames
 from migrator.core.values import MAX_OBJECT_BYTES, shown
 from migrator.core.verdict import ErrorClass
 
@@ -52,6 +55,8 @@ def examine(step: Step, seen: Seen, style: Style, *, strict: bool = False) -> Ba
         return Base(seen.etag, (Touched("", before=seen.document),), b"", guarded=False)
     try:
         operations = located(edits_of(step.body), seen.document, style.texts)
+        if step.kind is Kind.EDIT and not style.guards_by_etag:
+            operations = (*_anchors(operations, seen.document, style.texts), *operations)
         result = apply(operations, seen.document)
         idempotent = _same_when_repeated(operations, result)
     except CannotApply as error:
@@ -109,6 +114,26 @@ def _same_places(some: Sequence[Touched], others: Sequence[Touched]) -> bool:
     return len(some) == len(others) and all(
         one.path == other.path and same_place(one.before, other.before) for one, other in zip(some, others, strict=True)
     )
+
+
+def _anchors(operations: Iterable[Operation], document: Json, names: TextNames) -> Iterator[Operation]:
+    """Test what tells the texts that are changed from others: one with the same content may have taken their place."""
+    for pointer in dict.fromkeys(pointer for one in operations for pointer in _telling(one.path, names)):
+        value = value_at(document, pointer)
+        if value is not UNSET:
+            yield Operation("test", pointer, value)
+
+
+def _telling(path: str, names: TextNames) -> Iterator[str]:
+    """Yield the pointers to what tells the representation and the component at or around `path` from others."""
+    if not path.startswith(names.representations + "/"):
+        return
+    index, *inside = path.removeprefix(names.representations + "/").split("/")
+    if inside:
+        yield f"{names.representations}/{index}/{names.placement}"
+    if len(inside) > 2 and inside[0] == names.components:
+        for member in (names.language, names.format):
+            yield f"{names.representations}/{index}/{names.components}/{inside[1]}/{member}"
 
 
 def _same_when_repeated(operations: Sequence[Operation], result: Json) -> bool:
