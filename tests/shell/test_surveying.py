@@ -17,7 +17,7 @@ from migrator.core.styles import DPS
 from migrator.core.verdict import ErrorClass
 from migrator.engine import WORTH_A_LIST
 from migrator.ports import How
-from tests.fakes import change, some_turns, soon, until
+from tests.fakes import OpenThrottle, change, some_turns, soon, until
 from tests.shell.rounds import GONE, LOST, LOUD, TAKEN, World, document, page, shown
 
 OFFER = EntityType.PERSONALIZED_OFFER
@@ -333,6 +333,43 @@ class TestSurveyAlone:
         await soon(world.engine().survey())
 
         assert outcome_of(world, 2)[:2] == (State.REJECTED, ErrorClass.CANNOT_APPLY)
+
+    async def test_what_was_read_is_not_read_again(self) -> None:
+        world = World(of=[change(2), swap(3)])
+        await soon(world.engine().survey())
+        await soon(world.engine().survey())
+        assert world.count("look") == 2
+
+        await world.run()
+        assert world.count("look") == 2
+        assert world.states() == {State.APPLIED: 2}
+
+    async def test_a_stop_ends_it_between_two_looks_and_another_goes_on(self) -> None:
+        world = World(4)
+        engine = world.engine()
+        keep = world.ledger.keep
+
+        def last_moment(*kept: Any) -> None:
+            keep(*kept)
+            engine.stop()
+
+        world.ledger.keep = last_moment  # type: ignore[assignment, method-assign]
+        await soon(engine.survey())
+        assert set(world.ledger.bases) == {2}
+
+        world.ledger.keep = keep  # type: ignore[method-assign]
+        world.throttle = OpenThrottle(world.trace)
+        await soon(world.engine().survey())
+        assert set(world.ledger.bases) == {2, 3, 4, 5}
+        assert world.count("look") == 4
+
+    async def test_a_stop_before_it_reads_nothing(self) -> None:
+        world = World(WORTH_A_LIST)
+        engine = world.engine()
+        engine.stop()
+        await soon(engine.survey())
+
+        assert world.trace == []
 
     async def test_however_many_fail_all_are_looked_at(self) -> None:
         world = World(of=[swap(line, was="mine") for line in range(2, 8)])
