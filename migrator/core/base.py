@@ -12,6 +12,9 @@ made to: that is the guard. It differs by style (contract 3.6, 4.4, section 6):
 A replacement is the patch that it comes to: it sets each member that it has, and removes the object's others, but for
 those that are the service's.
 
+Where a patch was located by placement and language, those are tested, too: what was read at a place may stand in
+another text as well, which has taken that place since.
+
 Whether a patch is idempotent is not a question of its operations but of the document, and is answered by trying:
 applied to its own result, it must leave that as it is. Whether it is guarded is answered the same way: one of the
 values that are tested must be another one afterwards.
@@ -29,7 +32,7 @@ from migrator.core.edit import Conflict, edits_body, edits_of, located
 from migrator.core.model import Base, Json, Kind, Operation, Seen, Step, Touched
 from migrator.core.patch import CannotApply, apply, pointer_to, value_at
 from migrator.core.plan import name_in
-from migrator.core.styles import Style
+from migrator.core.styles import Style, TextNames
 from migrator.core.values import MAX_OBJECT_BYTES, shown
 from migrator.core.verdict import ErrorClass
 
@@ -58,6 +61,8 @@ def examine(step: Step, seen: Seen, style: Style, *, strict: bool = False) -> Ba
         return Base(seen.etag, (Touched("", before=seen.document),), b"", guarded=False, name=name)
     try:
         operations = _operations_on(step, seen.document, style, seen.etag)
+        if step.kind is Kind.EDIT and not style.guards_by_etag:
+            operations = (*_anchors(operations, seen.document, style.texts), *operations)
         result = apply(operations, seen.document)
     except CannotApply as error:
         if strict or step.kind is Kind.EDIT:
@@ -86,6 +91,26 @@ def _guarded(operations: Sequence[Operation], touched: Sequence[Touched], docume
     )
     body = edits_body(guarded)
     return body if len(body) <= MAX_GUARDED_BYTES else None
+
+
+def _anchors(operations: Iterable[Operation], document: Json, names: TextNames) -> Iterator[Operation]:
+    """Test what tells the texts that are changed from others: one with the same content may have taken their place."""
+    for pointer in dict.fromkeys(pointer for one in operations for pointer in _telling(one.path, names)):
+        value = value_at(document, pointer)
+        if value is not UNSET:
+            yield Operation("test", pointer, value)
+
+
+def _telling(path: str, names: TextNames) -> Iterator[str]:
+    """Yield the pointers to what tells the representation and the component at or around `path` from others."""
+    if not path.startswith(names.representations + "/"):
+        return
+    index, *inside = path.removeprefix(names.representations + "/").split("/")
+    if inside:
+        yield f"{names.representations}/{index}/{names.placement}"
+    if len(inside) > 2 and inside[0] == names.components:
+        for member in (names.language, names.format):
+            yield f"{names.representations}/{index}/{names.components}/{inside[1]}/{member}"
 
 
 def _same_when_repeated(operations: Sequence[Operation], result: Json) -> bool:

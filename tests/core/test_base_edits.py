@@ -46,6 +46,18 @@ def base_of(style: Style, *edits: Edit, on: Json = None, etag: int | None = 4) -
     return base
 
 
+def anchors(index: int, component_index: int, language: str) -> list[Operation]:
+    """Return the tests of what tells a text in HTML for the web from others."""
+    representation = f"/representations/{index}"
+    component = f"{representation}/components/{component_index}"
+    told = [Operation("test", f"{component}/language", [language])] if language else []
+    return [
+        Operation("test", f"{representation}/placement", WEB),
+        *told,
+        Operation("test", f"{component}/format", HTML),
+    ]
+
+
 # --- edits ------------------------------------------------------------------------------------------------------------
 
 
@@ -56,6 +68,7 @@ def test_an_edit_in_dps_is_sent_as_the_patch_that_it_is_there_behind_a_test_of_w
     assert edits_of(base.body) == (
         Operation("test", fr, "Salut"),
         Operation("test", "/name", "Spring"),
+        *anchors(0, 1, "fr"),
         put(fr, "New"),
         put("/name", "Summer"),
     )
@@ -82,6 +95,41 @@ def test_what_is_sent_depends_on_where_the_text_is(style: Style) -> None:
     assert place == Touched(content_at(style, 1, 1), "Hello", "New")
 
 
+SAME = [("en", HTML, "Same"), ("de", HTML, "Same")]
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        offer(DPS, web=SAME[::-1]),  # the languages have changed places
+        offer(DPS, mail=SAME, web=SAME),  # a copy for another placement has come in front
+        offer(DPS, web=[("de", HTML, "Same"), *SAME]),
+        offer(DPS, web=[("en", "text/plain", "Same")]),
+    ],
+)
+def test_a_text_of_the_same_content_that_has_taken_its_place_is_not_changed_instead(left: Json) -> None:
+    base = base_of(DPS, text(WEB, "en"), on=offer(DPS, web=SAME))
+
+    with pytest.raises(CannotApply):
+        apply([one for one in edits_of(base.body) if isinstance(one, Operation)], left)
+
+
+def test_what_tells_a_text_from_others_is_tested_as_far_as_it_is_told() -> None:
+    en, none = content_at(DPS, 0, 0), content_at(DPS, 0, 2)
+
+    assert edits_of(base_of(DPS, text(WEB, "")).body) == (
+        Operation("test", none, "…"),
+        *anchors(0, 2, ""),
+        put(none, "New"),
+    )
+    # Once for all edits of one text, and of a swap inside of it, too; a patch says itself what it is for.
+    twice = base_of(DPS, text(WEB, "en"), Swap(en, "New", "Newer"))
+    assert edits_of(twice.body)[:4] == (Operation("test", en, "Hello"), *anchors(0, 0, "en"))
+    by_index = examined(DPS, put(en, "New"), kind=Kind.PATCH)
+    assert isinstance(by_index, Base)
+    assert edits_of(by_index.body) == (Operation("test", en, "Hello"), put(en, "New"))
+
+
 def test_what_an_edit_appends_is_sent_so_that_it_is_refused_the_second_time() -> None:
     names, there = DPS.texts, spring(DPS)
     for change, list_ in (
@@ -89,10 +137,9 @@ def test_what_an_edit_appends_is_sent_so_that_it_is_refused_the_second_time() ->
         (text(APP, "it", missing=missing(DPS, APP)), names.representations),
     ):
         base = base_of(DPS, change)
-        assert [(one.op, one.path) for one in edits_of(base.body) if isinstance(one, Operation)] == [
-            ("test", list_),
-            ("replace", list_),
-        ]
+        sent = [(one.op, one.path) for one in edits_of(base.body) if isinstance(one, Operation)]
+        placement = [("test", "/representations/0/placement")] if list_.endswith("components") else []
+        assert sent == [("test", list_), *placement, ("replace", list_)]
         after = apply([one for one in edits_of(base.body) if isinstance(one, Operation)], there)
         with pytest.raises(CannotApply):
             apply([one for one in edits_of(base.body) if isinstance(one, Operation)], after)
@@ -105,6 +152,7 @@ def test_operations_beside_edits_go_with_them_and_are_guarded_alike() -> None:
     assert base.touched == (Touched("/tags", UNSET, ["t", "u"]), Touched(en, "Hello", "New"))
     assert edits_of(base.body) == (
         Operation("test", en, "Hello"),
+        *anchors(0, 0, "en"),
         Operation("add", "/tags", ["t"]),
         put(en, "New"),
         Operation("add", "/tags/-", "u"),
@@ -230,6 +278,8 @@ def test_a_text_that_has_moved_has_drifted_as_far_as_the_version_tells() -> None
     moved = base_of(DPS, text(MAIL, "de-CH"), on=offer(DPS, mail=MAIL_TEXTS, web=WEB_TEXTS), etag=5)
 
     assert drift(planned, moved) == "version 4 then, 5 now; not where the change touches it"
+    untold = replace(planned, etag=None)
+    assert drift(untold, replace(moved, etag=None)) == "its version is not told; not where the change touches it"
 
 
 @pytest.mark.parametrize(("then", "now"), [(None, 4), (4, None), (None, None)])

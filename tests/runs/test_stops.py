@@ -477,12 +477,22 @@ async def test_a_storm_of_429s_is_sat_out_while_the_run_moves(migrator: Any) -> 
 
 
 async def test_status_of_a_run_that_is_running_says_so(migrator: Any, until: Any) -> None:
-    async with Emulator(EmulatorSettings(seed_offers=40, latency_s=0.2)) as server:
+    looked = asyncio.Event()
+
+    @web.middleware
+    async def keeps_answers(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if request.method == "PATCH":
+            await looked.wait()
+        return response
+
+    async with Emulator(EmulatorSettings(seed_offers=40), middlewares=[keeps_answers]) as server:
         migrator.point_at(server.url).write("c.csv", HEADER, changes(40))
         running = await migrator.start("apply", "c.csv", "--yes")
         await until(lambda: len(server.effects) > 2)
 
         status = await migrator("status")
+        looked.set()
         await migrator.end(running)
         afterwards = await migrator("status")
 

@@ -55,6 +55,14 @@ class TestObjects:
             assert planned.objects == {2: it.offer(2), 3: it.offer(0)}
             assert len(it.reads()) == 2
 
+    async def test_a_name_is_no_reference(self, tmp_path: Path) -> None:
+        async with door("xcore", tmp_path) as it:
+            it.rename(1, seeded_reference(0))
+            rows = [(seeded_reference(0), "", "add", it.name, "A"), ("", seeded_reference(0), "add", it.name, "B")]
+            planned = await it.plan(("id", "name", "op", "path", "value"), rows)
+
+            assert planned.objects == {2: it.offer(0), 3: it.offer(1)}
+
     @STYLES
     @pytest.mark.parametrize(
         ("type_", "word", "name"),

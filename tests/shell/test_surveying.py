@@ -17,8 +17,8 @@ from migrator.core.styles import DPS
 from migrator.core.verdict import ErrorClass
 from migrator.engine import WORTH_A_LIST
 from migrator.ports import How
-from tests.fakes import change, some_turns, soon, until
-from tests.shell.rounds import GONE, LOST, TAKEN, World, document, page, shown
+from tests.fakes import OpenThrottle, change, some_turns, soon, until
+from tests.shell.rounds import GONE, LOST, LOUD, TAKEN, World, document, page, shown
 
 OFFER = EntityType.PERSONALIZED_OFFER
 
@@ -218,6 +218,17 @@ class TestDeletions:
             "the deletion that was lost is looked at and made again, and then the next stage is sent"
         )
 
+    async def test_a_stage_waits_until_it_can_be_told(self) -> None:
+        world = World(of=[delete(2, EntityType.TAG), delete(3, EntityType.DECISION)])
+        world.answer(3, LOST)
+        world.show(3, *[document(3, 1)] * 3)
+        engine = world.engine(bounds=LOUD)
+        waits = world.hurry(engine)
+        await soon(engine.run())
+
+        assert waits == [LOUD.quiet_period_s]
+        assert [what for event, what in world.trace if event == "send"] == [3, 3, 2]
+
     async def test_a_deletion_that_fails_does_not_keep_the_later_ones_from_being_tried(self) -> None:
         world = World(of=[delete(2, EntityType.TAG), delete(3, EntityType.DECISION)])
         world.answer(3, Response(422, {}, b'{"title": "no"}'))
@@ -322,6 +333,43 @@ class TestSurveyAlone:
         await soon(world.engine().survey())
 
         assert outcome_of(world, 2)[:2] == (State.REJECTED, ErrorClass.CANNOT_APPLY)
+
+    async def test_what_was_read_is_not_read_again(self) -> None:
+        world = World(of=[change(2), swap(3)])
+        await soon(world.engine().survey())
+        await soon(world.engine().survey())
+        assert world.count("look") == 2
+
+        await world.run()
+        assert world.count("look") == 2
+        assert world.states() == {State.APPLIED: 2}
+
+    async def test_a_stop_ends_it_between_two_looks_and_another_goes_on(self) -> None:
+        world = World(4)
+        engine = world.engine()
+        keep = world.ledger.keep
+
+        def last_moment(*kept: Any) -> None:
+            keep(*kept)
+            engine.stop()
+
+        world.ledger.keep = last_moment  # type: ignore[assignment, method-assign]
+        await soon(engine.survey())
+        assert set(world.ledger.bases) == {2}
+
+        world.ledger.keep = keep  # type: ignore[method-assign]
+        world.throttle = OpenThrottle(world.trace)
+        await soon(world.engine().survey())
+        assert set(world.ledger.bases) == {2, 3, 4, 5}
+        assert world.count("look") == 4
+
+    async def test_a_stop_before_it_reads_nothing(self) -> None:
+        world = World(WORTH_A_LIST)
+        engine = world.engine()
+        engine.stop()
+        await soon(engine.survey())
+
+        assert world.trace == []
 
     async def test_however_many_fail_all_are_looked_at(self) -> None:
         world = World(of=[swap(line, was="mine") for line in range(2, 8)])
