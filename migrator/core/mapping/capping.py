@@ -27,6 +27,8 @@ _ONCE = {"enabled": False, "unit": "month", "unitCount": 1}
 _KNOWN = frozenset({"enabled", "limit", "scope", "entity", "repeat", "events", *_WINDOW})
 _DATES = tuple(f"/_instance/xdm:selectionConstraint{rest}" for rest in ("", *(f"/xdm:{name}" for name in _WINDOW)))
 
+_DPS_DATES = tuple(f"/selectionConstraint{rest}" for rest in ("", *(f"/{name}" for name in _WINDOW)))
+
 
 def is_whole(value: Json) -> bool:
     """Whether a value is a whole number; true and false are none."""
@@ -92,13 +94,17 @@ def _merge_dps(actual: dict[str, Any], old: dict[str, Any], new: dict[str, Any])
             continue
         index = next((index for index, entry in enumerate(entries) if _is_plain(entry, scope)), None)
         if index is not None:
-            entries[index : index + 1] = [{**entries[index], **_window_of(after), "limit": after["limit"]}] * bool(
-                after
-            )
+            entries[index : index + 1] = [_changed(entries[index], after)] if after else []
         elif after:
             entries.append(after)
     kept = {_CONSTRAINT: actual.get(_CONSTRAINT, {})} if _CONSTRAINT in new else {}
     return {**kept, _ENTRIES: entries} if entries or actual.get(_ENTRIES) == [] else kept
+
+
+def _changed(entry: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a counter the limit and the window that it has after a patch."""
+    kept = {name: value for name, value in entry.items() if name not in _WINDOW}
+    return {**kept, **_window_of(after), "limit": after["limit"]}
 
 
 def _of_scope(written: Mapping[str, Any], scope: str) -> dict[str, Any]:
@@ -203,7 +209,10 @@ def _why_not_when(entry: Mapping[str, Json], window: Mapping[str, Json]) -> str:
 def _alone_xcore(operation: Operation, prefix: str, walk: Walk, patch: Sequence[Operation]) -> tuple[Operation, ...]:
     """Take a whole list of counters, if they can be told without the offer's dates."""
     del patch
-    if "selectionConstraint" in operation.path:
+    if operation.path.startswith("/selectionConstraint"):
+        if operation.path in _DPS_DATES:
+            reason = "if the offer has counters, their window is to move with it: in xcore they have none"
+            walk.inform(operation.path, operation.value, Loss.CAPPING, reason)
         return ()
     if operation.op in ("add", "replace") and operation.path == f"/{_ENTRIES}":
         quiet, target = walk.quiet(), dict[str, Any]()

@@ -30,9 +30,20 @@ def _settle_channel(source: dict[str, Any], target: dict[str, Any], walk: Walk, 
     target["channel"] = channel
 
 
+def _alone_channel(
+    operation: Operation, prefix: str, walk: Walk, patch: Sequence[Operation]
+) -> tuple[Operation, ...]:
+    del prefix, patch
+    if operation.path.endswith("/xdm:placement") or operation.op == "remove":
+        reason = "if the representation has no channel of its own, that of the placement is to be set beside it"
+        walk.inform(operation.path, operation.value, Loss.FILLED, reason)
+    return ()
+
+
 CHANNEL = Rule(
     to=DPS,
     settle=_settle_channel,
+    alone=_alone_channel,
     watches=frozenset({"xdm:channel", "xdm:placement"}),
     writes=frozenset({"channel"}),
 )
@@ -52,9 +63,22 @@ def _settle_copyline(source: dict[str, Any], target: dict[str, Any], walk: Walk,
         target["content"] = copyline
 
 
+def _alone_copyline(
+    operation: Operation, prefix: str, walk: Walk, patch: Sequence[Operation]
+) -> tuple[Operation, ...]:
+    del prefix, patch
+    if operation.path.endswith("/xdm:copyline"):
+        walk.refuse(operation.path, operation.value, Loss.NO_COUNTERPART, "dps has no copyline")
+    elif not operation.value:
+        reason = "if the component has a copyline, that is to take the place of the content"
+        walk.inform(operation.path, operation.value, Loss.NO_COUNTERPART, reason)
+    return ()
+
+
 COPYLINE = Rule(
     to=DPS,
     settle=_settle_copyline,
+    alone=_alone_copyline,
     reads=frozenset({"xdm:copyline"}),
     watches=frozenset({"xdm:content"}),
     writes=frozenset({"content"}),
