@@ -10,12 +10,12 @@ from typing import NoReturn
 import click
 
 from migrator import __version__
-from migrator.cli import apply, demo, emulator, plan, reconcile, retry, runs, validate
+from migrator.cli import apply, demo, emulator, plan, reconcile, retry, runs, translate, validate
 from migrator.cli.carry import STOPPING
 from migrator.cli.output import explain, tell
 from migrator.core.errors import MigratorError
 
-NOT_BUILT = frozenset({"verify", "rollback", "report", "doctor", "migrate", "translate", "export"})
+NOT_BUILT = frozenset({"verify", "rollback", "report", "doctor", "migrate", "export"})
 """Commands that the design names and this version does not have: asked for, they say so."""
 
 
@@ -52,6 +52,7 @@ for command in (
     runs.status,
     runs.runs,
     runs.results,
+    translate.translate,
     emulator.emulator,
     demo.demo,
 ):

@@ -20,7 +20,7 @@ from migrator.core.mapping.losses import (
     Translation,
 )
 from migrator.core.mapping.page import page
-from migrator.core.mapping.patches import renamed, translate_operations
+from migrator.core.mapping.patches import counterparts, renamed, translate_operations
 from migrator.core.mapping.shapes import DPS, XCORE, External
 from migrator.core.mapping.walk import UNKNOWN, Context, Known
 
@@ -40,6 +40,7 @@ __all__ = [
     "Severity",
     "Translated",
     "Translation",
+    "counterparts",
     "page",
     "renamed",
     "translate_document",

@@ -78,6 +78,28 @@ def translate_operations(
     return _Patch(compiled, operations, context, known).translated()
 
 
+def counterparts(type_: EntityType, to: str, pointer: str, context: Context) -> tuple[str, ...]:
+    """Return the pointers in the other style that setting a member may lead to, if the object is not known.
+
+    Args:
+        type_: of the object.
+        to: the style that is wanted.
+        pointer: the member.
+        context: what is allowed.
+    """
+    compiled = table(type_, to)
+    route, walk = compiled.route(pointer), Walk(context, type_, compiled.direction, "")
+    found: list[str] = []
+    active = [touch for touch in route.touches if not touch.rule.off(walk)]
+    for touch in active:
+        if touch.rule.alone is not None:
+            prefix, _ = spelled(ROOTS[to], touch.target)
+            found += [made.path for made in touch.rule.alone(Operation("add", pointer), prefix, walk, ())]
+    if route.lost is None and not any(touch.part in touch.rule.reads for touch in active):
+        found.append(spelled(ROOTS[to], route.parts)[0])
+    return tuple(found)
+
+
 def _plain(operation: Operation, compiled: Table) -> Operation | None:
     """Return an operation in the other style if it needs nothing but renaming, which most do."""
     path = compiled.route(operation.path).renamed if operation.op in _RENAMED else ""

@@ -30,9 +30,7 @@ def _settle_channel(source: dict[str, Any], target: dict[str, Any], walk: Walk, 
     target["channel"] = channel
 
 
-def _alone_channel(
-    operation: Operation, prefix: str, walk: Walk, patch: Sequence[Operation]
-) -> tuple[Operation, ...]:
+def _alone_channel(operation: Operation, prefix: str, walk: Walk, patch: Sequence[Operation]) -> tuple[Operation, ...]:
     del prefix, patch
     if operation.path.endswith("/xdm:placement") or operation.op == "remove":
         reason = "if the representation has no channel of its own, that of the placement is to be set beside it"
@@ -63,9 +61,7 @@ def _settle_copyline(source: dict[str, Any], target: dict[str, Any], walk: Walk,
         target["content"] = copyline
 
 
-def _alone_copyline(
-    operation: Operation, prefix: str, walk: Walk, patch: Sequence[Operation]
-) -> tuple[Operation, ...]:
+def _alone_copyline(operation: Operation, prefix: str, walk: Walk, patch: Sequence[Operation]) -> tuple[Operation, ...]:
     del prefix, patch
     if operation.path.endswith("/xdm:copyline"):
         walk.refuse(operation.path, operation.value, Loss.NO_COUNTERPART, "dps has no copyline")
