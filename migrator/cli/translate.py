@@ -138,11 +138,12 @@ def _teller(name: str, noted: BinaryIO | None, *, as_json: bool) -> Callable[[To
 def _say(name: str, tally: Tally, *, as_json: bool) -> None:
     """Write on stderr what became of the file."""
     if as_json:
-        tell(msgspec.json.encode({"event": "translated", **msgspec.to_builtins(tally)}).decode())
+        counts = {"translated": tally.translated, **msgspec.to_builtins(tally)}
+        tell(msgspec.json.encode({"event": "translated", **counts}).decode())
         return
-    counts = [f"{tally.translated:,} translated", f"{tally.refused:,} refused"]
-    counts += [f"{tally.empty:,} with nothing left"] if tally.empty else []
-    tell(f"{name}: {counted(tally.lines, 'line')}: {' · '.join(counts)}")
+    shown = [f"{tally.translated:,} translated", f"{tally.refused:,} refused"]
+    shown += [f"{tally.empty:,} with nothing left"] if tally.empty else []
+    tell(f"{name}: {counted(tally.lines, 'line')}: {' · '.join(shown)}")
     for what, classes in (("not quite the same", tally.losses), ("refused", tally.refusals)):
         for loss, count in sorted(classes.items()):
             tell(f"  {what}: {count:,} {loss}: {_MEANINGS[loss]}")

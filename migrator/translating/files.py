@@ -22,7 +22,6 @@ class Tally(Struct):
 
     Attributes:
         lines: rows that were read.
-        translated: rows that were translated, to whatever number of rows.
         empty: rows of which nothing was left, after losses that were allowed or lose nothing.
         refused: rows that were refused.
         losses: what was told of rows that were not refused, by class.
@@ -30,20 +29,21 @@ class Tally(Struct):
     """
 
     lines: int = 0
-    translated: int = 0
     empty: int = 0
     refused: int = 0
     losses: dict[str, int] = msgspec.field(default_factory=dict)
     refusals: dict[str, int] = msgspec.field(default_factory=dict)
 
-    def count(self, line: Line) -> None:
-        """Count a line."""
-        self.lines += 1
+    @property
+    def translated(self) -> int:
+        """Rows that were translated, to whatever number of rows."""
+        return self.lines - self.empty - self.refused
+
+    def note(self, line: Line) -> None:
+        """Count what became of a line."""
         if line.refused:
             self.refused += 1
-        elif line.written:
-            self.translated += 1
-        else:
+        elif not line.written:
             self.empty += 1
         counts = self.refusals if line.refused else self.losses
         for told in line.told:
@@ -72,13 +72,17 @@ def translate_file(source: Input, way: Way, out: BinaryIO, tell: Callable[[Told,
             raise unusable(source.name, source.name, translator.problems)
         for told in translator.told:
             tell(told, True)
-        tally = Tally()
+        tally, renamed = Tally(), translator.renamed
         with _writer(out, opened.shape, translator.header) as write:
             for row in opened:
+                tally.lines += 1
+                if cells := renamed(row):
+                    write(cells)
+                    continue
                 line = translator.translate(row)
                 for cells in line.written:
                     write(cells)
-                tally.count(line)
+                tally.note(line)
                 for told in line.told:
                     tell(told, line.refused and told.severity is Severity.SEVERE)
         return tally

@@ -29,7 +29,7 @@ TYPES = (*EntityType, *External)
 _SHOWN = 10  # problems of a file that are told
 
 
-class Home(Struct, frozen=True):
+class Home(Struct, frozen=True, gc=False):
     """An object of xcore.
 
     Attributes:
@@ -52,7 +52,7 @@ class IdMap:
         """Begin an empty map for the direction that ends in `to`."""
         self.to = to
         self._ids: dict[tuple[str, str], dict[str, str]] = {}
-        self._homes: dict[tuple[str, str], list[Home]] = {}
+        self._homes: dict[str, dict[str, tuple[Home, ...]]] = {}
 
     def add(self, type_: str, xcore: str, dps: str, instance_id: str = "", container: str = "") -> str:
         """Take one object. Return why it cannot be, or "".
@@ -66,10 +66,9 @@ class IdMap:
         """
         if self.to == DPS:
             return self._put(type_, container, xcore, dps) or self._put(type_, container, instance_id, dps)
-        homes = self._homes.setdefault((type_, dps), [])
-        home = Home(instance_id or xcore, container)
-        if home not in homes:
-            homes.append(home)
+        homes, home = self._homes.setdefault(type_, {}), Home(instance_id or xcore, container)
+        if dps and home.id and home not in (held := homes.get(dps, ())):
+            homes[dps] = (*held, home)
         return self._put(type_, container, dps, xcore)
 
     def _put(self, type_: str, container: str, source: str, target: str) -> str:
@@ -78,18 +77,38 @@ class IdMap:
         held = self._ids.setdefault((type_, container), {}).setdefault(source, target)
         return "" if held == target else f"{source} is {held} on a line before"
 
+    def finder(self, type_: str, container: str) -> Callable[[str], str | None]:
+        """Return what finds the id in the target for an id of a type, in a container of xcore or in any."""
+        here, anywhere = self._ids.get((type_, container), {}), self._ids.get((type_, ""), {})
+        if not here or not anywhere:
+            return (here or anywhere).get
+        return lambda id_: here.get(id_) or anywhere.get(id_)
+
     def resolver(self, container: str) -> Callable[[str, str], str | None]:
-        """Return what finds the id in the target of an object that is in, or referred to from, a container of xcore."""
-        ids, nothing = self._ids, dict[str, str]()
+        """Return the same for ids of any type."""
+        finders = {type_: self.finder(type_, container) for type_ in TYPES}
+        return lambda type_, id_: finders[type_](id_)
 
-        def resolve(type_: str, id_: str) -> str | None:
-            return ids.get((type_, container), nothing).get(id_) or ids.get((type_, ""), nothing).get(id_)
+    def homes(self, type_: str, dps: str, container: str) -> tuple[Home, ...]:
+        """Return what an object of dps is in xcore: more than one where several containers have it.
 
-        return resolve
+        Args:
+            type_: of the object.
+            dps: its id.
+            container: the only container to look in, "" for all.
+        """
+        homes = self._homes.get(type_, {}).get(dps, ())
+        return tuple(home for home in homes if home.container in ("", container)) if container else homes
 
-    def homes(self, type_: str, dps: str) -> list[Home]:
-        """Return what an object of dps is in xcore: more than one where several containers have it."""
-        return self._homes.get((type_, dps), [])
+    def home_finder(self, type_: str, container: str) -> Callable[[str], Home | None]:
+        """Return what finds the one object of xcore, with its container, that an object of dps is; or `None`."""
+        homes = self._homes.get(type_, {})
+
+        def find(dps: str) -> Home | None:
+            (home,) = homes[dps]
+            return home if home.container and (not container or home.container == container) else None
+
+        return find
 
 
 def read_id_map(path: Path, to: str) -> IdMap:
