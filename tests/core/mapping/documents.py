@@ -154,13 +154,16 @@ DOCUMENTS: dict[EntityType, st.SearchStrategy[dict[str, Json]]] = {
             **named,
             "xdm:status": st.sampled_from(["draft", "approved", "archived", "pending"]),
             "xdm:selectionConstraint": members(
-                {"xdm:startDate": instants, "xdm:endDate": instants}, {"xdm:eligibilityRule": reference("decision-rule")}
+                {"xdm:startDate": instants, "xdm:endDate": instants},
+                {"xdm:eligibilityRule": reference("decision-rule")},
             ),
         },
         {
             **offers,
             "xdm:rank": ranks,
-            "xdm:cappingConstraint": st.fixed_dictionaries({}, optional={"xdm:globalCap": numbers, "xdm:profileCap": numbers}),
+            "xdm:cappingConstraint": st.fixed_dictionaries(
+                {}, optional={"xdm:globalCap": numbers, "xdm:profileCap": numbers}
+            ),
         },
     ),
     EntityType.FALLBACK_OFFER: members({**named, "xdm:status": st.sampled_from(["draft", "approved"])}, offers),

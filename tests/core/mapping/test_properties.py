@@ -10,8 +10,19 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from migrator.core.compare import instant, same
-from migrator.core.mapping import DPS, NEVER_ALLOWED, UNKNOWN, XCORE, Known, Loss, Refused, Report, Translated
-from migrator.core.mapping import translate_document, translate_operations
+from migrator.core.mapping import (
+    DPS,
+    NEVER_ALLOWED,
+    UNKNOWN,
+    XCORE,
+    Known,
+    Loss,
+    Refused,
+    Report,
+    Translated,
+    translate_document,
+    translate_operations,
+)
 from migrator.core.mapping.routes import spelled, table
 from migrator.core.model import EntityType
 from migrator.core.patch import apply, parts_of
@@ -21,7 +32,7 @@ from tests.core.mapping.patching import patches
 Json = Any
 TYPES = list(EntityType)
 OPS = {XCORE: ("add", "remove", "replace"), DPS: ("add", "remove", "replace", "copy", "test")}
-EXAMPLES = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def meant(value: Json) -> Json:
