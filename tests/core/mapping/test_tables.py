@@ -189,8 +189,8 @@ def test_an_object_of_each_type_is_the_same_object_in_the_other_style(type_: Ent
 
 
 def test_absent_stays_absent_and_empty_stays_empty() -> None:
-    absent: Json = {}
-    for capping in (absent, {"xdm:cappingConstraint": {}}):
+    absent: dict[str, Json] = {}
+    for capping in (absent, {**absent, "xdm:cappingConstraint": {}}):
         xcore = {"xdm:name": "", "xdm:representations": [], "xdm:tags": [], "xdm:characteristics": {}, **capping}
         there = translate(OFFER, xcore, DPS).result
 
