@@ -39,7 +39,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--container", metavar="ID", default="", help="Container of rows to xcore where the id map has none.")
 @click.option(
     "--allow-lossy",
-    type=click.Choice(list(ALLOWABLE)),
+    type=click.Choice([loss.value for loss in ALLOWABLE]),
     multiple=True,
     metavar="CLASS",
     help="Accept severe losses of a class; may be repeated. --show-map lists the classes.",
@@ -54,7 +54,13 @@ _PATH = click.Path(path_type=Path)
 @click.option("--asset-urls", is_flag=True, help="To dps: use an asset's address where a component has no other.")
 @click.option("--other-sandbox", is_flag=True, help="The target is another sandbox: refuse texts that mention ids.")
 @click.option("--show-map", is_flag=True, help="Print the mapping as a page of Markdown, and do nothing else.")
-@click.option("--type", "types", type=click.Choice(list(EntityType)), multiple=True, help="Only this type's mapping.")
+@click.option(
+    "--type",
+    "types",
+    type=click.Choice([one.value for one in EntityType]),
+    multiple=True,
+    help="Only this type's mapping.",
+)
 @input_options
 @output_option
 def translate(
@@ -78,7 +84,7 @@ def translate(
     Exit codes:  0 all rows translated · 2 usage or input, nothing was written · 3 some rows refused
     """
     if values["show_map"]:
-        click.echo(page(values["types"] or tuple(EntityType)), nl=False)
+        click.echo(page([EntityType(one) for one in values["types"]] or tuple(EntityType)), nl=False)
         return 0
     if file is None or from_ is None or to is None or from_ == to:
         raise UsageError("name FILE, and two styles", "e.g. migrator translate changes.csv --from xcore --to dps")
