@@ -316,9 +316,9 @@ class Translator:
     def _remember(self, row: Row, change: Change) -> None:
         """Keep what a line was checked for, if it takes no more than to be renamed."""
         first = change.edits[0]
-        if not isinstance(first, Operation) or first.op not in _SETTING:
+        if not isinstance(first, Operation) or first.op not in _SETTING or not first.value:
             return
-        if path := renamed(change.type, self._way.to, first.op, first.path):
+        if path := renamed(change.type, first, self._way.to, self._way.context):
             if len(self._renames) >= MOST_RENAMES:
                 self._renames.clear()
             form = row.cells.get("container", ""), row.cells.get("type"), first.op, first.path
@@ -347,7 +347,12 @@ class Translator:
             found = find(id_)
         except (KeyError, TypeError, ValueError):
             return None
-        plain = len(raw) == 3 and len(cells) == (4 if "container" in cells else 3) and len(row.raw) < _SURELY_SMALL
+        plain = (
+            value
+            and len(raw) == 3
+            and len(cells) == (4 if "container" in cells else 3)
+            and len(row.raw) < _SURELY_SMALL
+        )
         if found is None or not plain:
             return None
         patch = [{"op": op, "path": path, "value": value}]

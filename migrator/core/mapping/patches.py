@@ -27,7 +27,6 @@ from migrator.core.styles import STYLES
 from migrator.core.values import shown
 
 _SETTING = ("add", "replace")
-_RENAMED = ("add", "remove", "replace")
 
 
 class _Share(IntEnum):
@@ -39,16 +38,19 @@ class _Share(IntEnum):
     ALL = 2
 
 
-def renamed(type_: EntityType, to: str, operation: str, pointer: str) -> str:
-    """Return a pointer in the other style, if an operation there needs nothing but that; otherwise "".
+def renamed(type_: EntityType, operation: Operation, to: str, context: Context) -> str:
+    """Return the pointer that an operation has in the other style, if it needs nothing but that; otherwise "".
+
+    The same is then true of every operation of the same `op` and `path` with a value that is not empty.
 
     Args:
-        type_: of the object.
+        type_: of the object, which is not known.
+        operation: the operation.
         to: the style that is wanted.
-        operation: its `op`.
-        pointer: its `path`.
+        context: what is allowed.
     """
-    return table(type_, to).route(pointer).renamed if operation in _RENAMED else ""
+    route = table(type_, to).route(operation.path)
+    return route.renaming(operation, other_sandbox=context.other_sandbox)
 
 
 def translate_operations(
@@ -72,7 +74,7 @@ def translate_operations(
         return Translated(tuple(operations))
     compiled = table(type_, to)
     if known is UNKNOWN:
-        plain = [_plain(operation, compiled) for operation in operations]
+        plain = [_plain(operation, compiled, context) for operation in operations]
         if None not in plain:
             return Translated(tuple(filter(None, plain)))
     return _Patch(compiled, operations, context, known).translated()
@@ -100,9 +102,9 @@ def counterparts(type_: EntityType, to: str, pointer: str, context: Context) -> 
     return tuple(found)
 
 
-def _plain(operation: Operation, compiled: Table) -> Operation | None:
+def _plain(operation: Operation, compiled: Table, context: Context) -> Operation | None:
     """Return an operation in the other style if it needs nothing but renaming, which most do."""
-    path = compiled.route(operation.path).renamed if operation.op in _RENAMED else ""
+    path = compiled.route(operation.path).renaming(operation, other_sandbox=context.other_sandbox)
     return Operation(operation.op, path, operation.value) if path else None
 
 

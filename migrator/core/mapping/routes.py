@@ -11,11 +11,11 @@ from functools import cache
 from msgspec import Struct
 
 from migrator.core.mapping.losses import Loss, Severity
-from migrator.core.mapping.nodes import Below, Entry, MembersNode, Node, compiled
+from migrator.core.mapping.nodes import Below, Entry, MembersNode, Node, TextNode, compiled
 from migrator.core.mapping.shapes import DPS, XCORE, Lost, Rule
 from migrator.core.mapping.tables import TABLES
 from migrator.core.mapping.walk import escaped
-from migrator.core.model import EntityType, Json
+from migrator.core.model import EntityType, Json, Operation
 from migrator.core.patch import parts_of, value_at
 from migrator.core.styles import STYLES
 
@@ -54,7 +54,9 @@ class Route(Struct, frozen=True):
         lost: why there is no counterpart, or `None`.
         entries: the members of the table that the pointer leads through.
         touches: the rules that it leads through.
-        renamed: the pointer in the target, if that is all that it takes; otherwise "".
+        renamed: the pointer in the target, if that is all that any operation there takes; otherwise "".
+        set_as: the same for operations that set a value, and one that is not empty, where neither the object is known
+            nor the sandbox another.
     """
 
     source: str
@@ -64,6 +66,15 @@ class Route(Struct, frozen=True):
     entries: tuple[Entry, ...]
     touches: tuple[Touch, ...]
     renamed: str
+    set_as: str
+
+    def renaming(self, operation: Operation, *, other_sandbox: bool) -> str:
+        """Return the pointer for an operation on an object that is not known, if that is all it takes, or ""."""
+        if operation.op == "remove":
+            return self.renamed
+        if operation.op not in ("add", "replace"):
+            return ""
+        return self.set_as if operation.value and not other_sandbox else self.renamed
 
 
 class Table:
@@ -101,7 +112,7 @@ class Table:
     def _find(self, pointer: str) -> Route:
         root = ROOTS[self.source]
         if pointer in ("", root):
-            return Route(pointer, (), self.node, None, (), (), "")
+            return Route(pointer, (), self.node, None, (), (), "", "")
         if not pointer.startswith(f"{root}/"):
             reason = f"{self.target} has nothing for what {self.source} keeps beside the object"
             return self._dead(pointer, Lost(self.target, Loss.ENVELOPE, Severity.SEVERE, reason))
@@ -122,16 +133,24 @@ class Table:
         return self._alive(pointer, found, touches)
 
     def _dead(self, pointer: str, lost: Lost, touches: Sequence[Touch] = ()) -> Route:
-        return Route(pointer, (), self.node, lost, (), tuple(touches), "")
+        return Route(pointer, (), self.node, lost, (), tuple(touches), "", "")
 
     def _alive(self, pointer: str, found: Sequence[Below], touches: Sequence[Touch]) -> Route:
         parts = tuple(step.names for step in found)
         entries = tuple(step.entry for step in found if step.entry is not None)
         node = found[-1].node
-        silent = not any(entry.unattested or entry.alias for entry in entries)
-        renames = node.plain and silent and not touches and all(len(names) == 1 for names in parts)
-        renamed = spelled(ROOTS[self.target], parts)[0] if renames else ""
-        return Route(pointer, parts, node, None, entries, tuple(touches), renamed)
+        told = any(entry.unattested or entry.alias for entry in entries)
+        sure = not told and all(len(names) == 1 for names in parts)
+        path = spelled(ROOTS[self.target], parts)[0] if sure else ""
+        renamed = path if node.plain and not touches else ""
+        sets = (node.plain or isinstance(node, TextNode)) and all(map(_keeps_silent, touches))
+        return Route(pointer, parts, node, None, entries, tuple(touches), renamed, path if sets else "")
+
+
+def _keeps_silent(touch: Touch) -> bool:
+    """Whether a rule has nothing to say where a member of an object that is not known is given a value."""
+    rule = touch.rule
+    return touch.part not in rule.reads and (rule.alone is None or rule.content_with_values)
 
 
 def _touches(node: Node, part: str, source: str, target: tuple[tuple[str, ...], ...]) -> list[Touch]:

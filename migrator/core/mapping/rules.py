@@ -75,6 +75,7 @@ COPYLINE = Rule(
     to=DPS,
     settle=_settle_copyline,
     alone=_alone_copyline,
+    content_with_values=True,
     reads=frozenset({"xdm:copyline"}),
     watches=frozenset({"xdm:content"}),
     writes=frozenset({"content"}),

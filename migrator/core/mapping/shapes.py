@@ -175,6 +175,7 @@ class Rule(Struct, frozen=True, kw_only=True):
         writes: members of the target.
         settle: see `Settle`.
         alone: see `Alone`.
+        content_with_values: whether it has nothing to say alone where a watched member is set to what is not empty.
         needs: why an operation on what it reads needs the object, a sentence without a full stop; "" if it does not.
         at_end: whether operations are looked at together, once all are translated. Only where an object cannot move.
         by_target: whether the target alone shows what the source was.
@@ -188,6 +189,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     watches: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
     alone: Alone | None = None
+    content_with_values: bool = False
     needs: str = ""
     at_end: bool = False
     by_target: bool = False
