@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import cast
 
 import jsonpatch
@@ -128,9 +129,14 @@ def pointer_syntax_fault(member: str, pointer: str) -> Fault | None:
     if slip := _BAD_TILDE.search(pointer):
         message = f"'{pointer}' has a ~ at character {slip.start() + 1} that stands for nothing"
         return Fault(member, message, "write ~0 for ~ and ~1 for / inside a name")
-    if "" in pointer.split("/")[1:]:
+    if _has_slip(pointer.split("/")):
         return Fault(member, f"'{pointer}' has an empty part", "take out the surplus slash")
     return None
+
+
+def _has_slip(parts: Sequence[str]) -> bool:
+    """Whether a name is empty where no name is: only what a rule is defined on really has one (contract 5.4)."""
+    return any(not part and above.removeprefix("xdm:") != "definedOn" for above, part in pairwise(parts))
 
 
 def _place_fault(member: str, pointer: str, style: str, root: str) -> Fault | None:

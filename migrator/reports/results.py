@@ -6,7 +6,6 @@ columns, so the failed rows can be mended and fed back.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +17,7 @@ from msgspec import Struct
 from migrator.core.errors import UsageError
 from migrator.core.states import State
 from migrator.ledger.reading import OutcomeRow, outcome_rows, read_run
-from migrator.sources import InputShape
+from migrator.sources import InputShape, csv_writer
 
 OUTCOMES: Mapping[State, str] = {
     State.APPLIED: "applied",
@@ -100,24 +99,9 @@ def _without_ours(line: str) -> str:
 
 
 def _csv_writer(stream: TextIO, shape: InputShape) -> Write:
-    writer = csv.writer(_Records(stream, shape.newline), delimiter=shape.delimiter, lineterminator="\r\n")
-    writer.writerow([*shape.header, *COLUMNS])
-    return lambda row: writer.writerow([*msgspec.json.decode(row.raw), *_ours(row).values()])
-
-
-class _Records:
-    """Ends records as the input did.
-
-    `csv.writer` quotes only those line-end characters that are in its own line terminator. Given CR LF it quotes both,
-    so that a lone CR in a cell is read back as part of the cell; the end of each record is then put right here.
-    """
-
-    def __init__(self, stream: TextIO, newline: str) -> None:
-        self._stream = stream
-        self._newline = newline
-
-    def write(self, record: str) -> None:
-        self._stream.write(record.removesuffix("\r\n") + self._newline)
+    write = csv_writer(stream, shape.delimiter, shape.newline)
+    write([*shape.header, *COLUMNS])
+    return lambda row: write([*msgspec.json.decode(row.raw), *_ours(row).values()])
 
 
 def _jsonl_writer(stream: TextIO, shape: InputShape) -> Write:

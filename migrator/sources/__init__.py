@@ -9,5 +9,6 @@ from __future__ import annotations
 
 from migrator.sources.shape import InputShape
 from migrator.sources.source import Source, open_source
+from migrator.sources.writing import BUFFER, csv_writer, whole_file
 
-__all__ = ["InputShape", "Source", "open_source"]
+__all__ = ["BUFFER", "InputShape", "Source", "csv_writer", "open_source", "whole_file"]

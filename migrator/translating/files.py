@@ -1,0 +1,105 @@
+"""Files: an input read, a change file written in its shape, in memory that does not grow with either."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import msgspec
+from msgspec import Struct
+
+from migrator.core.mapping import Severity
+from migrator.planning import Input
+from migrator.sources import InputShape, csv_writer, open_source
+from migrator.translating.idmap import unusable
+from migrator.translating.lines import Cells, Line, Told, Translator, Way
+
+
+class Tally(Struct):
+    """What became of a file.
+
+    Attributes:
+        lines: rows that were read.
+        empty: rows of which nothing was left, after losses that were allowed or lose nothing.
+        refused: rows that were refused.
+        losses: what was told of rows that were not refused, by class.
+        refusals: severe losses of rows that were refused, by class.
+    """
+
+    lines: int = 0
+    empty: int = 0
+    refused: int = 0
+    losses: dict[str, int] = msgspec.field(default_factory=dict)
+    refusals: dict[str, int] = msgspec.field(default_factory=dict)
+
+    @property
+    def translated(self) -> int:
+        """Rows that were translated, to whatever number of rows."""
+        return self.lines - self.empty - self.refused
+
+    def note(self, line: Line) -> None:
+        """Count what became of a line."""
+        if line.refused:
+            self.refused += 1
+        elif not line.written:
+            self.empty += 1
+        counts = self.refusals if line.refused else self.losses
+        for told in line.told:
+            counts[told.loss] = counts.get(told.loss, 0) + 1
+
+
+def translate_file(source: Input, way: Way, out: BinaryIO, tell: Callable[[Told, bool], object]) -> Tally:
+    """Translate a change file.
+
+    Args:
+        source: the file.
+        way: how.
+        out: takes the translated file.
+        tell: takes what is to be said of a line, and whether that stands in its way.
+
+    Returns:
+        What became of it.
+
+    Raises:
+        InputError: the file as a whole cannot be used.
+        OSError: it cannot be written.
+    """
+    with open_source(source.path, format=source.format, delimiter=source.delimiter, encoding=source.encoding) as opened:
+        translator = Translator(opened.header, way, opened.header_line)
+        if translator.problems:
+            raise unusable(source.name, source.name, translator.problems)
+        for told in translator.told:
+            tell(told, True)
+        tally, renamed = Tally(), translator.renamed
+        with _writer(out, opened.shape, translator.header) as write:
+            for row in opened:
+                tally.lines += 1
+                if cells := renamed(row):
+                    write(cells)
+                    continue
+                line = translator.translate(row)
+                for cells in line.written:
+                    write(cells)
+                tally.note(line)
+                for told in line.told:
+                    tell(told, line.refused and told.severity is Severity.SEVERE)
+        return tally
+
+
+@contextmanager
+def _writer(out: BinaryIO, shape: InputShape, header: Sequence[str]) -> Iterator[Callable[[Cells], object]]:
+    """Yield what writes one line in the shape of the input."""
+    if shape.format == "jsonl":
+        encode, end, write = msgspec.json.Encoder().encode, shape.newline.encode(), out.write
+        yield lambda cells: write(encode(cells) + end)
+        return
+    text = io.TextIOWrapper(out, "utf-8", newline="")
+    write_row = csv_writer(text, shape.delimiter, shape.newline)
+    write_row(header)
+    try:
+        yield lambda cells: write_row([cells.get(name, "") for name in header])
+        text.flush()
+    finally:
+        text.detach()

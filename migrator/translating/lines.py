@@ -1,0 +1,427 @@
+"""Lines: one row of a change file in the other style.
+
+A row is first read as any command reads it, so that what is wrong with it is told in the same words; then its object
+is looked up in the id map, and what it wants is translated. What the user has put beside it is carried along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct, field
+
+from migrator.core.columns import Shape, find_shapes, is_own_column
+from migrator.core.edit import is_placement_id
+from migrator.core.mapping import (
+    DPS,
+    XCORE,
+    Context,
+    Known,
+    Loss,
+    Refused,
+    Report,
+    Severity,
+    Translation,
+    counterparts,
+    renamed,
+    translate_document,
+    translate_operations,
+)
+from migrator.core.model import By, Change, EntityType, Json, Kind, Operation, Problem, Row
+from migrator.core.patch import members_of
+from migrator.core.rows import RowParser
+from migrator.core.styles import STYLES
+from migrator.core.values import MAX_OBJECT_BYTES, cell_value
+from migrator.translating.idmap import Home, IdMap
+
+Cells: TypeAlias = Mapping[str, Json]
+"""A line by column or member."""
+
+INPUT = "input"
+"""The class of what is wrong with a row in any style."""
+
+_DOCUMENTS = ("create", "replace")  # members of a line that hold a whole object
+_SETTING = ("add", "replace")
+_SURELY_SMALL = MAX_OBJECT_BYTES // 8  # characters of a line whose patch cannot be too large
+
+MOST_RENAMES = 65_536
+"""Forms of lines that are kept: pointers may differ by an index or by a key without end."""
+
+
+class Way(Struct, frozen=True):
+    """How lines are translated.
+
+    Attributes:
+        from_: the style they are in.
+        to: the style they are wanted in.
+        ids: the id map.
+        context: what is allowed; it asks the id map.
+        container: of lines for xcore of whose container the id map says nothing.
+    """
+
+    from_: str
+    to: str
+    ids: IdMap
+    context: Context
+    container: str = ""
+
+
+class Told(Struct, frozen=True):
+    """What is to be said of a line: a `Report` with its line, or a problem of the input.
+
+    Attributes:
+        line: the line.
+        pointer: where the value was; for a problem its column.
+        value: the value.
+        direction: `xcore → dps` or `dps → xcore`.
+        loss: the class, `input` for a problem.
+        severity: see `Severity`.
+        reason: a sentence without a full stop.
+        entity: type of the object.
+        id: the object, as the line names it.
+    """
+
+    line: int
+    pointer: str
+    value: Json
+    direction: str
+    loss: str = field(name="class")
+    severity: str
+    reason: str
+    entity: str = ""
+    id: str = ""
+
+
+class Line(Struct, frozen=True):
+    """A translated line.
+
+    Attributes:
+        written: the lines it becomes: one, or several, or none.
+        told: what is to be said of it.
+        refused: whether it is refused; then nothing is written.
+    """
+
+    written: Sequence[Cells]
+    told: Sequence[Told] = ()
+    refused: bool = False
+
+
+class _Place(Struct, frozen=True):
+    """Where an object is in the target.
+
+    Attributes:
+        id: its id; "" for one that is named otherwise, or is yet to be.
+        container: its container in xcore.
+        context: for what is translated there.
+    """
+
+    id: str
+    container: str
+    context: Context
+
+
+class Translator:
+    """Translates the rows of one file.
+
+    Attributes:
+        problems: what makes the file unusable; then no row is to be translated.
+        header: the columns that are written; empty for JSONL.
+        told: what is to be said of columns, before all lines.
+    """
+
+    def __init__(self, header: Sequence[str], way: Way, header_line: int = 1) -> None:
+        """Decide all that the header decides: `header` has the columns of a CSV file, and is empty for JSONL."""
+        self._way = way
+        self._direction = f"{way.from_} → {way.to}"
+        self._contexts: dict[str, Context] = {}
+        self._renames: dict[Any, tuple[str, Callable[[str], Any]]] = {}
+        self._parser = RowParser(header, STYLES[way.from_], "", header_line)
+        self.problems = list(self._parser.header_problems)
+        shape = find_shapes(header)[0] if header and not self.problems else None
+        columns = _columns(header, way) if shape is Shape.MEMBERS else {}
+        self.header = _written_header(header, shape, columns, way.to)
+        self.told = [self._deaf(name, header_line) for name, targets in columns.items() if not targets]
+        writers = {Shape.OPERATIONS: self._operation, Shape.MEMBERS: self._members, Shape.TEXT: self._text}
+        self._write = writers[shape] if shape else self._json_line
+
+    def translate(self, row: Row | Problem) -> Line:
+        """Translate one row."""
+        if isinstance(row, Problem):
+            return self._bad([row])
+        change = self._parser.parse(row)
+        return self._bad(change) if isinstance(change, list) else self._line(row, change)
+
+    def _line(self, row: Row, change: Change) -> Line:
+        place = self._place(change)
+        if isinstance(place, _Place):
+            return self._write(row, change, place)
+        return self._refused(row, change, Loss.ADDRESS, place)
+
+    # What is said
+
+    def _bad(self, problems: Sequence[Problem]) -> Line:
+        told = [
+            Told(
+                problem.line,
+                problem.column,
+                None,
+                self._direction,
+                INPUT,
+                Severity.SEVERE,
+                f"{problem.message}; {problem.hint}" if problem.hint else problem.message,
+            )
+            for problem in problems
+        ]
+        return Line((), told, refused=True)
+
+    def _refused(
+        self, row: Row, change: Change, loss: Loss, reason: str, pointer: str = "", told: Sequence[Told] = ()
+    ) -> Line:
+        id_ = _id_of(change)
+        one = Told(row.line, pointer, None, self._direction, loss, Severity.SEVERE, reason, change.type, id_)
+        return Line((), [*told, one], refused=True)
+
+    def _deaf(self, column: str, line: int) -> Told:
+        reason = (
+            f"the column has no counterpart in {self._way.to}: a row that fills it is refused if that loses anything"
+        )
+        return Told(line, column, None, self._direction, Loss.OPERATION, Severity.INFORMATIONAL, reason)
+
+    # The object
+
+    def _place(self, change: Change) -> _Place | str:
+        """Find where the object of a change is in the target, or say why that is not known."""
+        by_id = change.object or (change.sought is not None and change.sought.by is By.REFERENCE)
+        id_ = _id_of(change) if by_id else ""
+        return self._place_in_dps(change, id_) if self._way.to == DPS else self._place_in_xcore(change.type, id_)
+
+    def _place_in_dps(self, change: Change, id_: str) -> _Place | str:
+        context = self._context(change.container)
+        found = context.resolve(change.type, id_) if id_ else ""
+        if found is None:
+            return f"the id map has no {change.type} {id_} of xcore"
+        return _Place(found, "", context)
+
+    def _place_in_xcore(self, type_: EntityType, id_: str) -> _Place | str:
+        ids, given = self._way.ids, self._way.container
+        homes = ids.homes(type_, id_, given) if id_ else (Home("", given),)
+        if not homes:
+            elsewhere = ids.homes(type_, id_, "")
+            where = f" in container {given}, but in {_containers(elsewhere)}" if elsewhere else ""
+            return f"the id map has no {type_} {id_} of dps{where}"
+        if len(homes) > 1:
+            return f"the id map has {type_} {id_} more than once in xcore: in {_containers(homes)}; give --container"
+        container = homes[0].container or given
+        if not container:
+            return "xcore needs a container, and the id map does not say which: give --container"
+        return _Place(homes[0].id, container, self._context(container))
+
+    def _context(self, container: str) -> Context:
+        context = self._contexts.get(container)
+        if context is None:
+            resolve = self._way.ids.resolver(container)
+            context = self._contexts[container] = msgspec.structs.replace(self._way.context, resolve=resolve)
+        return context
+
+    def _kept(self, row: Row, place: _Place) -> dict[str, Json]:
+        """Return what stays of a line, with its object as the target names it."""
+        cells = {name: cell for name, cell in row.cells.items() if name != "container" and not is_own_column(name)}
+        if place.id:
+            cells["id"] = place.id
+        return {"container": place.container, **cells} if self._way.to == XCORE else cells
+
+    # CSV
+
+    def _patch(self, change: Change, place: _Place) -> Translation[tuple[Operation, ...]]:
+        way = self._way
+        edits = [edit for edit in change.edits if isinstance(edit, Operation)]
+        return translate_operations(change.type, edits, way.from_, way.to, place.context, Known(_id_of(change)))
+
+    def _operation(self, row: Row, change: Change, place: _Place) -> Line:
+        """Write an operation as a row, or as several."""
+        made = self._patch(change, place)
+        told = _with_line(row.line, made.reports)
+        if isinstance(made, Refused):
+            return Line((), told, refused=True)
+        kept = self._kept(row, place)
+        return Line([{**kept, "from": "", **_operation_cells(operation)} for operation in made.result], told)
+
+    def _members(self, row: Row, change: Change, place: _Place) -> Line:
+        """Write the members that a row sets, each in its column."""
+        made = self._patch(change, place)
+        told = _with_line(row.line, made.reports)
+        if isinstance(made, Refused):
+            return Line((), told, refused=True)
+        cells = {name: cell for name, cell in self._kept(row, place).items() if not name.startswith("/")}
+        for operation in made.result:
+            if why := self._unsayable(operation, cells):
+                return self._refused(row, change, Loss.OPERATION, why, operation.path, told)
+            cells[operation.path] = _cell(operation.value)
+        return Line([cells] if made.result else (), told)
+
+    def _unsayable(self, operation: Operation, cells: Cells) -> str:
+        """Say why a file of this shape cannot say an operation, or ""."""
+        if operation.path in cells:
+            return "two columns of the row are this one member in the other style; fill one of them"
+        return "" if operation.path in self.header else "no column says this; write it as an operation"
+
+    def _text(self, row: Row, change: Change, place: _Place) -> Line:
+        placement = _placement(row.cells["placement"], place)
+        if placement is None:
+            return self._no_placement(row.cells["placement"], row, change)
+        return Line([{**self._kept(row, place), "placement": placement}])
+
+    def _no_placement(self, placement: str, row: Row, change: Change) -> Line:
+        reason = f"the id map has no placement {placement} of {self._way.from_}"
+        return self._refused(row, change, Loss.ADDRESS, reason, "placement")
+
+    # JSONL
+
+    def _json_line(self, row: Row, change: Change, place: _Place) -> Line:
+        cells = self._kept(row, place)
+        if change.kind is Kind.DELETE:
+            return Line([cells])
+        if "text" in cells:
+            return self._text_member(row, change, place, cells)
+        if "patch" not in cells:
+            return self._whole(row, change, place, cells)
+        made = self._patch(change, place)
+        told = _with_line(row.line, made.reports)
+        if isinstance(made, Refused):
+            return Line((), told, refused=True)
+        self._remember(row, change)
+        return Line([{**cells, "patch": list(map(members_of, made.result))}] if made.result else (), told)
+
+    def _whole(self, row: Row, change: Change, place: _Place, cells: Cells) -> Line:
+        """Write a line that holds a whole object."""
+        way, member = self._way, next(name for name in _DOCUMENTS if name in cells)
+        known = Known(_id_of(change) or change.key)
+        made = translate_document(change.type, cells[member], way.from_, way.to, place.context, known)
+        told = _with_line(row.line, made.reports)
+        if isinstance(made, Refused):
+            return Line((), told, refused=True)
+        return Line([{**cells, member: made.result}], told)
+
+    def _text_member(self, row: Row, change: Change, place: _Place, cells: dict[str, Json]) -> Line:
+        text = cells["text"]
+        placement = _placement(text["placement"], place)
+        if placement is None:
+            return self._no_placement(text["placement"], row, change)
+        return Line([{**cells, "text": {**text, "placement": placement}}])
+
+    # Most lines of most files: one operation that is renamed, as one before it was
+
+    def _remember(self, row: Row, change: Change) -> None:
+        """Keep what a line was checked for, if it takes no more than to be renamed."""
+        first = change.edits[0]
+        if not isinstance(first, Operation) or first.op not in _SETTING or not first.value:
+            return
+        if path := renamed(change.type, first, self._way.to, self._way.context):
+            if len(self._renames) >= MOST_RENAMES:
+                self._renames.clear()
+            form = row.cells.get("container", ""), row.cells.get("type"), first.op, first.path
+            self._renames[form] = path, self._finder(change)
+
+    def _finder(self, change: Change) -> Callable[[str], Any]:
+        """Return what finds an object of the type of a change, and in its container, in the target."""
+        ids, way = self._way.ids, self._way
+        if way.to == DPS:
+            return ids.finder(change.type, change.container)
+        return ids.home_finder(change.type, way.container)
+
+    def renamed(self, row: Row | Problem) -> Cells | None:
+        """Rename the one operation of a line that has nothing else, if the same was renamed before.
+
+        This is `translate` for most lines of most files, and a tenth of the work: nothing is looked at that was not
+        the same in an earlier line, but the object and the value, which is carried over as it is.
+        """
+        if isinstance(row, Problem):
+            return None
+        cells = row.cells
+        try:
+            type_, id_, (raw,) = cells["type"], cells["id"], cells["patch"]
+            op, value, container = raw["op"], raw["value"], cells.get("container", "")
+            path, find = self._renames[container, type_, op, raw["path"]]
+            found = find(id_)
+        except (KeyError, TypeError, ValueError):
+            return None
+        plain = (
+            value
+            and len(raw) == 3
+            and len(cells) == (4 if "container" in cells else 3)
+            and len(row.raw) < _SURELY_SMALL
+        )
+        if found is None or not plain:
+            return None
+        patch = [{"op": op, "path": path, "value": value}]
+        if self._way.to == DPS:
+            return {"type": type_, "id": found, "patch": patch}
+        return {"container": found.container, "type": type_, "id": found.id, "patch": patch}
+
+
+def _containers(homes: Sequence[Home]) -> str:
+    return ", ".join(home.container or "none that is told" for home in homes)
+
+
+def _id_of(change: Change) -> str:
+    return change.sought.value if change.sought is not None else change.object
+
+
+def _with_line(line: int, reports: Sequence[Report]) -> list[Told]:
+    return [
+        Told(
+            line,
+            report.pointer,
+            report.value,
+            report.direction,
+            report.loss,
+            report.severity,
+            report.reason,
+            report.entity,
+            report.id,
+        )
+        for report in reports
+    ]
+
+
+def _placement(placement: str, place: _Place) -> str | None:
+    """Return a placement in the target; its name, if it is given by that, is the same there."""
+    return place.context.resolve(EntityType.PLACEMENT, placement) if is_placement_id(placement) else placement
+
+
+def _columns(header: Sequence[str], way: Way) -> dict[str, tuple[str, ...]]:
+    """Return the columns that each pointer of a header becomes, whatever the type of a row may be."""
+    return {
+        name: tuple(
+            dict.fromkeys(path for type_ in EntityType for path in counterparts(type_, way.to, name, way.context))
+        )
+        for name in header
+        if name.startswith("/")
+    }
+
+
+def _written_header(
+    header: Sequence[str], shape: Shape | None, columns: Mapping[str, tuple[str, ...]], to: str
+) -> tuple[str, ...]:
+    """Return the columns to write: xcore has a container, dps needs none; an operation may get a value."""
+    names = [target for name in header for target in columns.get(name, (name,)) if name != "container"]
+    if shape is Shape.OPERATIONS and "value" not in names:
+        names.append("value")
+    if to == XCORE and header:
+        names.insert(0, "container")
+    return tuple(dict.fromkeys(names))
+
+
+def _operation_cells(operation: Operation) -> dict[str, str]:
+    members = members_of(operation)
+    cell = _cell(members["value"]) if "value" in members else ""
+    return {"op": operation.op, "path": operation.path, "value": cell}
+
+
+def _cell(value: Json) -> str:
+    """Spell a value as a cell that is read as that value: text as it is, unless it looks like JSON."""
+    if isinstance(value, str) and value and cell_value(value) == value:
+        return value
+    return msgspec.json.encode(value).decode()
