@@ -13,6 +13,8 @@ A run in three calls::
 
 from __future__ import annotations
 
+import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import (
@@ -33,8 +35,10 @@ from msgspec import Struct
 
 from migrator import __version__
 from migrator.clock import SystemClock
+from migrator.core.copying import Marks
 from migrator.core.errors import MigratorError, ServiceRefused, UsageError
 from migrator.core.limits import share_of
+from migrator.core.mapping import Context, Report
 from migrator.core.model import Doubt, EntityType
 from migrator.core.states import IN_DOUBT, OPEN, State
 from migrator.core.styles import STYLES
@@ -50,6 +54,7 @@ from migrator.ledger.reading import Summary, read_run, summarize, taken_up
 from migrator.ledger.runledger import RunLedger
 from migrator.logs import log
 from migrator.lookup import LookUp
+from migrator.migrating import ORDER, Catalogue, Migration, Route, Selection, draft_migration
 from migrator.planning import Draft, Input, Target, draft_after, draft_plan
 from migrator.ports import Choice
 from migrator.settings import Settings, load, require_target
@@ -306,6 +311,67 @@ async def reading(settings: Settings) -> AsyncIterator[Reader]:
     async with _transport(settings) as transport:
         wire = Wire(transport=transport, throttle=throttle, clock=SystemClock(), policy=settings.policy)
         yield Reader(wire, STYLES[settings.style], Caller(settings.sandbox, settings.client_id, settings.marker))
+
+
+async def read_both(settings: Settings, route: Route, source: Spool, target: Spool, watch: Watch) -> None:
+    """Read all objects of both ends of a route.
+
+    Raises:
+        ServiceRefused: one of them refuses to be read, or is gone.
+        Stopped: patience ran out.
+    """
+    throttle = Throttle(rate=settings.rate, container_rate=settings.container_rate)
+    async with _transport(settings) as transport:
+        # One way to the service for both: together they keep the rate.
+        wire = Wire(transport=transport, throttle=throttle, clock=SystemClock(), policy=settings.policy)
+        caller = Caller(settings.sandbox, settings.client_id)
+        ends = ((route.from_, route.source, source), (route.to, route.target, target))
+        try:
+            async with asyncio.TaskGroup() as crew:
+                for style, container, spool in ends:
+                    wanted = Wanted([container], ORDER)
+                    crew.create_task(collect(Reader(wire, style, caller), wanted, spool, watch))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from errors  # either is reason enough
+
+
+@contextmanager
+def migrate(
+    settings: Settings,
+    route: Route,
+    selection: Selection,
+    spools: tuple[Spool, Spool],
+    context: Context,
+    tell: Callable[[int, Report], None],
+    *,
+    run_id: str | None = None,
+) -> Iterator[tuple[RunFolder, Draft, Migration]]:
+    """Plan a run that makes the objects of one end of a route anew in the other; accept the draft to keep it.
+
+    Args:
+        settings: of the run, with the style that is written.
+        route: from where to where.
+        selection: which objects.
+        spools: what `read_both` has read.
+        context: what a user's id map resolves, and what may be lost.
+        tell: is told each loss, with the line of its object.
+        run_id: what to call the run; made from the time if `None`.
+
+    Raises:
+        UsageError: nothing is as the selection names it.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="migrator-") as folder,
+        Catalogue(Path(folder) / "source.sqlite", spools[0]) as source,
+        Catalogue(Path(folder) / "target.sqlite", spools[1]) as target,
+        _new_run(Runs(settings.ledger), run_id or new_run_id(SystemClock.now())) as run,
+        draft_migration(target_of(settings), run.ledger, run.id) as draft,
+    ):
+        marks = Marks(f"{os.urandom(8).hex()} ")
+        migration = Migration(route, selection, source, target, context=context, marks=marks, tell=tell)
+        migration.plan(draft)
+        draft.merge()
+        yield run, draft, migration
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from migrator.core.rows import RowParser
 from migrator.core.styles import Style
 from migrator.core.undo import undo
 from migrator.core.values import Fault
-from migrator.ledger.planfile import Chosen, PlanFile, RunRecord
+from migrator.ledger.planfile import Chosen, PlanFile, RunRecord, Settled, Source
 from migrator.ledger.reading import made_steps, read_run
 from migrator.snapshots import Snapshot, beside
 from migrator.sources import InputShape, open_source
@@ -184,6 +184,21 @@ class Draft:
             self._plan.complain([marked.at(row.line)])
         else:
             self._fingerprint.add(self._plan.add(row, change, marked, self._placement_to_find(change)))
+
+    def take_copy(self, row: Row, change: Change, source: Source, settled: Settled | None) -> None:
+        """Take in a row that makes a copy of an object elsewhere.
+
+        Args:
+            row: names the object.
+            change: what is to be made.
+            source: the object.
+            settled: how its step ends, if nothing is to be sent for it.
+        """
+        self.rows += 1
+        self._fingerprint.add(self._plan.add(row, change))
+        self._plan.copies(row.line, source)
+        if settled is not None:
+            self._plan.settle(row.line, settled)
 
     def _placement_to_find(self, change: Change) -> str:
         texts = [edit for edit in change.edits if isinstance(edit, TextChange)]

@@ -132,6 +132,9 @@ class Ledger(Protocol):
     async def reviews(self, steps: Collection[int]) -> Mapping[int, Base]:
         """Return what the objects of those of `steps` that were reviewed were then; their bodies are empty."""
 
+    async def ids(self, references: Collection[str]) -> Mapping[tuple[EntityType, str], str]:
+        """Return what objects of the source that are made, or were there already, are referred to by in the target."""
+
     async def settled_objects(self, objects: Collection[str]) -> Collection[str]:
         """Return which of `objects` steps of this run have been applied to."""
 

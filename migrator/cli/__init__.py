@@ -15,6 +15,7 @@ from migrator.cli import (
     demo,
     emulator,
     export,
+    migrate,
     plan,
     reconcile,
     retry,
@@ -28,7 +29,7 @@ from migrator.cli.carry import STOPPING
 from migrator.cli.output import explain, tell
 from migrator.core.errors import MigratorError
 
-NOT_BUILT = frozenset({"report", "doctor", "migrate"})
+NOT_BUILT = frozenset({"report", "doctor"})
 """Commands that the design names and this version does not have: asked for, they say so."""
 
 
@@ -67,6 +68,7 @@ for command in (
     runs.status,
     runs.runs,
     runs.results,
+    migrate.migrate,
     verify.verify,
     export.export,
     translate.translate,

@@ -106,7 +106,7 @@ def plan(
         if out or choice:
             raise UsageError(f"{file} is a plan already", f"`migrator plan {file}` alone shows it")
         savedplan.check(Path(file))
-        counts = _show(Path(file), to, show)
+        counts = show_plan(Path(file), to, show)
         return _exit_code(counts, detailed=detailed_exitcode)
     with opened_job(file, values, input_format, delimiter, encoding) as (source, settings):
         return preview(source, settings, choice, to, viewing, out=out, show=show, detailed=detailed_exitcode)
@@ -143,7 +143,7 @@ def preview(
             return 2
         draft.accept(run.id, source.name, settings.remembered(), SystemClock.now())
         reads = asyncio.run(_survey(run, settings, choice, viewing))
-        counts = _show(run.ledger, to, show)
+        counts = show_plan(run.ledger, to, show)
         _estimate(counts, reads, settings, to)
         if out is not None:
             api.save_plan(run, out)
@@ -173,7 +173,7 @@ async def _survey(run: RunFolder, settings: Settings, choice: api.Choice | None,
     return sum(running.engine.tally.reads for running in watched)
 
 
-def _show(ledger: Path, to: Output, show: str) -> Counts:
+def show_plan(ledger: Path, to: Output, show: str) -> Counts:
     """Write what a plan does, object by object, and then in numbers."""
     counts = Counts({})
     several = False

@@ -46,8 +46,14 @@ class Kind(StrEnum):
     EDIT = "edit"
     """A patch that is made only on the object as it is: `core.edit` finds the places in it."""
     CREATE = "create"
+    COPY = "copy"
+    """A create after an object elsewhere: what it refers to is known by its id only when that has been made."""
     REPLACE = "replace"
     DELETE = "delete"
+
+
+CREATES = frozenset({Kind.CREATE, Kind.COPY})
+"""The kinds that make an object, to which the service gives its id."""
 
 
 class Row(Struct, frozen=True):

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from migrator.core.edit import edits_body
-from migrator.core.model import Change, Edit, EntityType, Json, Kind, Operation, Problem, Step, TextChange
+from migrator.core.model import CREATES, Change, Edit, EntityType, Json, Kind, Operation, Problem, Step, TextChange
 from migrator.core.patch import parts_of, value_at
 from migrator.core.styles import Style
 from migrator.core.values import Fault, json_kind
@@ -54,7 +54,9 @@ _DELETED_IN: Mapping[EntityType, int] = {
 
 
 def stage_of(change: Change) -> int:
-    """Return the stage in which a change is made: deletions come last, in the order of reference."""
+    """Return the stage in which a change is made: deletions come last, in the order of reference, copies first."""
+    if change.kind is Kind.COPY:
+        return -_DELETED_IN[change.type]
     return _DELETED_IN[change.type] if change.kind is Kind.DELETE else 0
 
 
@@ -69,7 +71,7 @@ def identity(change: Change) -> str:
     Two changes with the same identity are for the same object and become one step. A create has no id yet: it is
     known by the caller's key, or else by its content, so that the same create twice is noticed and not sent twice.
     """
-    if change.kind is not Kind.CREATE:
+    if change.kind not in CREATES:
         return f"{change.sought.by}:{change.sought.value}" if change.sought else "id:" + change.object
     if change.key:
         return "key:" + change.key

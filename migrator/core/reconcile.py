@@ -28,7 +28,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from migrator.core.base import Unfit, changes_nothing, drift, examine, is_idempotent, last_changed, now_at, result_of
 from migrator.core.compare import same, same_place, shows
-from migrator.core.model import Base, Doubt, Json, Kind, Seen, Touched
+from migrator.core.model import CREATES, Base, Doubt, Json, Kind, Seen, Touched
 from migrator.core.patch import CannotApply, value_at
 from migrator.core.plan import name_in
 from migrator.core.states import Move
@@ -87,7 +87,7 @@ class Finding(Struct, frozen=True):
 
 def told_at(doubt: Doubt, bounds: Bounds) -> float:
     """Return from when on a look can tell that there is no effect; seconds since the epoch."""
-    lag_s = bounds.search_lag_s if doubt.step.kind is Kind.CREATE else 0.0
+    lag_s = bounds.search_lag_s if doubt.step.kind in CREATES else 0.0
     given_up_at = doubt.ended_at if doubt.ended_at is not None else doubt.sent_at + bounds.request_s
     return given_up_at + bounds.quiet_period_s + lag_s
 
@@ -259,6 +259,11 @@ def _without_base(doubt: Doubt, seen: Seen, style: Style) -> Finding:
     return _give_up("what the object was before is not known, and sent again the patch could be in it twice")
 
 
+def document_sent(doubt: Doubt) -> Json:
+    """Return the object that a create was to make: of a copy that is known only once it was made ready."""
+    return msgspec.json.decode(doubt.step.body if doubt.base is None else doubt.base.body)
+
+
 def judge_search(
     doubt: Doubt,
     found: Iterable[Seen],
@@ -285,7 +290,7 @@ def judge_search(
     Returns:
         What is proven, or `None` if that is only to be told later: at `told_at`.
     """
-    wanted = msgspec.json.decode(doubt.step.body)
+    wanted = document_sent(doubt)
     named = [
         seen
         for seen in found

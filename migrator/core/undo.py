@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import UNSET, Struct
 
 from migrator.core.compare import same_place
-from migrator.core.model import Base, Change, EntityType, Kind, Step, Swap, Touched
+from migrator.core.model import CREATES, Base, Change, EntityType, Kind, Step, Swap, Touched
 from migrator.core.plan import own_members
 from migrator.core.styles import Style
 
@@ -79,7 +79,7 @@ def undo(made: Made, style: Style, *, recreate: bool) -> Undo | Lasting | None:
     Returns:
         What undoes it; why nothing can; `None` if it has left everything as it was.
     """
-    if made.step.kind is Kind.CREATE:
+    if made.step.kind in CREATES:
         return _deleted(made)
     if made.step.kind is Kind.DELETE:
         return _recreated(made, style, recreate=recreate)
@@ -125,7 +125,7 @@ def _version(made: Made) -> int | None:
 
     What a look told may be a later one, which others have edited: unless it follows directly on what was there before.
     """
-    if made.step.kind is Kind.CREATE:
+    if made.step.kind in CREATES:
         next_version: int | None = FIRST_VERSION
     else:
         before = made.base.etag if made.base else None

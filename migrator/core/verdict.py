@@ -23,7 +23,7 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
-from migrator.core.model import Answer, Failure, FailureKind, Json, Kind, Receipt, Response
+from migrator.core.model import CREATES, Answer, Failure, FailureKind, Json, Kind, Receipt, Response
 from migrator.core.states import Move
 from migrator.core.styles.base import Style, decoded
 
@@ -317,7 +317,7 @@ def _may_be_our_own_doing(answer: Response, kind: Kind, attempt: Attempt) -> boo
     status = answer.status
     if not 400 <= status < 500 or status == 408:
         return False
-    if kind is Kind.CREATE:
+    if kind in CREATES:
         return status == 409 and attempt.missed
     if kind is Kind.DELETE:
         return attempt.missed

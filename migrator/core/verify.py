@@ -22,7 +22,7 @@ from msgspec import UNSET, Struct, UnsetType
 from migrator.core.base import Unfit, examine
 from migrator.core.compare import shows, unlike
 from migrator.core.edit import edits_of
-from migrator.core.model import Json, Kind, Operation, Seen, Step, Touched
+from migrator.core.model import CREATES, Json, Kind, Operation, Seen, Step, Touched
 from migrator.core.patch import APPEND, CannotApply, apply, value_at
 from migrator.core.states import State
 from migrator.core.styles import Style
@@ -145,7 +145,7 @@ def _misplaced(places: Iterable[Touched], document: Json) -> Iterator[Difference
 def effect_of(written: Written, style: Style) -> Effect:
     """Return what an applied step has left in its object, as far as its ledger tells."""
     step = written.step
-    if step.kind is Kind.CREATE:
+    if step.kind in CREATES:
         return Effect((Touched(style.root, after=msgspec.json.decode(step.body)),))
     if written.touched is not None:
         return Effect(written.touched)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
-import msgspec
-
-from migrator.core.model import Doubt, Kind, Seen
+from migrator.core.model import CREATES, Doubt, Seen
 from migrator.core.patch import value_at
 from migrator.core.plan import name_in
-from migrator.core.reconcile import Bounds, Finding, judge_look, judge_search, told_at
+from migrator.core.reconcile import Bounds, Finding, document_sent, judge_look, judge_search, told_at
 from migrator.core.states import Move
 from migrator.core.styles import Query
 from migrator.core.verdict import ErrorClass
@@ -70,7 +68,7 @@ class Looker:
             What is proven; `None` if that is only to be told later, or the run stops.
         """
         now = self._wire.clock.now()
-        if doubt.step.kind is Kind.CREATE:
+        if doubt.step.kind in CREATES:
             return await self._search(doubt, now)
         seen = await self._reader.see(doubt.step.container, doubt.step.type, doubt.step.object)
         if seen is None:
@@ -83,7 +81,7 @@ class Looker:
     async def _search(self, doubt: Doubt, now: float) -> Finding | None:
         """Look for what a create should have made."""
         step = doubt.step
-        name = name_in(msgspec.json.decode(step.body))
+        name = name_in(document_sent(doubt))
         found: dict[str, Seen] = {}
         try:
             async for page in self._reader.pages(step.container, step.type, Query(name=name)):

@@ -27,7 +27,7 @@ from functools import partial
 
 from migrator.core.errors import Stopped
 from migrator.core.limits import Fuse, Limits
-from migrator.core.model import Doubt
+from migrator.core.model import Doubt, Kind
 from migrator.core.reconcile import Bounds, Finding
 from migrator.core.states import Move, State, after
 from migrator.core.styles import Style
@@ -278,7 +278,7 @@ class Engine:
                     step = await feed.take()
                 if step is None:
                     return
-                if surveyor.wants(step):
+                if surveyor.wants(step) and step.kind is not Kind.COPY:  # what that refers to is still to be made
                     await surveyor.base(step)
                 else:
                     self.tally.surveyed += 1  # of a create there is nothing to read

@@ -15,7 +15,9 @@ from functools import partial
 import msgspec
 
 from migrator.core.base import Unfit, changes_nothing, drift, examine, last_changed
+from migrator.core.copying import copy_of, document_of, unknown
 from migrator.core.model import Base, EntityType, Kind, Page, Seen, Step
+from migrator.core.plan import name_in
 from migrator.core.states import Move, State, after
 from migrator.core.verdict import ErrorClass
 from migrator.engine.notes import Notes
@@ -93,7 +95,7 @@ class Surveyor:
 
     def wants(self, step: Step) -> bool:
         """Whether the object of `step` has to be read before it is sent."""
-        return not step.based and step.kind in self._kinds
+        return not step.based and (step.kind is Kind.COPY or step.kind in self._kinds)
 
     async def survey(self, container: str, stage: int) -> None:
         """Find the bases of the steps of a container from lists, where that takes fewer requests than one by one."""
@@ -116,6 +118,8 @@ class Surveyor:
         Returns:
             The step as it is sent; `None` if it is settled without, or the run stops.
         """
+        if step.kind is Kind.COPY:
+            return await self._copy(step)
         seen = await self._reader.see(step.container, step.type, step.object)
         if seen is None:
             return None
@@ -130,6 +134,18 @@ class Surveyor:
         else:
             self._dismiss(step, Move.REJECT, seen.error, seen.message, seen.http_status)
         return None
+
+    async def _copy(self, step: Step) -> Step | None:
+        """Give a copy the ids of what it refers to; all of that was made in earlier stages, or will not be."""
+        copy = copy_of(step.body)
+        ids = await self._ledger.ids([one.id for one in copy.references])
+        if missing := unknown(copy, ids):
+            message = f"{missing[0].path} refers to {missing[0].type} {missing[0].id}, which is not there"
+            self._dismiss(step, Move.REJECT, ErrorClass.CANNOT_APPLY, message)
+            return None
+        base = Base(None, None, document_of(copy, ids), guarded=False, name=name_in(copy.document))
+        self._ledger.keep(step.seq, base)
+        return resting_on(step, base)
 
     async def _reviews(self, steps: Collection[Step]) -> Mapping[int, Base]:
         return await self._ledger.reviews([step.seq for step in steps]) if self._reviewed else {}

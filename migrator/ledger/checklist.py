@@ -26,7 +26,7 @@ PAGE = 100
 
 OLDEST_WITH_BASES = 2
 
-NO_BASES = "CREATE TEMP TABLE base (step INTEGER PRIMARY KEY, touched TEXT)"
+NO_BASES = "CREATE TEMP TABLE base (step INTEGER PRIMARY KEY, touched TEXT, body BLOB)"
 """Stands in for the table that a ledger of an earlier format does not have."""
 
 TODO = """
@@ -51,8 +51,11 @@ GROUPS = f"""
 SELECT container, type, count(*) FROM todo WHERE kind <> '{Kind.DELETE}' AND object <> '' GROUP BY container, type
 """
 
-WRITTEN = """
-SELECT t.seq, s.key, t.container, t.type, t.object, t.kind, s.body, p.state, b.touched, t.rows
+BODY = f"CASE t.kind WHEN '{Kind.COPY}' THEN coalesce(b.body, x'7B7D') ELSE s.body END"
+"""What was sent: of a copy that is in its base. What was there already may be anything, which `{}` says."""
+
+WRITTEN = f"""
+SELECT t.seq, s.key, t.container, t.type, t.object, t.kind, {BODY}, p.state, b.touched, t.rows
 FROM todo AS t CROSS JOIN step AS s ON s.seq = t.seq JOIN progress AS p ON p.step = t.seq
 LEFT JOIN base AS b ON b.step = t.seq
 """

@@ -108,6 +108,11 @@ NOT_FOUND = """
 NOTHING = "kind = 'edit' AND body = ?"
 """The condition that a step or a change meets if there is nothing to do for it; its parameter is `plan.NO_EDITS`."""
 
+SETTLE = """
+    INSERT INTO progress (step, attempt, request_id, state, error_class, message, object, reference, sent_at, ended_at)
+    VALUES (?1, 0, '', ?2, ?3, ?4, ?5, ?6, ?7, ?7)
+"""
+
 SETTLE_NOTHING = f"""
     INSERT INTO progress (step, attempt, request_id, sent_at, state, ended_at)
     SELECT seq, 0, '', ?2, '{State.UNCHANGED}', ?2 FROM step WHERE {NOTHING.replace("?", "?1")}
@@ -194,6 +199,40 @@ def applied(lines: Collection[tuple[int, int]] = (), objects: Collection[str] = 
         return Chosen(_APPLIED)
     parameters = {"lines": _listed(lines), "objects": _listed(objects)}
     return Chosen(f"{_APPLIED} AND ({_ON_LINES} OR {_OF_OBJECTS})", parameters)
+
+
+class Settled(Struct, frozen=True):
+    """How a step ends for which nothing is to be sent.
+
+    Attributes:
+        state: a final state.
+        error: why, if it failed.
+        message: the same in a sentence.
+        object: id of the object that is there already.
+        reference: id by which others refer to it.
+    """
+
+    state: State
+    error: ErrorClass = ErrorClass.NONE
+    message: str = ""
+    object: str = ""
+    reference: str = ""
+
+
+class Source(Struct, frozen=True):
+    """The object elsewhere of which a copy is made.
+
+    Attributes:
+        container: where it is.
+        object: the id that its URL takes.
+        reference: the id by which others refer to it there.
+        etag: its version, or `None`.
+    """
+
+    container: str
+    object: str
+    reference: str
+    etag: int | None
 
 
 class Origin(StrEnum):
@@ -413,6 +452,18 @@ class PlanFile:
         self._rows.clear()
         self._changes.clear()
 
+    def settle(self, line: int, settled: Settled) -> None:
+        """Say of the step of a row that nothing is to be sent for it."""
+        columns = (line, settled.state, settled.error, settled.message, settled.object, settled.reference)
+        with ledger_errors(self._path):
+            self._db.execute("INSERT INTO draft.settled VALUES (?, ?, ?, ?, ?, ?)", columns)
+
+    def copies(self, line: int, origin: Source) -> None:
+        """Say of what object elsewhere the step of a row makes a copy."""
+        columns = (line, origin.container, origin.object, origin.reference, origin.etag)
+        with ledger_errors(self._path):
+            self._db.execute("INSERT INTO main.origin VALUES (?, ?, ?, ?, ?)", columns)
+
     # What is to be looked up
 
     @property
@@ -605,9 +656,11 @@ class PlanFile:
         with ledger_errors(self._path):
             marks = ", ".join("?" * len(run.__struct_fields__))
             self._db.execute(f"INSERT INTO run VALUES ({marks})", msgspec.structs.astuple(run))
+            settled = self._db.execute("SELECT * FROM draft.settled ORDER BY step").fetchall()
             self._db.execute("COMMIT")
             self._db.executescript(PROGRESS + VIEW + triggers())
             self._db.execute(SETTLE_NOTHING, (plan.NO_EDITS, run.created_at))
+            self._db.executemany(SETTLE, [(*columns, run.created_at) for columns in settled])
             self._db.execute(f"PRAGMA user_version = {FORMAT}")
             self._db.execute("PRAGMA main.journal_mode = WAL")
             self._db.close()

@@ -260,6 +260,11 @@ class RunLedger:
         found = await self._rows(statements.REVIEWED, _listed(steps))
         return {seq: Base(etag, _touched(touched), b"", guarded=False, name=name) for seq, etag, touched, name in found}
 
+    async def ids(self, references: Collection[str]) -> Mapping[tuple[EntityType, str], str]:
+        """Return what objects of the source that are made, or were there already, are referred to by in the target."""
+        found = await self._rows(statements.IDS, _listed(references))
+        return {(_TYPES[type_], source): target for type_, source, target in found}
+
     async def settled_objects(self, objects: Collection[str]) -> Collection[str]:
         """Return which of `objects` steps of this run have been applied to."""
         await self._index_objects()

@@ -9,6 +9,7 @@ A ledger is one SQLite file, meant to be read by people and by other tools while
 * `progress`: how far each step is. No row means PENDING. The only table that changes much while a run is running.
 * `attempt`: attempts that ended without settling their step, as history.
 * `base`: what the object of a change was when the change was made ready, and what is sent because of it.
+* `origin`: of what object elsewhere a step makes a copy.
 * `review`: what the object of a step was when the plan was reviewed; such a step is sent only while that is so.
 * `held`: steps that wait until those chosen for a first try are done.
 * `lease`: one row; which process may write, and until when another machine has to take its word for it.
@@ -59,6 +60,14 @@ CREATE TABLE step (
     body      BLOB NOT NULL,        -- JSON as sent, or of an edit as planned
     stage     INTEGER NOT NULL DEFAULT 0  -- sent when all of the stages before it are settled
 ) STRICT;
+CREATE TABLE origin (
+    step      INTEGER PRIMARY KEY REFERENCES step,
+    container TEXT NOT NULL,
+    object    TEXT NOT NULL,    -- id in the URL of the source
+    reference TEXT NOT NULL,    -- id by which others refer to it there
+    etag      INTEGER
+) STRICT;
+CREATE INDEX origin_by_reference ON origin (reference);
 CREATE TABLE review (
     step    INTEGER PRIMARY KEY REFERENCES step,
     etag    INTEGER,
@@ -75,6 +84,9 @@ CREATE TABLE draft.change (
     line INTEGER PRIMARY KEY, key TEXT, container INTEGER, type TEXT, identity TEXT,
     object TEXT, kind TEXT, create_key TEXT, body BLOB, name TEXT, sought TEXT, stage INTEGER,
     placement TEXT
+) STRICT;
+CREATE TABLE draft.settled (
+    step INTEGER PRIMARY KEY, state TEXT, error_class TEXT, message TEXT, object TEXT, reference TEXT
 ) STRICT;
 CREATE INDEX draft.change_sought ON change (container, type, sought, name) WHERE sought <> '';
 CREATE TABLE draft.found (

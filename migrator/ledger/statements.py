@@ -156,6 +156,14 @@ STAGES = "SELECT DISTINCT stage FROM step ORDER BY stage"
 
 REVIEWED = "SELECT r.step, r.etag, r.touched, r.name FROM review AS r WHERE r.step IN (SELECT value FROM json_each(?))"
 
+IDS = f"""
+SELECT s.type, o.reference, p.reference
+FROM origin AS o JOIN step AS s ON s.seq = o.step JOIN progress AS p ON p.step = o.step
+WHERE o.reference IN (SELECT value FROM json_each(?)) AND p.state IN ('{State.APPLIED}', '{State.UNCHANGED}')
+  AND p.reference <> ''
+"""
+"""Ids in the target of objects of the source."""
+
 ANY_REVIEWED = "SELECT EXISTS (SELECT 1 FROM review)"
 
 FORGET_BASES = f"""

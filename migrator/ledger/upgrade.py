@@ -30,6 +30,11 @@ INSERT INTO lease VALUES (0, '', 0);
     2: """
 ALTER TABLE step ADD COLUMN stage INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE base ADD COLUMN name TEXT NOT NULL DEFAULT '';
+CREATE TABLE origin (
+    step INTEGER PRIMARY KEY REFERENCES step, container TEXT NOT NULL, object TEXT NOT NULL, reference TEXT NOT NULL,
+    etag INTEGER
+) STRICT;
+CREATE INDEX origin_by_reference ON origin (reference);
 CREATE TABLE review (
     step INTEGER PRIMARY KEY REFERENCES step, etag INTEGER, touched TEXT, name TEXT NOT NULL DEFAULT ''
 ) STRICT;

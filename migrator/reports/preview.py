@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from rich.text import Text
 
+from migrator.core.copying import Copy, copy_of, document_of
 from migrator.core.diff import Difference, common_ends, differences
 from migrator.core.model import Json, Kind, Touched
 from migrator.core.patch import pointer_to
@@ -58,6 +59,7 @@ _KINDS: Mapping[Kind, Action] = {
     Kind.EDIT: Action.CHANGE,
     Kind.REPLACE: Action.CHANGE,
     Kind.CREATE: Action.CREATE,
+    Kind.COPY: Action.CREATE,
     Kind.DELETE: Action.DELETE,
 }
 
@@ -94,13 +96,18 @@ def entry(step: PlannedStep) -> Entry:
     """Find what a step does."""
     action = _action(step)
     if action is Action.CREATE:
-        document = msgspec.json.decode(step.body)
+        document = _copied(copy_of(step.body)) if step.kind is Kind.COPY else msgspec.json.decode(step.body)
         made = (Difference(pointer_to("", name), after=value) for name, value in document.items())
         return Entry(step, action, name_in(document), tuple(made))
     name = step.base.name if step.base else ""
     touched: tuple[Touched, ...] = (step.base and step.base.touched) or ()
     shows = action is Action.CHANGE
     return Entry(step, action, name, tuple(differences(touched)) if shows else ())
+
+
+def _copied(copy: Copy) -> Json:
+    """Return what a copy makes, with the ids of the source where those of the target are not known yet."""
+    return msgspec.json.decode(document_of(copy, {(one.type, one.id): f"→ {one.id}" for one in copy.references}))
 
 
 def _action(step: PlannedStep) -> Action:

@@ -22,6 +22,7 @@ METHODS: Mapping[Kind, str] = {
     Kind.PATCH: "PATCH",
     Kind.EDIT: "PATCH",
     Kind.CREATE: "POST",
+    Kind.COPY: "POST",
     Kind.REPLACE: "PUT",
     Kind.DELETE: "DELETE",
 }

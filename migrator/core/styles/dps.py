@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from migrator.core.compare import instant
-from migrator.core.model import EntityType, Json, Kind, Page, Receipt, Request, Response, Seen, Step
+from migrator.core.model import CREATES, EntityType, Json, Kind, Page, Receipt, Request, Response, Seen, Step
 from migrator.core.styles.base import (
     METHODS,
     PAGE_LIMIT,
@@ -125,7 +125,7 @@ class Dps:
         del sandbox
         path, query = RESOURCES[step.type]
         # D2: the fallback create page prints an id in the POST; a create has none.
-        tail = "" if step.kind is Kind.CREATE else "/" + segment(step.object)
+        tail = "" if step.kind in CREATES else "/" + segment(step.object)
         return Request(
             method=METHODS[step.kind],
             target=f"{BASE}{path}{tail}{query}",

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from migrator.core.compare import instant
-from migrator.core.model import EntityType, Json, Kind, Page, Receipt, Request, Response, Seen, Step
+from migrator.core.model import CREATES, EntityType, Json, Kind, Page, Receipt, Request, Response, Seen, Step
 from migrator.core.styles.base import (
     METHODS,
     PAGE_LIMIT,
@@ -83,7 +83,7 @@ def _headers(type_: EntityType, kind: Kind, sandbox: str) -> Mapping[str, str]:
     schema = SCHEMAS[type_]
     if kind is Kind.DELETE:
         return {"Accept": RECEIPT, "x-sandbox-name": sandbox}
-    if kind is Kind.CREATE:
+    if kind in CREATES:
         content = f'application/schema-instance+json; version=1;  schema="{schema}"'
     elif kind is Kind.REPLACE:
         content = f'application/vnd.adobe.platform.xcore.hal+json; schema="{schema.partition(";")[0]}"'
@@ -140,7 +140,7 @@ class Xcore:
     def render(self, step: Step, *, sandbox: str, request_id: str) -> Request:
         """Spell `step` as a request (contract 3.3, 3.4, 3.5, 3.10), guarded by the etag of its base (3.6)."""
         target = f"{BASE}/{segment(step.container)}/instances"
-        if step.kind is not Kind.CREATE:
+        if step.kind not in CREATES:
             target += "/" + segment(step.object)
         headers = {**_headers(step.type, step.kind, sandbox), "x-request-id": request_id}
         if step.guarded:

@@ -1,0 +1,196 @@
+"""`migrator migrate`."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+import msgspec
+
+from migrator import api
+from migrator.cli.apply import ask
+from migrator.cli.carry import carry_out
+from migrator.cli.options import (
+    confirm_sandbox,
+    doubt_options,
+    flags_of,
+    ledger_option,
+    output_option,
+    profile_option,
+    sandbox_option,
+    sending_options,
+    viewing_of,
+    viewing_options,
+)
+from migrator.cli.output import Output, counted, is_terminal, tell
+from migrator.cli.plan import show_plan
+from migrator.clock import SystemClock
+from migrator.core.errors import UsageError
+from migrator.core.mapping import ALLOWABLE, Context, Loss, Report
+from migrator.core.model import EntityType
+from migrator.core.styles import STYLES
+from migrator.ledger.folder import Runs
+from migrator.migrating import Migration, Route, Selection
+from migrator.settings import Settings, load, require_target
+from migrator.snapshots import Origin, Spool
+from migrator.translating.idmap import IdMap, read_id_map
+
+STYLE = click.Choice(sorted(STYLES))
+
+
+@click.command()
+@click.option("--from", "from_", type=STYLE, required=True, help="Endpoint style that is read.")
+@click.option("--to", "to", type=STYLE, required=True, help="Endpoint style that is written.")
+@click.option("--container", metavar="ID", required=True, help="The xcore container, on whichever side that is.")
+@sandbox_option
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    type=click.Choice([type_.value for type_ in EntityType]),
+    help="Only objects of TYPE; may be repeated.",
+)
+@click.option("--name", "pattern", metavar="PATTERN", default="", help="Only objects with names like 'Spring *'.")
+@click.option("--decision", metavar="NAME|ID", default="", help="Only this decision, and all it needs.")
+@click.option("--foreign", is_flag=True, help="Also objects of the in-app channel and rules of Decisioning.")
+@click.option("--id-map", metavar="FILE", type=click.Path(path_type=Path), help="Ids of what is outside, as CSV.")
+@click.option(
+    "--allow-lossy",
+    type=click.Choice([loss.value for loss in ALLOWABLE]),
+    multiple=True,
+    metavar="CLASS",
+    help="Accept severe losses of a class; may be repeated.",
+)
+@click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Every loss, as JSON lines.")
+@click.option("--dry-run", "-n", is_flag=True, help="Only show what would be made.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--run-id", metavar="NAME", help="What to call the run [default: made from the time].")
+@ledger_option
+@profile_option
+@sending_options
+@doubt_options
+@output_option
+@viewing_options
+def migrate(
+    from_: str,
+    to: str,
+    container: str,
+    report: Path | None,
+    dry_run: bool,
+    yes: bool,
+    run_id: str | None,
+    output: str,
+    confirm_sandbox_name: str | None,
+    **values: Any,
+) -> int:
+    """Make the objects of a container anew in the other endpoint style, each after what it refers to.
+
+    Both sides are read first. What is there already, by its id or its name, is not made again; objects of another
+    product are left alone; what cannot be said in the other style is refused, and so is what refers to it. Then it is
+    a run like any other: it can be killed, resumed, verified and rolled back. `migrator results` also writes the ids.
+
+    \b
+    Examples:  migrator migrate --from xcore --to dps --container e0bd8463-… --sandbox dev --dry-run
+               migrator migrate --from xcore --to dps --container e0bd8463-… --decision 'Spring page'
+    Exit codes: as `migrator apply`
+    """
+    viewing = viewing_of(values)
+    if from_ == to:
+        raise UsageError(f"--from and --to are both {to}", "name two styles")
+    if not (yes or dry_run) and not is_terminal():
+        raise UsageError("nobody can be asked here", "add --yes to migrate without a question")
+    settings = load(flags_of(values) | {"style": to}, profile=values.get("profile"))
+    require_target(settings)
+    if not dry_run:
+        confirm_sandbox(settings, confirm_sandbox_name)
+    sides = {"xcore": container, "dps": settings.sandbox}
+    route = Route(STYLES[from_], STYLES[to], sides[from_], sides[to])
+    selection = Selection(
+        frozenset(map(EntityType, values["types"])), values["pattern"], values["decision"], values["foreign"]
+    )
+    out = Output(output)
+    with tempfile.TemporaryDirectory(prefix="migrator-") as folder, _losses(report) as tell_loss:
+        spools = _read(settings, route, Path(folder))
+        planned = api.migrate(settings, route, selection, spools, _context(values, to), tell_loss, run_id=run_id)
+        with planned as (run, draft, migration):
+            _sum_up(migration, route, out)
+            if draft.steps == 0:
+                out.say("there is nothing to migrate", "nothing")
+                return 0
+            if not (yes or dry_run):
+                ask(draft, settings)
+            with Runs(settings.ledger).locked():
+                draft.accept(run.id, f"{from_} {sides[from_]}", settings.remembered(), SystemClock.now())
+            if dry_run:
+                show_plan(run.ledger, out, "changes")
+                run.remove()
+                return 0
+    return carry_out(run, settings, out, viewing)
+
+
+def _read(settings: Settings, route: Route, folder: Path) -> tuple[Spool, Spool]:
+    """Read both ends."""
+    now = SystemClock.now()
+    spools = [
+        Spool(
+            folder / f"{side}.sqlite",
+            Origin(side, now, style.name, settings.base_url, settings.org_id, settings.sandbox),
+        )
+        for side, style in (("source", route.from_), ("target", route.to))
+    ]
+    read = Counter[str]()
+
+    def watch(objects: int) -> None:
+        read["objects"] += objects
+
+    asyncio.run(api.read_both(settings, route, spools[0], spools[1], watch))
+    tell(f"{counted(read['objects'], 'object')} read")
+    return spools[0], spools[1]
+
+
+@contextmanager
+def _losses(path: Path | None) -> Iterator[Callable[[int, Report], None]]:
+    """Yield what writes a loss into the report, if there is to be one."""
+    with ExitStack() as stack:
+        file: BinaryIO | None = None
+        try:
+            file = stack.enter_context(path.open("wb")) if path else None
+        except OSError as error:
+            raise UsageError(
+                f"the report cannot be written to {path}: {error.strerror}", "name another file"
+            ) from error
+
+        def write(line: int, report: Report) -> None:
+            if file is not None:
+                file.write(msgspec.json.encode({"line": line, **msgspec.to_builtins(report)}) + b"\n")
+
+        yield write
+
+
+def _context(values: dict[str, Any], to: str) -> Context:
+    path = values["id_map"]
+    ids = IdMap(to) if path is None else read_id_map(path, to)
+    return Context(
+        resolve=lambda type_, id_: ids.finder(type_, "")(id_),
+        allowed=frozenset(map(Loss, values["allow_lossy"])),
+    )
+
+
+def _sum_up(migration: Migration, route: Route, out: Output) -> None:
+    """Say what becomes of how many objects, by type, and what is lost."""
+    tally = migration.tally
+    for type_, counts in tally.counts.items():
+        if counts:
+            text = " · ".join(f"{number:,} {what}" for what, number in counts.items())
+            out.say(f"{type_:20} {text}", "objects", type=type_, **{k.replace(" ", "_"): n for k, n in counts.items()})
+    for (severity, loss), number in sorted(tally.losses.items()):
+        out.say(f"{severity} loss: {loss}, {number:,} times", "loss", severity=severity, loss=loss, times=number)
+    where = f"{route.from_.name} {route.source} → {route.to.name} {route.target}"
+    out.say(where, "route", source=route.source, target=route.target)
