@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
-from migrator.cli.options import input_options, opened_job, output_option
+from migrator.cli.options import input_options, opened_job
 from migrator.cli.output import counted, tell
 from migrator.core.errors import UsageError
 from migrator.core.mapping import ALLOWABLE, MEANINGS, Context, Loss, page
@@ -62,7 +62,13 @@ _PATH = click.Path(path_type=Path)
     help="Only this type's mapping.",
 )
 @input_options
-@output_option
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of what stderr tells.",
+)
 def translate(
     file: str | None,
     from_: str | None,

@@ -363,7 +363,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_of_pointers_is_kept_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MOST_RENAMES", 50)
+    monkeypatch.setattr(lines, "MOST_SETTINGS", 50)
     monkeypatch.setattr(routes, "MOST_ROUTES", 50)
     translator = Translator((), Way(XCORE, DPS, ids(DPS), Context()))
 
@@ -371,7 +371,7 @@ def test_what_is_kept_of_pointers_is_kept_up_to_a_number(monkeypatch: pytest.Mon
         operation = {"op": "add", "path": f"/_instance/xdm:characteristics/k{number}", "value": "v"}
         cells = {**ADDRESS, "patch": [operation]}
         assert not translator.translate(Row(number, cells, json.dumps(cells))).refused
-        assert len(translator._renames) <= 50
+        assert len(translator._settings) <= 50
         assert len(routes.table(EntityType.PERSONALIZED_OFFER, DPS)._routes) <= 50
 
 
