@@ -62,13 +62,7 @@ _PATH = click.Path(path_type=Path)
     help="Only this type's mapping.",
 )
 @input_options
-@click.option(
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Form of what stderr tells.",
-)
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Form of stderr [default: text].")
 def translate(
     file: str | None,
     from_: str | None,
@@ -127,8 +121,13 @@ def _translate(source: Input, way: Way, out: Path | None, report: Path | None, *
 
 @contextmanager
 def _stdout() -> Iterator[BinaryIO]:
-    with open(sys.stdout.fileno(), "wb", buffering=BUFFER, closefd=False) as stream:
-        yield stream
+    try:
+        with open(sys.stdout.fileno(), "wb", buffering=BUFFER, closefd=False) as stream:
+            yield stream
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(f"stdout cannot be written: {error.strerror}", "name a file with --out") from error
 
 
 def _teller(name: str, noted: BinaryIO | None, *, as_json: bool) -> Callable[[Told, bool], None]:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct, field
 
-from migrator.core.columns import Shape, find_shapes, is_own_column
+from migrator.core.columns import Shape, find_shapes
 from migrator.core.edit import is_placement_id
 from migrator.core.mapping import (
     DPS,
@@ -229,7 +229,7 @@ class Translator:
 
     def _kept(self, row: Row, place: _Place) -> dict[str, Json]:
         """Return what stays of a line, with its object as the target names it."""
-        cells = {name: cell for name, cell in row.cells.items() if name != "container" and not is_own_column(name)}
+        cells = {name: cell for name, cell in row.cells.items() if name != "container" and not _is_ours(name)}
         if place.id:
             cells["id"] = place.id
         return {"container": place.container, **cells} if self._way.to == XCORE else cells
@@ -237,8 +237,8 @@ class Translator:
     # CSV
 
     def _patch(self, change: Change, place: _Place) -> Translation[tuple[Operation, ...]]:
-        way = self._way
-        edits = [edit for edit in change.edits if isinstance(edit, Operation)]
+        way, edits = self._way, [edit for edit in change.edits if isinstance(edit, Operation)]
+        assert len(edits) == len(change.edits), "a patch has nothing but operations; texts have a shape of their own"
         return translate_operations(change.type, edits, way.from_, way.to, place.context, Known(_id_of(change)))
 
     def _operation(self, row: Row, change: Change, place: _Place) -> Line:
@@ -367,6 +367,11 @@ def _containers(homes: Sequence[Home]) -> str:
     return ", ".join(home.container or "none that is told" for home in homes)
 
 
+def _is_ours(name: str) -> bool:
+    """Whether a column is one that we add to files, which means something of the file alone that it was added to."""
+    return name.startswith("_")
+
+
 def _id_of(change: Change) -> str:
     return change.sought.value if change.sought is not None else change.object
 
@@ -408,7 +413,8 @@ def _written_header(
     header: Sequence[str], shape: Shape | None, columns: Mapping[str, tuple[str, ...]], to: str
 ) -> tuple[str, ...]:
     """Return the columns to write: xcore has a container, dps needs none; an operation may get a value."""
-    names = [target for name in header for target in columns.get(name, (name,)) if name != "container"]
+    kept = [name for name in header if name != "container" and not _is_ours(name)]
+    names = [target for name in kept for target in columns.get(name, (name,))]
     if shape is Shape.OPERATIONS and "value" not in names:
         names.append("value")
     if to == XCORE and header:

@@ -147,6 +147,17 @@ def test_a_reference_is_looked_up_in_the_container_of_the_row(translate: Any) ->
     assert [row[-1] for row in made.rows[1:]] == ["dps:tag:c1", "dps:tag:c2"]
 
 
+def test_columns_of_a_results_file_are_left_behind(translate: Any) -> None:
+    rows = "container,id,op,path,value,_line,_message\nc1,instance-1,remove,/_instance/xdm:tags,,7,no such tag\n"
+
+    assert translate(rows, DPS).rows == [
+        ["id", "op", "path", "value"],
+        ["dps:personalized-offer:1", "remove", "/tags", ""],
+    ]
+    line = {**ADDRESS, "delete": True, "_line": 7}
+    assert translate(jsonl(line), DPS, "a.jsonl").lines == [{**THERE, "delete": True}]
+
+
 # Members
 
 

@@ -98,7 +98,7 @@ def translate_operations(
     if from_ == to:
         return Translated(tuple(operations))
     compiled = table(type_, to)
-    if known is UNKNOWN:
+    if known.source is UNSET and known.target is UNSET:
         plain = [_plain(operation, compiled, context) for operation in operations]
         if None not in plain:
             return Translated(tuple(filter(None, plain)))
