@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
-from migrator.cli.options import input_options, opened_job, output_option
+from migrator.cli.options import input_options, opened_job
 from migrator.cli.output import counted, tell
 from migrator.core.errors import UsageError
 from migrator.core.mapping import ALLOWABLE, MEANINGS, Context, Loss, page
@@ -62,7 +62,7 @@ _PATH = click.Path(path_type=Path)
     help="Only this type's mapping.",
 )
 @input_options
-@output_option
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Form of stderr [default: text].")
 def translate(
     file: str | None,
     from_: str | None,
@@ -121,8 +121,13 @@ def _translate(source: Input, way: Way, out: Path | None, report: Path | None, *
 
 @contextmanager
 def _stdout() -> Iterator[BinaryIO]:
-    with open(sys.stdout.fileno(), "wb", buffering=BUFFER, closefd=False) as stream:
-        yield stream
+    try:
+        with open(sys.stdout.fileno(), "wb", buffering=BUFFER, closefd=False) as stream:
+            yield stream
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(f"stdout cannot be written: {error.strerror}", "name a file with --out") from error
 
 
 def _teller(name: str, noted: BinaryIO | None, *, as_json: bool) -> Callable[[Told, bool], None]:

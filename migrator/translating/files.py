@@ -72,11 +72,11 @@ def translate_file(source: Input, way: Way, out: BinaryIO, tell: Callable[[Told,
             raise unusable(source.name, source.name, translator.problems)
         for told in translator.told:
             tell(told, True)
-        tally, renamed = Tally(), translator.renamed
+        tally, quickly = Tally(), translator.quickly
         with _writer(out, opened.shape, translator.header) as write:
             for row in opened:
                 tally.lines += 1
-                if cells := renamed(row):
+                if cells := quickly(row):
                     write(cells)
                     continue
                 line = translator.translate(row)

@@ -54,6 +54,9 @@ class IdMap:
         self._ids: dict[tuple[str, str], dict[str, str]] = {}
         self._homes: dict[str, dict[str, tuple[Home, ...]]] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._ids or self._homes)
+
     def add(self, type_: str, xcore: str, dps: str, instance_id: str = "", container: str = "") -> str:
         """Take one object. Return why it cannot be, or "".
 

@@ -12,20 +12,22 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct, field
 
-from migrator.core.columns import Shape, find_shapes, is_own_column
+from migrator.core.columns import Shape, find_shapes
 from migrator.core.edit import is_placement_id
 from migrator.core.mapping import (
     DPS,
+    LEFT,
     XCORE,
     Context,
     Known,
     Loss,
     Refused,
     Report,
+    Setting,
     Severity,
     Translation,
     counterparts,
-    renamed,
+    setting,
     translate_document,
     translate_operations,
 )
@@ -43,10 +45,9 @@ INPUT = "input"
 """The class of what is wrong with a row in any style."""
 
 _DOCUMENTS = ("create", "replace")  # members of a line that hold a whole object
-_SETTING = ("add", "replace")
 _SURELY_SMALL = MAX_OBJECT_BYTES // 8  # characters of a line whose patch cannot be too large
 
-MOST_RENAMES = 65_536
+MOST_SETTINGS = 65_536
 """Forms of lines that are kept: pointers may differ by an index or by a key without end."""
 
 
@@ -135,8 +136,9 @@ class Translator:
         """Decide all that the header decides: `header` has the columns of a CSV file, and is empty for JSONL."""
         self._way = way
         self._direction = f"{way.from_} → {way.to}"
+        self._nobody = "the id map has no" if way.ids else "no id map was given (--id-map), and so nobody knows"
         self._contexts: dict[str, Context] = {}
-        self._renames: dict[Any, tuple[str, Callable[[str], Any]]] = {}
+        self._settings: dict[Any, tuple[Setting, Callable[[str], Any]]] = {}
         self._parser = RowParser(header, STYLES[way.from_], "", header_line)
         self.problems = list(self._parser.header_problems)
         shape = find_shapes(header)[0] if header and not self.problems else None
@@ -201,7 +203,7 @@ class Translator:
         context = self._context(change.container)
         found = context.resolve(change.type, id_) if id_ else ""
         if found is None:
-            return f"the id map has no {change.type} {id_} of xcore"
+            return f"{self._nobody} {change.type} {id_}"
         return _Place(found, "", context)
 
     def _place_in_xcore(self, type_: EntityType, id_: str) -> _Place | str:
@@ -210,7 +212,7 @@ class Translator:
         if not homes:
             elsewhere = ids.homes(type_, id_, "")
             where = f" in container {given}, but in {_containers(elsewhere)}" if elsewhere else ""
-            return f"the id map has no {type_} {id_} of dps{where}"
+            return f"{self._nobody} {type_} {id_}{where}"
         if len(homes) > 1:
             return f"the id map has {type_} {id_} more than once in xcore: in {_containers(homes)}; give --container"
         container = homes[0].container or given
@@ -227,7 +229,7 @@ class Translator:
 
     def _kept(self, row: Row, place: _Place) -> dict[str, Json]:
         """Return what stays of a line, with its object as the target names it."""
-        cells = {name: cell for name, cell in row.cells.items() if name != "container" and not is_own_column(name)}
+        cells = {name: cell for name, cell in row.cells.items() if name != "container" and not _is_ours(name)}
         if place.id:
             cells["id"] = place.id
         return {"container": place.container, **cells} if self._way.to == XCORE else cells
@@ -235,8 +237,8 @@ class Translator:
     # CSV
 
     def _patch(self, change: Change, place: _Place) -> Translation[tuple[Operation, ...]]:
-        way = self._way
-        edits = [edit for edit in change.edits if isinstance(edit, Operation)]
+        way, edits = self._way, [edit for edit in change.edits if isinstance(edit, Operation)]
+        assert len(edits) == len(change.edits), "a patch has nothing but operations; texts have a shape of their own"
         return translate_operations(change.type, edits, way.from_, way.to, place.context, Known(_id_of(change)))
 
     def _operation(self, row: Row, change: Change, place: _Place) -> Line:
@@ -274,7 +276,7 @@ class Translator:
         return Line([{**self._kept(row, place), "placement": placement}])
 
     def _no_placement(self, placement: str, row: Row, change: Change) -> Line:
-        reason = f"the id map has no placement {placement} of {self._way.from_}"
+        reason = f"{self._nobody} placement {placement}"
         return self._refused(row, change, Loss.ADDRESS, reason, "placement")
 
     # JSONL
@@ -291,7 +293,7 @@ class Translator:
         told = _with_line(row.line, made.reports)
         if isinstance(made, Refused):
             return Line((), told, refused=True)
-        self._remember(row, change)
+        self._remember(row, change, place)
         return Line([{**cells, "patch": list(map(members_of, made.result))}] if made.result else (), told)
 
     def _whole(self, row: Row, change: Change, place: _Place, cells: Cells) -> Line:
@@ -311,18 +313,18 @@ class Translator:
             return self._no_placement(text["placement"], row, change)
         return Line([{**cells, "text": {**text, "placement": placement}}])
 
-    # Most lines of most files: one operation that is renamed, as one before it was
+    # Most lines of most files: one operation like one before it
 
-    def _remember(self, row: Row, change: Change) -> None:
-        """Keep what a line was checked for, if it takes no more than to be renamed."""
+    def _remember(self, row: Row, change: Change, place: _Place) -> None:
+        """Keep what a line was checked for, if lines of its form need only little more."""
         first = change.edits[0]
-        if not isinstance(first, Operation) or first.op not in _SETTING or not first.value:
+        if not isinstance(first, Operation):
             return
-        if path := renamed(change.type, first, self._way.to, self._way.context):
-            if len(self._renames) >= MOST_RENAMES:
-                self._renames.clear()
+        if found := setting(change.type, first, self._way.to, place.context):
+            if len(self._settings) >= MOST_SETTINGS:
+                self._settings.clear()
             form = row.cells.get("container", ""), row.cells.get("type"), first.op, first.path
-            self._renames[form] = path, self._finder(change)
+            self._settings[form] = found, self._finder(change)
 
     def _finder(self, change: Change) -> Callable[[str], Any]:
         """Return what finds an object of the type of a change, and in its container, in the target."""
@@ -331,11 +333,11 @@ class Translator:
             return ids.finder(change.type, change.container)
         return ids.home_finder(change.type, way.container)
 
-    def renamed(self, row: Row | Problem) -> Cells | None:
-        """Rename the one operation of a line that has nothing else, if the same was renamed before.
+    def quickly(self, row: Row | Problem) -> Cells | None:
+        """Translate a line that has nothing but one operation, if one of its form was translated before.
 
-        This is `translate` for most lines of most files, and a tenth of the work: nothing is looked at that was not
-        the same in an earlier line, but the object and the value, which is carried over as it is.
+        This is `translate` for most lines of most files, at a fraction of the work: nothing is looked at that was the
+        same in an earlier line. Where anything is to be told of the line, it is left to `translate`.
         """
         if isinstance(row, Problem):
             return None
@@ -343,26 +345,31 @@ class Translator:
         try:
             type_, id_, (raw,) = cells["type"], cells["id"], cells["patch"]
             op, value, container = raw["op"], raw["value"], cells.get("container", "")
-            path, find = self._renames[container, type_, op, raw["path"]]
+            to, find = self._settings[container, type_, op, raw["path"]]
             found = find(id_)
         except (KeyError, TypeError, ValueError):
             return None
-        plain = (
-            value
-            and len(raw) == 3
-            and len(cells) == (4 if "container" in cells else 3)
-            and len(row.raw) < _SURELY_SMALL
-        )
-        if found is None or not plain:
+        small, members = len(row.raw) < _SURELY_SMALL, 4 if "container" in cells else 3
+        if not (found and value and small) or len(raw) != 3 or len(cells) != members:
             return None
-        patch = [{"op": op, "path": path, "value": value}]
-        if self._way.to == DPS:
+        to_dps = self._way.to == DPS
+        if to.carry is not None:
+            value = to.carry(value, self._context(container if to_dps else found.container))
+            if value is LEFT:
+                return None
+        patch = [{"op": op, "path": to.path, "value": value}]
+        if to_dps:
             return {"type": type_, "id": found, "patch": patch}
         return {"container": found.container, "type": type_, "id": found.id, "patch": patch}
 
 
 def _containers(homes: Sequence[Home]) -> str:
     return ", ".join(home.container or "none that is told" for home in homes)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a column is one that we add to files, which means something of the file alone that it was added to."""
+    return name.startswith("_")
 
 
 def _id_of(change: Change) -> str:
@@ -406,7 +413,8 @@ def _written_header(
     header: Sequence[str], shape: Shape | None, columns: Mapping[str, tuple[str, ...]], to: str
 ) -> tuple[str, ...]:
     """Return the columns to write: xcore has a container, dps needs none; an operation may get a value."""
-    names = [target for name in header for target in columns.get(name, (name,)) if name != "container"]
+    kept = [name for name in header if name != "container" and not _is_ours(name)]
+    names = [target for name in kept for target in columns.get(name, (name,))]
     if shape is Shape.OPERATIONS and "value" not in names:
         names.append("value")
     if to == XCORE and header:

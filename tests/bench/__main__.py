@@ -1,5 +1,6 @@
 """Benchmarks: what the program adds to a bare request loop and which part of it the protocol is, how it keeps a limit,
-its memory, what a durable intent costs, what planning costs, and the emulator's speed.
+its memory, what a durable intent costs, what planning costs, how fast change files are translated, and the emulator's
+speed.
 
 `python -m tests.bench` measures every scenario in turns, each in a process of its own, in as many rounds as asked for,
 and prints a table for each part. Only ratios within one invocation mean anything: other work on the machine moves all
@@ -19,7 +20,7 @@ import msgspec
 from msgspec import Struct
 from rich.console import Console
 
-from tests.bench import commits, emulator, machine, planning, protocol, results
+from tests.bench import commits, emulator, machine, planning, protocol, results, translating
 from tests.bench.rounds import Bench, Scenario, target
 from tests.bench.workload import Workload
 
@@ -35,6 +36,7 @@ class Size(Struct, frozen=True):
         memory_rows: of the small and of the large run for memory.
         commits: of each number of intents.
         objects: of the library of which all, or a few, are planned to be changed.
+        lines: of a file that is translated.
         emulator: how much to measure of the emulator; its rounds are those of `rounds`.
     """
 
@@ -45,11 +47,12 @@ class Size(Struct, frozen=True):
     memory_rows: tuple[int, int]
     commits: int
     objects: int
+    lines: int
     emulator: emulator.Extent
 
 
-FULL = Size(5, 5_000, 4_000, 8, (1_000, 200_000), 200, 10_000, emulator.Extent(5, 5_000, (10_000, 100_000)))
-QUICK = Size(2, 3_000, 2_000, 4, (1_000, 20_000), 50, 10_000, emulator.Extent(2, 1_500, (1_000, 10_000)))
+FULL = Size(5, 5_000, 4_000, 8, (1_000, 200_000), 200, 10_000, 200_000, emulator.Extent(5, 5_000, (10_000, 100_000)))
+QUICK = Size(2, 3_000, 2_000, 4, (1_000, 20_000), 50, 10_000, 50_000, emulator.Extent(2, 1_500, (1_000, 10_000)))
 
 LIMIT = 500.0
 
@@ -115,6 +118,7 @@ PARTS: Mapping[str, Callable[[Place, Size], Iterable[Any]]] = {
     "plan": lambda place, size: planning.measure(
         place.folder, size.objects, size.rounds, place.client_cpu, place.target_cpu
     ),
+    "translate": lambda place, size: translating.measure(place.folder, size.lines, size.rounds, place.client_cpu),
     "emulator": lambda place, size: emulator.measure(
         msgspec.structs.replace(size.emulator, rounds=size.rounds), place.client_cpu, place.target_cpu
     ),
@@ -125,6 +129,7 @@ TABLES = (
     (("protocol",), protocol.table),
     (("commits",), commits.table),
     (("plan",), planning.table),
+    (("translate",), translating.table),
     (("emulator",), emulator.table),
 )
 """Which parts share a table, and how it is laid out."""

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import re
 import resource
 import signal
@@ -205,6 +206,18 @@ async def test_a_reader_that_has_seen_enough_ends_it_quietly(command: Any) -> No
     ended = await command.end(process)
     assert "Traceback" not in ended.err
     assert ended.code == 0
+
+
+async def test_a_full_disk_behind_stdout_is_explained(command: Any) -> None:
+    command.write("in.csv", OPERATIONS, [NAME])
+
+    def full() -> None:
+        os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+
+    ended = await command.end(await command.start("translate", "in.csv", *TO_DPS, before=full))
+
+    assert ended.code == 2
+    assert "stdout cannot be written: No space left on device" in ended.err
 
 
 async def test_the_map_is_a_page(migrator: Any) -> None:

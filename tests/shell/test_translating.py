@@ -147,6 +147,17 @@ def test_a_reference_is_looked_up_in_the_container_of_the_row(translate: Any) ->
     assert [row[-1] for row in made.rows[1:]] == ["dps:tag:c1", "dps:tag:c2"]
 
 
+def test_columns_of_a_results_file_are_left_behind(translate: Any) -> None:
+    rows = "container,id,op,path,value,_line,_message\nc1,instance-1,remove,/_instance/xdm:tags,,7,no such tag\n"
+
+    assert translate(rows, DPS).rows == [
+        ["id", "op", "path", "value"],
+        ["dps:personalized-offer:1", "remove", "/tags", ""],
+    ]
+    line = {**ADDRESS, "delete": True, "_line": 7}
+    assert translate(jsonl(line), DPS, "a.jsonl").lines == [{**THERE, "delete": True}]
+
+
 # Members
 
 
@@ -363,7 +374,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_of_pointers_is_kept_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MOST_RENAMES", 50)
+    monkeypatch.setattr(lines, "MOST_SETTINGS", 50)
     monkeypatch.setattr(routes, "MOST_ROUTES", 50)
     translator = Translator((), Way(XCORE, DPS, ids(DPS), Context()))
 
@@ -371,7 +382,7 @@ def test_what_is_kept_of_pointers_is_kept_up_to_a_number(monkeypatch: pytest.Mon
         operation = {"op": "add", "path": f"/_instance/xdm:characteristics/k{number}", "value": "v"}
         cells = {**ADDRESS, "patch": [operation]}
         assert not translator.translate(Row(number, cells, json.dumps(cells))).refused
-        assert len(translator._renames) <= 50
+        assert len(translator._settings) <= 50
         assert len(routes.table(EntityType.PERSONALIZED_OFFER, DPS)._routes) <= 50
 
 

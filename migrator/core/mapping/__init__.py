@@ -20,13 +20,14 @@ from migrator.core.mapping.losses import (
     Translation,
 )
 from migrator.core.mapping.page import page
-from migrator.core.mapping.patches import counterparts, renamed, translate_operations
+from migrator.core.mapping.patches import Setting, counterparts, setting, translate_operations
 from migrator.core.mapping.shapes import DPS, XCORE, External
-from migrator.core.mapping.walk import UNKNOWN, Context, Known
+from migrator.core.mapping.walk import LEFT, UNKNOWN, Context, Known
 
 __all__ = [
     "ALLOWABLE",
     "DPS",
+    "LEFT",
     "MEANINGS",
     "NEVER_ALLOWED",
     "UNKNOWN",
@@ -37,12 +38,13 @@ __all__ = [
     "Loss",
     "Refused",
     "Report",
+    "Setting",
     "Severity",
     "Translated",
     "Translation",
     "counterparts",
     "page",
-    "renamed",
+    "setting",
     "translate_document",
     "translate_operations",
 ]

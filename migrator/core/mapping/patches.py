@@ -8,12 +8,12 @@ can be told without, or the patch is refused. So a patch is never half a transla
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from migrator.core.compare import same_place, shows
 from migrator.core.mapping.documents import translate_document
@@ -27,6 +27,7 @@ from migrator.core.styles import STYLES
 from migrator.core.values import shown
 
 _SETTING = ("add", "replace")
+_NOT_TO_BE_TOLD = "what becomes of this is known only with the object that the patch was written for"
 
 
 class _Share(IntEnum):
@@ -38,19 +39,43 @@ class _Share(IntEnum):
     ALL = 2
 
 
-def renamed(type_: EntityType, operation: Operation, to: str, context: Context) -> str:
-    """Return the pointer that an operation has in the other style, if it needs nothing but that; otherwise "".
+class Setting(Struct, frozen=True):
+    """How all operations are translated that set a place in an object that is not known, to a value that is not empty.
 
-    The same is then true of every operation of the same `op` and `path` with a value that is not empty.
+    Attributes:
+        path: the place in the target.
+        carry: returns a value in the target's spelling, for a context, or `LEFT` if there is something to be told of
+            it, so that it has to be translated as any other; `None` if every value stays as it is.
+    """
+
+    path: str
+    carry: Callable[[Json, Context], Json] | None
+
+
+def setting(type_: EntityType, operation: Operation, to: str, context: Context) -> Setting | None:
+    """Return how operations of this `op` and `path` are translated, or `None` if it takes more than that.
+
+    It says what `translate_operations` does, to be said once for many lines.
 
     Args:
-        type_: of the object, which is not known.
-        operation: the operation.
+        type_: of the objects.
+        operation: one of the operations.
         to: the style that is wanted.
         context: what is allowed.
     """
-    route = table(type_, to).route(operation.path)
-    return route.renaming(operation, other_sandbox=context.other_sandbox)
+    compiled = table(type_, to)
+    route = compiled.route(operation.path)
+    if operation.op not in _SETTING or not route.set_as:
+        return None
+    if route.keeps_values(context):
+        return Setting(route.set_as, None)
+
+    def carry(value: Json, context: Context) -> Json:
+        walk = Walk(context, type_, compiled.direction, "")
+        made = route.node.convert(value, walk, operation.path)
+        return LEFT if walk.reports else made
+
+    return Setting(route.set_as, carry)
 
 
 def translate_operations(
@@ -73,7 +98,7 @@ def translate_operations(
     if from_ == to:
         return Translated(tuple(operations))
     compiled = table(type_, to)
-    if known is UNKNOWN:
+    if known.source is UNSET and known.target is UNSET:
         plain = [_plain(operation, compiled, context) for operation in operations]
         if None not in plain:
             return Translated(tuple(filter(None, plain)))
@@ -104,7 +129,11 @@ def counterparts(type_: EntityType, to: str, pointer: str, context: Context) -> 
 
 def _plain(operation: Operation, compiled: Table, context: Context) -> Operation | None:
     """Return an operation in the other style if it needs nothing but renaming, which most do."""
-    path = compiled.route(operation.path).renaming(operation, other_sandbox=context.other_sandbox)
+    if operation.op not in ("remove", *_SETTING):
+        return None
+    route = compiled.route(operation.path)
+    sets = operation.op in _SETTING and operation.value and route.keeps_values(context)
+    path = route.set_as if sets else route.renamed
     return Operation(operation.op, path, operation.value) if path else None
 
 
@@ -137,7 +166,10 @@ class _Patch:
         for operation in self._operations:
             self._take(operation)
         for touch in self._later.values():
-            self._settle(touch, self._first)
+            if self._source is UNSET:
+                self._walk.refuse(touch.source, None, Loss.NEEDS_OBJECT, touch.rule.needs or _NOT_TO_BE_TOLD)
+            else:
+                self._settle(touch, self._first)
         reports = tuple(self._walk.reports)
         return Refused(reports) if self._walk.refused else Translated(tuple(self._made), reports)
 
@@ -168,6 +200,8 @@ class _Patch:
         except CannotApply as error:
             if not self._derived:
                 self._refuse(operation, Loss.OPERATION, f"the object is not one for this operation: {error}")
+            elif not self._table.route(operation.path).touches:
+                return  # what the target does not have of the source, no rule asks for
             self._source = UNSET
 
     def _change(self, operation: Operation, before: Json | UnsetType) -> None:

@@ -14,8 +14,8 @@ from migrator.core.mapping.losses import Loss, Severity
 from migrator.core.mapping.nodes import Below, Entry, MembersNode, Node, TextNode, compiled
 from migrator.core.mapping.shapes import DPS, XCORE, Lost, Rule
 from migrator.core.mapping.tables import TABLES
-from migrator.core.mapping.walk import escaped
-from migrator.core.model import EntityType, Json, Operation
+from migrator.core.mapping.walk import Context, escaped
+from migrator.core.model import EntityType, Json
 from migrator.core.patch import parts_of, value_at
 from migrator.core.styles import STYLES
 
@@ -55,8 +55,8 @@ class Route(Struct, frozen=True):
         entries: the members of the table that the pointer leads through.
         touches: the rules that it leads through.
         renamed: the pointer in the target, if that is all that any operation there takes; otherwise "".
-        set_as: the same for operations that set a value, and one that is not empty, where neither the object is known
-            nor the sandbox another.
+        set_as: the pointer in the target, if all that it takes to set a value there, one that is not empty in an object
+            that is not known, is to carry the value over; otherwise "".
     """
 
     source: str
@@ -68,13 +68,9 @@ class Route(Struct, frozen=True):
     renamed: str
     set_as: str
 
-    def renaming(self, operation: Operation, *, other_sandbox: bool) -> str:
-        """Return the pointer for an operation on an object that is not known, if that is all it takes, or ""."""
-        if operation.op == "remove":
-            return self.renamed
-        if operation.op not in ("add", "replace"):
-            return ""
-        return self.set_as if operation.value and not other_sandbox else self.renamed
+    def keeps_values(self, context: Context) -> bool:
+        """Whether each value stays as it is."""
+        return self.node.plain or (isinstance(self.node, TextNode) and not context.other_sandbox)
 
 
 class Table:
@@ -143,8 +139,8 @@ class Table:
         sure = not told and all(len(names) == 1 for names in parts)
         path = spelled(ROOTS[self.target], parts)[0] if sure else ""
         renamed = path if node.plain and not touches else ""
-        sets = (node.plain or isinstance(node, TextNode)) and all(map(_keeps_silent, touches))
-        return Route(pointer, parts, node, None, entries, tuple(touches), renamed, path if sets else "")
+        set_as = path if all(map(_keeps_silent, touches)) else ""
+        return Route(pointer, parts, node, None, entries, tuple(touches), renamed, set_as)
 
 
 def _keeps_silent(touch: Touch) -> bool:

@@ -69,7 +69,7 @@ def noticed(test: Callable[..., Any], **arguments: Any) -> bool:
     again = settings(
         max_examples=2000,
         deadline=None,
-        database=None,
+        derandomize=True,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )(given(data=st.data())(inner))
@@ -102,8 +102,8 @@ MUTANTS: dict[str, tuple[EntityType, Callable[[Members], Shape], Any, dict[str, 
         lambda table: changed(
             table, "offerui:segmentModel", lambda member: replaced(member, shape=Keyed(of=Members(members=())))
         ),
-        COMMUTES,
-        {"style": XCORE},
+        THERE_AND_BACK,
+        {},
     ),
     "a pointer ends too early": (
         EntityType.PERSONALIZED_OFFER,

@@ -169,12 +169,13 @@ BY_THE_OBJECT = {Loss.CAPPING, Loss.FILLED, Loss.NO_COUNTERPART, Loss.ASSET, Los
 """Reports after which a patch that was translated without the object need not be what it would be with it."""
 
 
+@pytest.mark.parametrize("target_known", [False, True], ids=["nothing known", "the target known"])
 @pytest.mark.parametrize("style", [XCORE, DPS])
 @pytest.mark.parametrize("type_", TYPES)
 @EXAMPLES
 @given(data=st.data())
-def test_without_the_object_the_same_holds_or_the_patch_is_refused_or_it_is_reported(
-    type_: EntityType, style: str, data: st.DataObject
+def test_without_the_source_the_same_holds_or_the_patch_is_refused_or_it_is_reported(
+    type_: EntityType, style: str, target_known: bool, data: st.DataObject
 ) -> None:
     to, context = (DPS, TO_DPS) if style == XCORE else (XCORE, TO_XCORE)
     source = wrapped(drawn(data, type_, style), style)
@@ -183,7 +184,8 @@ def test_without_the_object_the_same_holds_or_the_patch_is_refused_or_it_is_repo
     target, wanted = translated(type_, source, style), translated(type_, after, style)
     assume(not isinstance(target, Refused) and not isinstance(wanted, Refused))
 
-    made = translate_operations(type_, patch, style, to, context, UNKNOWN)
+    known = Known("o", target=target) if target_known else UNKNOWN
+    made = translate_operations(type_, patch, style, to, context, known)
 
     if isinstance(made, Refused):
         event("refused")
