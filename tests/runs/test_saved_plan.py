@@ -121,6 +121,20 @@ async def test_of_objects_that_have_changed_since_none_is_touched_and_all_others
         assert '"Theirs"' in said[6]
 
 
+@STYLES
+async def test_however_many_objects_have_changed_all_others_are_done(migrator: Any, style: Style) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=12)) as server:
+        migrator.point_at(server.url)
+        await planned(migrator, style, *(rename(style, i) for i in range(12)))
+        for index in range(8):
+            touch(server, style, index, "status", "approved")
+
+        applied = await migrator("apply", "p.plan", "--equal-failures", "3")
+
+        assert applied.code == 7, applied.out + applied.err
+        assert "4 applied · 8 failed (of 12 rows)" in applied.out
+
+
 def jsonl(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
@@ -291,7 +305,7 @@ async def test_what_a_limited_plan_left_out_can_be_applied_from_its_results(migr
 
 
 @STYLES
-async def test_an_object_deleted_between_plan_and_apply_is_drift_whatever_was_to_be_done(
+async def test_an_object_deleted_between_plan_and_apply_is_drift_unless_it_was_to_be_deleted(
     migrator: Any, style: Style
 ) -> None:
     async with Emulator(EmulatorSettings(seed_offers=3)) as server:
