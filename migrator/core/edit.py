@@ -11,7 +11,7 @@ applied or guarded, which is `patch` and `base`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -66,17 +66,40 @@ def located(
         version: of the object, `None` if it is not told.
 
     Raises:
-        CannotApply: the document has no such place.
+        CannotApply: the document has no such place, or two edits write different values there.
         Conflict: something else is there than was to be replaced.
     """
     if all(isinstance(edit, Operation) for edit in edits):
         return edits  # type: ignore[return-value]  # what `all` proves, a type checker does not see
     found: list[Operation] = []
+    written: dict[str, tuple[Edit, Json]] = {}
     for edit in edits:
         operations = tuple(_operations(edit, document, names, version))
+        _refuse_overwriting(edit, operations, document, written)
         document = apply(operations, document) if operations else document
+        written |= {one.path: (edit, one.value) for one in operations if one.op in ("add", "replace")}
         found.extend(operations)
     return tuple(found)
+
+
+def _refuse_overwriting(
+    edit: Edit, operations: Iterable[Operation], document: Json, written: Mapping[str, tuple[Edit, Json]]
+) -> None:
+    """Refuse to lose a text to another edit of the object, or the other way round: nobody can have meant both.
+
+    Of operations alone that is told when rows are merged. Where a text is, only the object shows.
+    """
+    for operation in operations:
+        earlier, value = written.get(operation.path, (None, UNSET))
+        if operation.op == "test" or TextChange not in (type(edit), type(earlier)):
+            continue
+        # An element of a list may have moved since, and somebody may say what he writes over.
+        stands = value is not UNSET and same_place(value_at(document, operation.path), value)
+        if stands and not same_place(value, operation.value) and getattr(edit, "was", None) is None:
+            raise CannotApply(
+                f"two rows of the object contradict each other: one writes {shown(value)} to {operation.path},"
+                f" and a later one {shown(operation.value)}; keep one of them"
+            )
 
 
 def _operations(edit: Edit, document: Json, names: TextNames, version: int | None) -> Iterator[Operation]:

@@ -59,19 +59,30 @@ class Fuse:
         self._equal = limits.equal_failures
         self._failures = 0
         self._in_a_row = 0
-        self._kind: tuple[str, int | None] = ("", None)
+        self._kind: tuple[str, int | None, bool] = ("", None, True)
 
     def success(self) -> None:
         """Take in a step that was applied."""
         self._in_a_row = 0
 
-    def failure(self, error: str, http_status: int | None, message: str) -> None:
+    def fit(self) -> None:
+        """Take in a step that a look has found to be possible: what looks have refused before is not all."""
+        *_, sent = self._kind
+        self._in_a_row = self._in_a_row if sent else 0
+
+    def failure(self, error: str, http_status: int | None, message: str, *, sent: bool = True) -> None:
         """Take in a step that failed or was lost.
+
+        Args:
+            error: why.
+            http_status: of the answer.
+            message: what was said.
+            sent: whether it was sent, or refused by a look before.
 
         Raises:
             Stopped: that was one too many.
         """
-        kind = (error, http_status)
+        kind = (error, http_status, sent)
         self._in_a_row = self._in_a_row + 1 if kind == self._kind else 1
         self._kind = kind
         self._failures += 1

@@ -10,8 +10,8 @@ from migrator.engine.wire import Tally
 from migrator.logs import log
 from migrator.ports import Outcome
 
-NO_FAILURE = frozenset({ErrorClass.GUARD_FAILED, ErrorClass.UNCONFIRMED})
-"""What needs a look, and is no sign that something is wrong: others have edited, or a deletion was only accepted."""
+NO_FAILURE = frozenset({ErrorClass.GUARD_FAILED, ErrorClass.UNCONFIRMED, ErrorClass.DRIFTED})
+"""What is no sign that something is wrong: others have edited, or a deletion was only accepted."""
 
 
 class Notes:
@@ -30,8 +30,18 @@ class Notes:
             State.PENDING: (told.debug, "step.again"),
         }
 
-    def take(self, step: Step, outcome: Outcome) -> None:
+    def fit(self) -> None:
+        """Note that a look has found a step to be possible."""
+        self._tally.surveyed += 1
+        self._fuse.fit()
+
+    def take(self, step: Step, outcome: Outcome, *, sent: bool = True) -> None:
         """Note how an attempt ended, or a step without one: one line, as loud as it deserves.
+
+        Args:
+            step: the step.
+            outcome: how it ended.
+            sent: whether there was an attempt.
 
         Raises:
             Stopped: too much fails.
@@ -53,5 +63,7 @@ class Notes:
         )
         if state is State.APPLIED:
             self._fuse.success()
+        elif state is State.UNCHANGED:
+            self._fuse.fit()
         elif outcome.error_class and state is not State.PENDING and outcome.error_class not in NO_FAILURE:
-            self._fuse.failure(outcome.error_class, outcome.http_status, outcome.message)
+            self._fuse.failure(outcome.error_class, outcome.http_status, outcome.message, sent=sent)

@@ -74,7 +74,7 @@ class Surveyor:
 
         Args:
             ledger: where bases are kept, and what was reviewed is found.
-            wire: says the time, and counts.
+            wire: says the time.
             reader: reads.
             notes: what becomes of a step that is dismissed.
             guard: whether to find the base of what could be sent without one.
@@ -83,7 +83,6 @@ class Surveyor:
         """
         self._ledger = ledger
         self._clock = wire.clock
-        self._tally = wire.tally
         self._reader = reader
         self._style = reader.style
         self._notes = notes
@@ -164,7 +163,7 @@ class Surveyor:
             self._dismiss(step, Move.AGREE)
             return None
         self._ledger.keep(step.seq, base)
-        self._tally.surveyed += 1
+        self._notes.fit()
         return resting_on(step, base)
 
     def _refuse_drifted(self, step: Step, change: str, http_status: int | None = None) -> None:
@@ -183,7 +182,7 @@ class Surveyor:
         state = after(State.PENDING, move)
         outcome = Outcome(step.seq, state, self._clock.now(), http_status, error, message)
         self._ledger.dismiss(outcome)
-        self._notes.take(step, outcome)
+        self._notes.take(step, outcome, sent=False)
 
 
 def resting_on(step: Step, base: Base) -> Step:

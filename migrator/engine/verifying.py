@@ -30,7 +30,7 @@ class Verified(Struct):
     """How many input rows have been found to be what, so far.
 
     Attributes:
-        as_written: their objects are as they were written.
+        as_written: their objects are as they were written, or nothing was to be written to them.
         differ: they are not.
         unread: their objects could not be read.
         unknown: they have created objects whose ids are not known.
@@ -80,7 +80,7 @@ class Verification:
 
     def __init__(self, checklist: Checklist, reader: Reader, *, concurrency: int) -> None:
         """Read what `checklist` lists through `reader`, so many at a time."""
-        self.tally = Verified()
+        self.tally = Verified(as_written=checklist.untouched)
         self.summary = checklist.summary
         self._checklist = checklist
         self._reader = reader

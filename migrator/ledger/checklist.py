@@ -16,9 +16,11 @@ import msgspec
 from msgspec import Struct
 
 from migrator.core.model import EntityType, Kind, Step, Touched
+from migrator.core.plan import NO_EDITS
 from migrator.core.states import State
 from migrator.core.verify import Written
 from migrator.ledger.database import connect, format_of, ledger_errors
+from migrator.ledger.planfile import NOTHING
 from migrator.ledger.reading import Summary, summary_of
 
 PAGE = 100
@@ -44,6 +46,10 @@ FROM progress AS p JOIN step AS s ON s.seq = p.step JOIN container AS c ON c.id 
 JOIN (SELECT step, count(*) AS rows FROM input_row GROUP BY step) AS r ON r.step = s.seq
 WHERE p.state IN ('{State.APPLIED}', '{State.UNCHANGED}')
 """
+
+COUNT_UNTOUCHED = f"SELECT count(*) FROM step JOIN input_row ON step = seq WHERE {NOTHING}"
+
+LEAVE_UNTOUCHED = f"DELETE FROM todo WHERE seq IN (SELECT seq FROM step WHERE {NOTHING})"
 
 INDEX_TODO = "CREATE INDEX temp.todo_by_object ON todo (object)"
 
@@ -91,6 +97,8 @@ class Checklist:
 
     Attributes:
         summary: where the run stood when the list was made.
+        untouched: rows that wanted nothing, such as those of an export that nobody has edited. Whatever has become of
+            their objects, nothing was written to them.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -103,6 +111,8 @@ class Checklist:
         db.execute("BEGIN")
         self.summary: Summary = summary_of(db)
         db.execute(FILL_TODO)
+        (self.untouched,) = db.execute(COUNT_UNTOUCHED, (NO_EDITS,)).fetchone()
+        db.execute(LEAVE_UNTOUCHED, (NO_EDITS,))
         db.execute("COMMIT")
         db.execute(INDEX_TODO)
 

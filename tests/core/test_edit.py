@@ -127,6 +127,23 @@ def test_an_edit_may_be_of_what_an_operation_takes_away(style: Style) -> None:
 
 
 @STYLES
+def test_a_text_and_another_value_in_its_place_contradict_each_other(style: Style) -> None:
+    place = content_at(style, 0, 0)
+    contradicting: list[list[Edit]] = [
+        [text(WEB, "en", "One"), text(WEB, "en", "Two", format=HTML)],
+        [text(WEB, "en", "One"), put(place, "Two")],
+        [put(place, "One"), text(WEB, "en", "Two")],
+    ]
+
+    for edits in contradicting:
+        with pytest.raises(CannotApply, match=r'contradict each other: one writes "One" to .* and a later one "Two"'):
+            found(style, edits)
+    assert found(style, [text(WEB, "en", "One"), put(place, "One")]) == [put(place, "One"), put(place, "One")]
+    moved: list[Edit] = [put(place, "One"), Operation("remove", place.rpartition("/")[0]), text(WEB, "fr", "Two")]
+    assert found(style, moved)[-1] == put(place, "Two")
+
+
+@STYLES
 def test_operations_alone_stay_what_they_are_also_where_they_do_not_fit(style: Style) -> None:
     operations = [put("/nobody", 1), Operation("remove", "/nothing")]
 

@@ -88,3 +88,21 @@ def test_a_success_forgives_no_failure() -> None:
     with pytest.raises(Stopped, match="2 steps failed, more than --max-failures allows; the last one: no") as stopped:
         fuse.failure("not_found", 404, "no")
     assert "--max-failures" in stopped.value.hint
+
+
+def test_what_looks_refuse_is_in_a_row_only_if_no_look_finds_anything_possible_between() -> None:
+    fuse = Fuse(Limits(equal_failures=2), 100)
+    for _ in range(5):
+        fuse.failure("cannot_apply", None, "no such text", sent=False)
+        fuse.fit()
+    fuse.failure("cannot_apply", None, "no such text", sent=False)
+    with pytest.raises(Stopped):
+        fuse.failure("cannot_apply", None, "no such text", sent=False)
+
+
+def test_that_looks_find_steps_possible_says_nothing_of_those_that_are_refused_when_they_are_sent() -> None:
+    fuse = Fuse(Limits(equal_failures=2), 100)
+    fuse.failure("validation", 422, "no")
+    fuse.fit()
+    with pytest.raises(Stopped):
+        fuse.failure("validation", 422, "no")

@@ -300,3 +300,21 @@ async def test_matches_inside_of_placeholders_are_warned_of(migrator: Any) -> No
 
         assert "Dear {{profile.name}}, your word" in ended.out
         assert "warning: 1 matches inside of {placeholders} are left as they are (line 2: 1)" in ended.err
+
+
+async def test_a_row_that_nobody_has_edited_is_as_written_whatever_others_do(migrator: Any, sheet: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=3)) as server:
+        edit(await sheet(server), description="Edited")
+        applied = await migrator("apply", "offers.csv", "--yes", "--run-id", "edited")
+        nobody = migrator.folder / "deletion.jsonl"
+        nobody.write_text(json.dumps({"id": seeded_offer_id(2), "delete": True}), encoding="utf-8")
+        deleted = await migrator("apply", "deletion.jsonl", "--yes")
+        before = len(server.requests)
+
+        verified = await migrator("verify", "edited")
+
+        assert (applied.code, deleted.code) == (0, 0), applied.err + deleted.err
+        assert verified.code == 0, verified.out
+        assert "3 of 3 rows as written" in verified.out
+        reads = [request.path for request in server.requests[before:] if request.method == "GET"]
+        assert sum(seeded_offer_id(number) in path for number in range(3) for path in reads) <= 1

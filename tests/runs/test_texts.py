@@ -291,3 +291,17 @@ async def test_what_is_deleted_goes_before_what_it_refers_to(migrator: Any, styl
         assert order[:2] == ["offer-activity", "offer-filter"]
         assert set(order[2:6]) == {"personalized-offer", "fallback-offer"}
         assert set(order[6:]) == {"tag", "offer-placement", "eligibility-rule"}
+
+
+@STYLES
+async def test_rows_here_and_there_that_do_not_fit_do_not_stop_the_others(migrator: Any, style: StyleName) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=40)) as server:
+        texts = Texts(migrator, server, style)
+        html = seeded_placement(style)
+        rows = [(texts.offer(i), "", html, "it" if i % 4 == 0 else "en", "", "New", "", "") for i in range(40)]
+        texts.write("c.csv", rows)
+
+        applied = await migrator("apply", "c.csv", "--yes", "--equal-failures", "3")
+
+        assert applied.code == 3, applied.err
+        assert "30 applied · 10 failed (of 40 rows)" in applied.out
