@@ -112,7 +112,7 @@ def exact_json(text: str) -> Json | Fault:
             return Fault("", _TOO_DEEP)
         # Each member ends in `":` unless blanks stand before the colon, and text can only add to the count. So equal
         # counts prove that nothing was dropped, for a tenth of the cost of looking at the pairs.
-        if text.count('":') == _count_members(value) and not _has_blank_before_colon(text):
+        if text.count('":') == _count_members(value) and " :" not in text and not _has_rare_blank_before_colon(text):
             return value
         return _doubled_member(text) or value
     except UnicodeEncodeError:
@@ -146,14 +146,9 @@ def _count_members(value: Json) -> int:
     return count
 
 
-def _has_blank_before_colon(text: str) -> bool:
-    # Only the first is to be expected at all, and a single character is looked for much faster than two.
-    return (
-        " :" in text
-        or ("\t" in text and "\t:" in text)
-        or ("\r" in text and "\r:" in text)
-        or ("\n" in text and "\n:" in text)
-    )
+def _has_rare_blank_before_colon(text: str) -> bool:
+    # A single character is looked for much faster than two.
+    return ("\t" in text and "\t:" in text) or ("\r" in text and "\r:" in text) or ("\n" in text and "\n:" in text)
 
 
 def _doubled_member(text: str) -> Fault | None:

@@ -74,8 +74,7 @@ def translate_file(source: Input, way: Way, out: BinaryIO, tell: Callable[[Told,
             tell(told, True)
         tally, quickly = Tally(), translator.quickly
         with _writer(out, opened.shape, translator.header) as write:
-            for row in opened:
-                tally.lines += 1
+            for tally.lines, row in enumerate(opened, 1):
                 if cells := quickly(row):
                     write(cells)
                     continue

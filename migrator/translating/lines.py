@@ -18,12 +18,12 @@ from migrator.core.mapping import (
     DPS,
     LEFT,
     XCORE,
+    Carry,
     Context,
     Known,
     Loss,
     Refused,
     Report,
-    Setting,
     Severity,
     Translation,
     counterparts,
@@ -138,7 +138,8 @@ class Translator:
         self._direction = f"{way.from_} → {way.to}"
         self._nobody = "the id map has no" if way.ids else "no id map was given (--id-map), and so nobody knows"
         self._contexts: dict[str, Context] = {}
-        self._settings: dict[Any, tuple[Setting, Callable[[str], Any]]] = {}
+        self._to_dps = way.to == DPS
+        self._settings: dict[Any, tuple[str, Carry | None, Callable[[str], Any]]] = {}
         self._parser = RowParser(header, STYLES[way.from_], "", header_line)
         self.problems = list(self._parser.header_problems)
         shape = find_shapes(header)[0] if header and not self.problems else None
@@ -197,7 +198,7 @@ class Translator:
         """Find where the object of a change is in the target, or say why that is not known."""
         by_id = change.object or (change.sought is not None and change.sought.by is By.REFERENCE)
         id_ = _id_of(change) if by_id else ""
-        return self._place_in_dps(change, id_) if self._way.to == DPS else self._place_in_xcore(change.type, id_)
+        return self._place_in_dps(change, id_) if self._to_dps else self._place_in_xcore(change.type, id_)
 
     def _place_in_dps(self, change: Change, id_: str) -> _Place | str:
         context = self._context(change.container)
@@ -232,7 +233,7 @@ class Translator:
         cells = {name: cell for name, cell in row.cells.items() if name != "container" and not _is_ours(name)}
         if place.id:
             cells["id"] = place.id
-        return {"container": place.container, **cells} if self._way.to == XCORE else cells
+        return cells if self._to_dps else {"container": place.container, **cells}
 
     # CSV
 
@@ -323,15 +324,15 @@ class Translator:
         if found := setting(change.type, first, self._way.to, place.context):
             if len(self._settings) >= MOST_SETTINGS:
                 self._settings.clear()
-            form = row.cells.get("container", ""), row.cells.get("type"), first.op, first.path
-            self._settings[form] = found, self._finder(change)
+            form = row.cells.get("container"), row.cells.get("type"), first.op, first.path
+            self._settings[form] = found.path, found.carry, self._finder(change)
 
     def _finder(self, change: Change) -> Callable[[str], Any]:
         """Return what finds an object of the type of a change, and in its container, in the target."""
-        ids, way = self._way.ids, self._way
-        if way.to == DPS:
+        ids = self._way.ids
+        if self._to_dps:
             return ids.finder(change.type, change.container)
-        return ids.home_finder(change.type, way.container)
+        return ids.home_finder(change.type, self._way.container)
 
     def quickly(self, row: Row | Problem) -> Cells | None:
         """Translate a line that has nothing but one operation, if one of its form was translated before.
@@ -344,21 +345,20 @@ class Translator:
         cells = row.cells
         try:
             type_, id_, (raw,) = cells["type"], cells["id"], cells["patch"]
-            op, value, container = raw["op"], raw["value"], cells.get("container", "")
-            to, find = self._settings[container, type_, op, raw["path"]]
+            op, value, container = raw["op"], raw["value"], cells.get("container")
+            path, carry, find = self._settings[container, type_, op, raw["path"]]
             found = find(id_)
         except (KeyError, TypeError, ValueError):
             return None
-        small, members = len(row.raw) < _SURELY_SMALL, 4 if "container" in cells else 3
-        if not (found and value and small) or len(raw) != 3 or len(cells) != members:
+        only = len(raw) == 3 and len(cells) == (3 if container is None else 4) and len(row.raw) < _SURELY_SMALL
+        if not (found and value and only):
             return None
-        to_dps = self._way.to == DPS
-        if to.carry is not None:
-            value = to.carry(value, self._context(container if to_dps else found.container))
+        if carry is not None:
+            value = carry(value, self._context(container or "" if self._to_dps else found.container))
             if value is LEFT:
                 return None
-        patch = [{"op": op, "path": to.path, "value": value}]
-        if to_dps:
+        patch = [{"op": op, "path": path, "value": value}]
+        if self._to_dps:
             return {"type": type_, "id": found, "patch": patch}
         return {"container": found.container, "type": type_, "id": found.id, "patch": patch}
 

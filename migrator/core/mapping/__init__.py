@@ -20,7 +20,7 @@ from migrator.core.mapping.losses import (
     Translation,
 )
 from migrator.core.mapping.page import page
-from migrator.core.mapping.patches import Setting, counterparts, setting, translate_operations
+from migrator.core.mapping.patches import Carry, Setting, counterparts, setting, translate_operations
 from migrator.core.mapping.shapes import DPS, XCORE, External
 from migrator.core.mapping.walk import LEFT, UNKNOWN, Context, Known
 
@@ -32,6 +32,7 @@ __all__ = [
     "NEVER_ALLOWED",
     "UNKNOWN",
     "XCORE",
+    "Carry",
     "Context",
     "External",
     "Known",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -39,17 +39,21 @@ class _Share(IntEnum):
     ALL = 2
 
 
+Carry: TypeAlias = Callable[[Json, Context], Json]
+"""Returns a value in the target's spelling, for a context; or `LEFT` if there is something to be told of it, so that it
+has to be translated as any other."""
+
+
 class Setting(Struct, frozen=True):
     """How all operations are translated that set a place in an object that is not known, to a value that is not empty.
 
     Attributes:
         path: the place in the target.
-        carry: returns a value in the target's spelling, for a context, or `LEFT` if there is something to be told of
-            it, so that it has to be translated as any other; `None` if every value stays as it is.
+        carry: see `Carry`; `None` if every value stays as it is.
     """
 
     path: str
-    carry: Callable[[Json, Context], Json] | None
+    carry: Carry | None
 
 
 def setting(type_: EntityType, operation: Operation, to: str, context: Context) -> Setting | None:
