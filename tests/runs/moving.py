@@ -1,4 +1,4 @@
-"""What the tests of `migrate` share: libraries of either style, and how two of them are compared without the mapping."""
+"""What the tests of `migrate` share: libraries of either style, compared without asking the mapping."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from migrator.emulator import (
     EmulatorSettings,
     seeded_companion,
     seeded_container,
-    seeded_placement,
     seeded_reference,
 )
 from migrator.emulator.entities import RULE
