@@ -141,7 +141,9 @@ class Catalogue:
         self._db.execute("COMMIT")
         self._db.executescript(
             """CREATE INDEX by_reference ON entry (type, reference); CREATE INDEX by_name ON entry (type, name);
-               CREATE TABLE chosen (type TEXT, reference TEXT, PRIMARY KEY (type, reference)) STRICT, WITHOUT ROWID;"""
+               CREATE TABLE chosen (
+                   type TEXT, reference TEXT, lost INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (type, reference)
+               ) STRICT, WITHOUT ROWID;"""
         )
 
     def __enter__(self) -> Self:
@@ -173,8 +175,17 @@ class Catalogue:
 
     def choose(self, type_: str, reference: str) -> bool:
         """Choose an object; return whether it was not chosen before."""
-        cursor = self._db.execute("INSERT OR IGNORE INTO chosen VALUES (?, ?)", (type_, reference))
+        cursor = self._db.execute("INSERT OR IGNORE INTO chosen (type, reference) VALUES (?, ?)", (type_, reference))
         return cursor.rowcount == 1
+
+    def lose(self, type_: str, reference: str) -> None:
+        """Note that a chosen object will not be there for others to refer to."""
+        self._db.execute("UPDATE chosen SET lost = 1 WHERE type = ? AND reference = ?", (type_, reference))
+
+    def is_lost(self, type_: str, reference: str) -> bool:
+        """Whether a chosen object will not be there."""
+        found = self._db.execute("SELECT lost FROM chosen WHERE type = ? AND reference = ?", (type_, reference))
+        return bool(found.fetchone() == (1,))
 
     def is_chosen(self, type_: str, reference: str) -> bool:
         """Whether an object was chosen."""
@@ -185,10 +196,10 @@ class Catalogue:
 def _columns(one: Exported) -> tuple[object, ...]:
     line = _decode(one.line)
     document = document_of(one.line)
-    channel = next((document[name] for name in ("channel", "xdm:channel") if isinstance(document.get(name), str)), "")
+    channel = _member(document, "channel", "")
     return (
         *(one.type.value, one.container, one.id, line["reference"], name_in(document)),
-        *(line["etag"], line["created_by"], channel, _encode(document)),
+        *(line["etag"], line["created_by"], channel if isinstance(channel, str) else "", _encode(document)),
     )
 
 
@@ -287,6 +298,19 @@ class Migration:
             for needed, reference in self._references(EntityType(kind), one):
                 if (other := self._source.referred(needed, reference)) is not None:
                     waiting.append((needed, other))
+            waiting += [(EntityType.PERSONALIZED_OFFER, offer) for offer in self._picked(kind, one)]
+
+    def _picked(self, type_: str, collection: Entry) -> Iterator[Entry]:
+        """Yield the offers that a collection picks by their tags, without referring to them."""
+        document = _decode(collection.document)
+        how = str(_member(document, "filterType", "")).replace("-", "").lower()
+        if type_ != EntityType.COLLECTION or how not in ("anytags", "alltags"):
+            return
+        wanted = set(_member(document, "ids", []))
+        for offer in self._source.of_type(EntityType.PERSONALIZED_OFFER):
+            common = wanted.intersection(_member(_decode(offer.document), "tags", []))
+            if common and (how == "anytags" or common == wanted):
+                yield offer
 
     def _references(self, type_: EntityType, entry: Entry) -> list[tuple[str, str]]:
         """Return what an object refers to: what a translation of it asks for."""
@@ -316,25 +340,35 @@ class Migration:
             key=f"{entry.container} {entry.reference}",
         )
         source = Source(entry.container, entry.object, entry.reference, entry.etag)
+        if settled is not None and not settled.reference:
+            self._source.lose(type_, entry.reference)
         draft.take_copy(Row(line, {}, _encode(names).decode()), change, source, settled)
         self.tally.counts[type_]["to create" if settled is None else _TOLD[settled.state]] += 1
 
     def _made(self, type_: EntityType, entry: Entry, line: int) -> tuple[Copy, Settled | None]:
         document = _decode(entry.document)
+        named = {"name": entry.name}  # what is not sent is only to be recognized
         if why := self._foreign(type_, entry, document):
-            return Copy({}), Settled(State.SKIPPED, message=why)
-        there = self._already(type_, entry)
-        if isinstance(there, Settled):
-            return Copy({}), there
+            return Copy(named), Settled(State.SKIPPED, message=why)
+        if (there := self._already(type_, entry)) is not None:
+            return Copy(named), there
+        if not entry.name:
+            return Copy(named), _refused(ErrorClass.CANNOT_APPLY, "it has no name, by which it could be found again")
         found = self._translated(type_, entry, self._context)
         for report in found.reports:
             self._tell(line, report)
             self.tally.losses[report.severity, report.loss] += 1
         if isinstance(found, Refused):
             severe = [one for one in found.reports if self._refuses(one)]
-            why = "; ".join(f"{one.pointer or 'the object'}: {one.reason} ({one.loss})" for one in severe)
-            return Copy({}), Settled(State.REJECTED, ErrorClass.CANNOT_APPLY, why)
+            why = "; ".join(f"{one.pointer or 'the object'}: {self._reason(one)} ({one.loss})" for one in severe)
+            return Copy(named), _refused(ErrorClass.CANNOT_APPLY, why)
         return self._marks.copy(found.result), None
+
+    def _reason(self, report: Report) -> str:
+        id_ = report.value
+        if isinstance(id_, str) and any(self._source.is_lost(type_, id_) for type_ in ORDER):
+            return f"{id_} is itself refused or left alone"
+        return report.reason
 
     def _refuses(self, report: Report) -> bool:
         return report.severity is Severity.SEVERE and report.loss not in self._context.allowed
@@ -350,20 +384,28 @@ class Migration:
         return ""
 
     def _already(self, type_: EntityType, entry: Entry) -> Settled | None:
-        """Find an object in the target that is the same one: by its id, or by its name if only one has that."""
-        same = self._target.referred(type_, entry.reference)
-        named = [same] if same else self._target.called(type_, entry.name) if entry.name else []
-        if not named:
+        """Find an object in the target that is the same one: by the id map, by its id, or by its name."""
+        if (given := self._given(type_, entry.reference)) is not None:
+            mapped = self._target.referred(type_, given)
+            if mapped is None:
+                return _refused(ErrorClass.NOT_FOUND, f"the id map says that it is {given}, which is not there")
+            return _there(mapped, "the id map")
+        if (same := self._target.referred(type_, entry.reference)) is not None:
+            return _there(same, "its id")
+        return self._already_called(type_, entry) if entry.name else None
+
+    def _already_called(self, type_: EntityType, entry: Entry) -> Settled | None:
+        """Find an object of the same name, if that says which one is meant."""
+        there = self._target.called(type_, entry.name)
+        if not there:
             return None
-        if len(named) > 1:
-            ids = ", ".join(one.reference for one in named)
-            why = f"several of type {type_} are called {quote(entry.name)} there: {ids}"
-            return Settled(State.REJECTED, ErrorClass.CONFLICT, why)
-        by = "id" if same else "name"
-        (one,) = named
-        return Settled(
-            State.UNCHANGED, message=f"there already, by its {by}", object=one.object, reference=one.reference
-        )
+        here = self._source.called(type_, entry.name)
+        if len(here) == len(there) == 1:
+            return _there(there[0], "its name")
+        ids = ", ".join(one.reference for one in (here if len(here) > 1 else there))
+        side, number = ("here", len(here)) if len(here) > 1 else ("there", len(there))
+        why = f"{number} of type {type_} are called {quote(entry.name)} {side}: {ids}; say in --id-map which is which"
+        return _refused(ErrorClass.CONFLICT, why)
 
     def _translated(self, type_: EntityType, entry: Entry, context: Context) -> Translation[dict[str, Any]]:
         route = self._route
@@ -374,17 +416,32 @@ class Migration:
     def _resolve(self, type_: str, id_: str) -> str | None:
         if (given := self._given(type_, id_)) is not None:
             return given
+        if self._source.is_lost(type_, id_):
+            return None
         if self._source.is_chosen(type_, id_):
             return self._marks.mark(type_, id_)
         entry = self._source.referred(type_, id_)
         if entry is None:
-            return None
+            return id_ if self._target.referred(type_, id_) else None
         there = self._already(EntityType(type_), entry)
-        return there.reference if there and there.state is State.UNCHANGED else None
+        return there.reference if there and there.reference else None
 
     def _channel_of(self, placement: str) -> str | None:
         entry = self._source.referred(EntityType.PLACEMENT, placement)
         return entry.channel if entry is not None and entry.channel else None
+
+
+def _member(document: Mapping[str, Json], name: str, default: Json) -> Json:
+    """Return a member in the spelling of either style."""
+    return document.get(name, document.get(f"xdm:{name}", default))
+
+
+def _refused(error: ErrorClass, why: str) -> Settled:
+    return Settled(State.REJECTED, error, why)
+
+
+def _there(entry: Entry, by: str) -> Settled:
+    return Settled(State.UNCHANGED, message=f"there already, by {by}", object=entry.object, reference=entry.reference)
 
 
 _TOLD = {State.UNCHANGED: "there already", State.SKIPPED: "left alone", State.REJECTED: "refused"}

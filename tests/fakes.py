@@ -180,6 +180,7 @@ class MemoryLedger:
         outcomes: every outcome, in order, of steps that were dismissed too.
         seen: by step, what its object was when it was reviewed.
         held: the steps that wait.
+        origins: by step, the id of what it is a copy of.
         trace: what happened, in order; shared with other fakes.
         failure: set it, and nothing can be written any more.
         good_until: what commits say.
@@ -197,6 +198,7 @@ class MemoryLedger:
         self.outcomes: list[Outcome] = []
         self.seen: dict[int, Base] = {}
         self.held: set[int] = set()
+        self.origins: dict[int, str] = {}
         self.trace: list[Line] = [] if trace is None else trace
         self.failure: LedgerFailed | None = None
         self.good_until = math.inf
@@ -256,6 +258,11 @@ class MemoryLedger:
             for seq, base in self.seen.items()
             if seq in steps
         }
+
+    async def ids(self, references: Collection[str]) -> Mapping[tuple[EntityType, str], str]:
+        there = [seq for seq in self.origins if self.state(seq) in (State.APPLIED, State.UNCHANGED)]
+        ids = {(self._steps[seq].type, self.origins[seq]): self._last[seq].reference for seq in there}
+        return {key: target for key, target in ids.items() if target and key[1] in references}
 
     async def settled_objects(self, objects: Collection[str]) -> Collection[str]:
         applied = [seq for seq, state in self.states.items() if state is State.APPLIED]

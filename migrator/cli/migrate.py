@@ -118,7 +118,9 @@ def migrate(
     out = Output(output)
     with tempfile.TemporaryDirectory(prefix="migrator-") as folder, _losses(report) as tell_loss:
         spools = _read(settings, route, Path(folder))
-        planned = api.migrate(settings, route, selection, spools, _context(values, to), tell_loss, run_id=run_id)
+        planned = api.migrate(
+            settings, route, selection, spools, _context(values, to, container), tell_loss, run_id=run_id
+        )
         with planned as (run, draft, migration):
             _sum_up(migration, route, out)
             if draft.steps == 0:
@@ -127,7 +129,8 @@ def migrate(
             if not (yes or dry_run):
                 ask(draft, settings)
             with Runs(settings.ledger).locked():
-                draft.accept(run.id, f"{from_} {sides[from_]}", settings.remembered(), SystemClock.now())
+                remembered = settings.remembered() | {api.Origin.MIGRATES.value: from_}
+                draft.accept(run.id, f"{from_} {sides[from_]}", remembered, SystemClock.now())
             if dry_run:
                 show_plan(run.ledger, out, "changes")
                 run.remove()
@@ -174,11 +177,11 @@ def _losses(path: Path | None) -> Iterator[Callable[[int, Report], None]]:
         yield write
 
 
-def _context(values: dict[str, Any], to: str) -> Context:
+def _context(values: dict[str, Any], to: str, container: str) -> Context:
     path = values["id_map"]
     ids = IdMap(to) if path is None else read_id_map(path, to)
     return Context(
-        resolve=lambda type_, id_: ids.finder(type_, "")(id_),
+        resolve=lambda type_, id_: ids.finder(type_, container)(id_),
         allowed=frozenset(map(Loss, values["allow_lossy"])),
     )
 

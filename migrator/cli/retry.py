@@ -83,7 +83,7 @@ def _plan(
 ) -> RunFolder | None:
     """Make the run, or return `None` when there is nothing to retry, which is then on stdout."""
     summary = summarize(earlier.ledger)
-    _refuse_unfinished(summary)
+    _refuse_unfit(summary)
     if unresolved := summary.count(State.UNRESOLVED):
         tell(f"{counted(unresolved, 'row')} unresolved, not retried: `migrator reconcile {earlier.id}` looks at them")
     with api.retry(earlier, settings, classes) as (run, draft):
@@ -113,8 +113,11 @@ def _plan(
     return run
 
 
-def _refuse_unfinished(summary: Summary) -> None:
+def _refuse_unfit(summary: Summary) -> None:
     run = summary.run.id
+    if summary.run.migrates:
+        message = f"run {run} is a migration: what has failed has to be planned anew"
+        raise UsageError(message, "give the same `migrator migrate` again: it makes nothing that is there already")
     counts = {
         "not sent": summary.count(State.PENDING),
         "in doubt": summary.count(State.INTENT, State.DOUBT),

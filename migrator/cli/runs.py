@@ -12,8 +12,12 @@ from migrator.cli.options import ledger_option, output_option, profile_option, r
 from migrator.cli.output import Output, next_step
 from migrator.core.errors import MigratorError
 from migrator.ledger.folder import RunFolder
-from migrator.ledger.reading import summarize
-from migrator.reports.results import write_results
+from migrator.ledger.reading import read_run, summarize
+from migrator.reports.results import ResultsFile, write_results
+from migrator.translating.idmap import write_id_map
+
+ID_MAP = "id-map"
+"""What the results of a migration have beside the outcomes."""
 
 
 @click.command()
@@ -79,12 +83,17 @@ def results(run: str | None, folder: Path | None, output: str, **values: Any) ->
     """Write the rows of RUN (the newest one by default) to one file per outcome, in the input's shape and order.
 
     \b
-    Files: applied, unchanged, left-out, failed, unresolved, in-doubt, pending (only those that have rows).
+    Files: applied, unchanged, left-out, failed, unresolved, in-doubt, pending (only those that have rows), and of a
+    migration id-map.csv, which says what became of which object, as --id-map takes it.
     Columns that begin with _ are ours; they are ignored when a file is fed back, so failed.csv can be mended
     and applied as it is.
     """
     found = runs_of(values).find(run)
-    written = write_results(found.ledger, folder or found.results)
+    folder = folder or found.results
+    written = write_results(found.ledger, folder)
+    if source := read_run(found.ledger).migrates:
+        path = folder / f"{ID_MAP}.csv"
+        written.append(ResultsFile(ID_MAP, path, write_id_map(found.ledger, source, path)))
     out = Output(output)
     for file in written:
         out.say(f"{file.rows:>9,} rows  {file.path}", "file", path=str(file.path), rows=file.rows, outcome=file.outcome)

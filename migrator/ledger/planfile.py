@@ -236,11 +236,15 @@ class Source(Struct, frozen=True):
 
 
 class Origin(StrEnum):
-    """What a run was made of that is no input: a member of its settings, which names the earlier run or the plan."""
+    """What a run was made of that is no input: a member of its settings, which names it.
+
+    That is an earlier run, a saved plan, or the endpoint style that a migration reads.
+    """
 
     RETRIES = "retries"
     ROLLS_BACK = "rolls_back"
     PLAN = "plan"
+    MIGRATES = "migrates"
 
 
 class RunRecord(Struct, frozen=True):
@@ -284,6 +288,11 @@ class RunRecord(Struct, frozen=True):
     def plan(self) -> str | None:
         """The saved plan that this run carries out, or `None`."""
         return self._origin(Origin.PLAN)
+
+    @property
+    def migrates(self) -> str | None:
+        """The endpoint style whose objects this run makes anew in its own, or `None`."""
+        return self._origin(Origin.MIGRATES)
 
     def _origin(self, origin: Origin) -> str | None:
         run = msgspec.json.decode(self.settings).get(origin)

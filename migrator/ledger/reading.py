@@ -34,6 +34,13 @@ WHERE p.state = '{State.REJECTED}' AND p.error_class = '{ErrorClass.DRIFTED}'
 HOLDS = 3
 """The first format with the table `held`."""
 
+MAPPED = f"""
+SELECT s.type, o.reference, o.object, o.container, p.reference, {OBJECT}, c.name
+FROM origin AS o JOIN step AS s ON s.seq = o.step JOIN container AS c ON c.id = s.container
+JOIN progress AS p ON p.step = o.step
+WHERE p.state IN ('{State.APPLIED}', '{State.UNCHANGED}') AND p.reference <> '' ORDER BY o.step
+"""
+
 COUNT_HELD = "SELECT count(*) FROM held h JOIN input_row r ON r.step = h.step"
 
 # An attempt that ended without an error class was taken back before it was sent.
@@ -101,6 +108,35 @@ class OutcomeRow(Struct, frozen=True):
     etag: int | None
     object: str
     raw: str
+
+
+class Place(Struct, frozen=True):
+    """Where an object is.
+
+    Attributes:
+        reference: the id by which others refer to it.
+        object: the id that its URL takes.
+        container: as in `Step`.
+    """
+
+    reference: str
+    object: str
+    container: str
+
+
+class Mapped(Struct, frozen=True):
+    """An object of a migration's source, and what it is in the target."""
+
+    type: EntityType
+    source: Place
+    target: Place
+
+
+def mapped(path: Path) -> Iterator[Mapped]:
+    """Yield the id map of the migration whose ledger is `path`, in the order of its rows."""
+    with ledger_errors(path), closing(connect(path, read_only=True)) as db:
+        for type_, *ids in db.execute(MAPPED):
+            yield Mapped(EntityType(type_), Place(*ids[:3]), Place(*ids[3:]))
 
 
 def read_run(path: Path) -> RunRecord:

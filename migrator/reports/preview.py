@@ -99,7 +99,7 @@ def entry(step: PlannedStep) -> Entry:
         document = _copied(copy_of(step.body)) if step.kind is Kind.COPY else msgspec.json.decode(step.body)
         made = (Difference(pointer_to("", name), after=value) for name, value in document.items())
         return Entry(step, action, name_in(document), tuple(made))
-    name = step.base.name if step.base else ""
+    name = step.base.name if step.base else name_in(copy_of(step.body).document) if step.kind is Kind.COPY else ""
     touched: tuple[Touched, ...] = (step.base and step.base.touched) or ()
     shows = action is Action.CHANGE
     return Entry(step, action, name, tuple(differences(touched)) if shows else ())

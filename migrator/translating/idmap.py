@@ -1,4 +1,4 @@
-"""The id map: which object of dps is which of xcore, read from a CSV file.
+"""The id map: which object of dps is which of xcore, as a CSV file, which a migration's results have too.
 
 Columns: `type`, `xcore` (the `@id`), `dps`, and where they are known `instance_id` and `container` of xcore. Beside the
 types of objects there are those of what lies outside of the Offer Library (`core.mapping.External`). The whole map is
@@ -14,10 +14,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from migrator.core.errors import InputError
-from migrator.core.mapping import DPS, External
+from migrator.core.errors import InputError, UsageError
+from migrator.core.mapping import DPS, XCORE, External
 from migrator.core.model import EntityType, Problem
 from migrator.core.values import Fault, did_you_mean, word_fault
+from migrator.ledger.reading import Mapped, mapped
+from migrator.sources import csv_writer
 from migrator.sources.octets import check_head, open_octets
 from migrator.sources.records import csv_records
 from migrator.sources.shape import find_delimiter, first_line
@@ -180,3 +182,35 @@ def _faults(cells: Mapping[str, str]) -> list[Fault]:
         message = f"'{cells['type']}' is not a type; the types are {', '.join(TYPES)}"
         faults.append(Fault("type", message, did_you_mean(cells["type"], TYPES)))
     return faults
+
+
+def write_id_map(ledger: Path, source: str, path: Path) -> int:
+    """Write the id map of a migration.
+
+    Args:
+        ledger: of the migration.
+        source: the style that it reads.
+        path: the file, whose folder is there.
+
+    Returns:
+        How many objects are in it.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    rows = 0
+    try:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            write = csv_writer(stream, ",", "\n")
+            write(COLUMNS)
+            for one in mapped(ledger):
+                write(_line(one, source))
+                rows += 1
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", "name another folder with --to") from error
+    return rows
+
+
+def _line(one: Mapped, source: str) -> tuple[str, ...]:
+    xcore, dps = (one.source, one.target) if source == XCORE else (one.target, one.source)
+    return one.type, xcore.reference, dps.reference, xcore.object, xcore.container
