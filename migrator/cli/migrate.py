@@ -181,7 +181,7 @@ def _context(values: dict[str, Any], to: str, container: str) -> Context:
     path = values["id_map"]
     ids = IdMap(to) if path is None else read_id_map(path, to)
     return Context(
-        resolve=lambda type_, id_: ids.finder(type_, container)(id_),
+        resolve=ids.resolver(container),
         allowed=frozenset(map(Loss, values["allow_lossy"])),
     )
 
