@@ -35,13 +35,14 @@ from msgspec import Struct
 
 from migrator import __version__
 from migrator.clock import SystemClock
+from migrator.comparing import Comparison, End
 from migrator.core.copying import Marks
 from migrator.core.errors import MigratorError, ServiceRefused, UsageError
 from migrator.core.limits import share_of
 from migrator.core.mapping import Context, Report
 from migrator.core.model import Doubt, EntityType
 from migrator.core.states import IN_DOUBT, OPEN, State
-from migrator.core.styles import STYLES
+from migrator.core.styles import STYLES, Style
 from migrator.core.verdict import ErrorClass
 from migrator.engine import Caller, Decide, Decision, Engine, Reader, Unlistable, Verification, Wire, hold
 from migrator.exporting import Wanted, Watch, collect, placements_called
@@ -50,7 +51,7 @@ from migrator.ledger.checklist import Checklist
 from migrator.ledger.database import check_sqlite
 from migrator.ledger.folder import RunFolder, Runs, new_run_id
 from migrator.ledger.planfile import Chosen, Origin, RunRecord, applied, failed
-from migrator.ledger.reading import Summary, read_run, summarize, taken_up
+from migrator.ledger.reading import Summary, ends, read_run, summarize, taken_up
 from migrator.ledger.runledger import RunLedger
 from migrator.logs import log
 from migrator.lookup import LookUp
@@ -58,6 +59,7 @@ from migrator.migrating import ORDER, Catalogue, Migration, Route, Selection, dr
 from migrator.planning import Draft, Input, Target, draft_after, draft_plan
 from migrator.ports import Choice
 from migrator.settings import Settings, load, require_target
+from migrator.snapshots import Origin as Export
 from migrator.snapshots import Spool
 from migrator.sources.octets import open_octets
 from migrator.transport.credentials import ClientCredentials, Credentials, ReadyToken
@@ -320,19 +322,77 @@ async def read_both(settings: Settings, route: Route, source: Spool, target: Spo
         ServiceRefused: one of them refuses to be read, or is gone.
         Stopped: patience ran out.
     """
+    async with _both_ends(settings, route) as readers:
+        await _collect_both(readers, route, (source, target), watch)
+
+
+@asynccontextmanager
+async def _both_ends(settings: Settings, route: Route) -> AsyncIterator[tuple[Reader, Reader]]:
+    """Open the way to both ends: one way to the service, since together they keep the rate."""
     throttle = Throttle(rate=settings.rate, container_rate=settings.container_rate)
     async with _transport(settings) as transport:
-        # One way to the service for both: together they keep the rate.
         wire = Wire(transport=transport, throttle=throttle, clock=SystemClock(), policy=settings.policy)
         caller = Caller(settings.sandbox, settings.client_id)
-        ends = ((route.from_, route.source, source), (route.to, route.target, target))
-        try:
-            async with asyncio.TaskGroup() as crew:
-                for style, container, spool in ends:
-                    wanted = Wanted([container], ORDER)
-                    crew.create_task(collect(Reader(wire, style, caller), wanted, spool, watch))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from errors  # either is reason enough
+        yield Reader(wire, route.from_, caller), Reader(wire, route.to, caller)
+
+
+async def _collect_both(
+    readers: tuple[Reader, Reader], route: Route, spools: tuple[Spool, Spool], watch: Watch
+) -> None:
+    try:
+        async with asyncio.TaskGroup() as crew:
+            for reader, container, spool in zip(readers, (route.source, route.target), spools, strict=True):
+                crew.create_task(collect(reader, Wanted([container], ORDER), spool, watch))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors  # either is reason enough
+
+
+@asynccontextmanager
+async def compare(run: RunFolder, settings: Settings) -> AsyncIterator[Comparison]:
+    """Read both ends of the migration `run`, to compare what it has made with its source as that is now.
+
+    Args:
+        run: a migration.
+        settings: those that `resumed` gives back for it.
+
+    Raises:
+        LedgerFailed: the ledger cannot be read.
+        ServiceRefused: one of the ends refuses to be read, or is gone.
+        Stopped: patience ran out.
+    """
+    route = route_of(run)
+    with tempfile.TemporaryDirectory(prefix="migrator-") as name:
+        folder = Path(name)
+        async with _both_ends(settings, route) as readers:
+            spools = new_spools(folder, route, settings)
+            await _collect_both(readers, route, spools, lambda _: None)
+            with (
+                Catalogue(folder / "from.sqlite", spools[0]) as source,
+                Catalogue(folder / "to.sqlite", spools[1]) as target,
+            ):
+                yield Comparison(run.ledger, End(readers[0], source), End(readers[1], target), new_marks())
+
+
+def route_of(run: RunFolder) -> Route:
+    """Return from where to where the migration `run` goes."""
+    record = read_run(run.ledger)
+    source, target = ends(run.ledger)
+    return Route(STYLES[str(record.migrates)], STYLES[record.style], source, target)
+
+
+def new_spools(folder: Path, route: Route, settings: Settings) -> tuple[Spool, Spool]:
+    """Return what takes the objects of the source and of the target, as files in `folder`."""
+
+    def spool(side: str, style: Style) -> Spool:
+        of = (SystemClock.now(), style.name, settings.base_url, settings.org_id, settings.sandbox)
+        return Spool(folder / f"{side}.sqlite", Export(side, *of))
+
+    return spool("source", route.from_), spool("target", route.to)
+
+
+def new_marks() -> Marks:
+    """Return marks that no object of any library has in it."""
+    return Marks(f"{os.urandom(8).hex()} ")
 
 
 @contextmanager
@@ -362,13 +422,12 @@ def migrate(
     """
     with (
         tempfile.TemporaryDirectory(prefix="migrator-") as folder,
-        Catalogue(Path(folder) / "source.sqlite", spools[0]) as source,
-        Catalogue(Path(folder) / "target.sqlite", spools[1]) as target,
+        Catalogue(Path(folder) / "from.sqlite", spools[0]) as source,
+        Catalogue(Path(folder) / "to.sqlite", spools[1]) as target,
         _new_run(Runs(settings.ledger), run_id or new_run_id(SystemClock.now())) as run,
         draft_migration(target_of(settings), run.ledger, run.id) as draft,
     ):
-        marks = Marks(f"{os.urandom(8).hex()} ")
-        migration = Migration(route, selection, source, target, context=context, marks=marks, tell=tell)
+        migration = Migration(route, selection, source, target, context=context, marks=new_marks(), tell=tell)
         migration.plan(draft)
         draft.merge()
         yield run, draft, migration

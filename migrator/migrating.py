@@ -427,8 +427,13 @@ class Migration:
         return there.reference if there and there.reference else None
 
     def _channel_of(self, placement: str) -> str | None:
-        entry = self._source.referred(EntityType.PLACEMENT, placement)
-        return entry.channel if entry is not None and entry.channel else None
+        return channel_in(self._source, placement)
+
+
+def channel_in(catalogue: Catalogue, placement: str) -> str | None:
+    """Return the channel of a placement, or `None` if that is not known."""
+    entry = catalogue.referred(EntityType.PLACEMENT, placement)
+    return entry.channel if entry is not None and entry.channel else None
 
 
 def _member(document: Mapping[str, Json], name: str, default: Json) -> Json:

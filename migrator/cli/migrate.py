@@ -38,7 +38,7 @@ from migrator.core.styles import STYLES
 from migrator.ledger.folder import Runs
 from migrator.migrating import Migration, Route, Selection
 from migrator.settings import Settings, load, require_target
-from migrator.snapshots import Origin, Spool
+from migrator.snapshots import Spool
 from migrator.translating.idmap import IdMap, read_id_map
 
 STYLE = click.Choice(sorted(STYLES))
@@ -140,22 +140,15 @@ def migrate(
 
 def _read(settings: Settings, route: Route, folder: Path) -> tuple[Spool, Spool]:
     """Read both ends."""
-    now = SystemClock.now()
-    spools = [
-        Spool(
-            folder / f"{side}.sqlite",
-            Origin(side, now, style.name, settings.base_url, settings.org_id, settings.sandbox),
-        )
-        for side, style in (("source", route.from_), ("target", route.to))
-    ]
+    spools = api.new_spools(folder, route, settings)
     read = Counter[str]()
 
     def watch(objects: int) -> None:
         read["objects"] += objects
 
-    asyncio.run(api.read_both(settings, route, spools[0], spools[1], watch))
+    asyncio.run(api.read_both(settings, route, *spools, watch))
     tell(f"{counted(read['objects'], 'object')} read")
-    return spools[0], spools[1]
+    return spools
 
 
 @contextmanager
@@ -181,7 +174,7 @@ def _context(values: dict[str, Any], to: str, container: str) -> Context:
     path = values["id_map"]
     ids = IdMap(to) if path is None else read_id_map(path, to)
     return Context(
-        resolve=lambda type_, id_: ids.finder(type_, container)(id_),
+        resolve=ids.resolver(container),
         allowed=frozenset(map(Loss, values["allow_lossy"])),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeAlias
@@ -29,6 +29,7 @@ from migrator.cli.options import (
 )
 from migrator.cli.output import Output, counted, next_step
 from migrator.cli.progress import REFRESH_S, Meter, beside, new_bar
+from migrator.comparing import Disagreement
 from migrator.core.base import last_changed
 from migrator.core.model import Seen, Step
 from migrator.core.states import IN_DOUBT, State
@@ -53,7 +54,8 @@ def verify(run: str | None, output: str, **values: Any) -> int:
     """Read back what RUN (the newest one by default) has written, and say what differs now, and who changed it.
 
     Nothing is sent but reads. What the service spells its own way, such as dates, and what it adds by itself is no
-    difference. A run knows nothing of later ones: what they have changed since differs from what it wrote.
+    difference. A run knows nothing of later ones: what they have changed since differs from what it wrote. The source
+    of a migration is read, too, and compared with what was made of it.
 
     \b
     Examples:  migrator verify
@@ -69,15 +71,54 @@ def verify(run: str | None, output: str, **values: Any) -> int:
 
 async def _verify(run: RunFolder, settings: Settings, out: Output, viewing: Viewing) -> int:
     running = run.running
+    told: set[int] = set()
     async with api.verify(run, settings) as verification:
         try:
             async with _shown(verification, viewing) as aside:
                 async for finding in verification.findings():
+                    told.add(finding.step.seq)
                     with aside():
                         _tell(finding, out)
         finally:
             _summarize(verification, out, running=running)
-        return _exit_code(verification, running=running)
+        code = _exit_code(verification, running=running)
+    if verification.summary.run.migrates and await _compare(run, settings, told, out):
+        return 3
+    return code
+
+
+async def _compare(run: RunFolder, settings: Settings, told: Collection[int], out: Output) -> int:
+    """Compare what a migration has made with its source.
+
+    Args:
+        run: the migration.
+        settings: to read with.
+        told: lines of objects of which it is told already where they differ.
+        out: where to tell.
+
+    Returns:
+        How many objects do not say the same.
+    """
+    async with api.compare(run, settings) as comparison:
+        async for finding in comparison.findings():
+            _tell_disagreement(finding, out, told=finding.objects.seq in told)
+        counts = {"compared": comparison.compared, "differ": comparison.differ}
+        differ = f" · {comparison.differ:,} differ" if comparison.differ else ""
+        said = f"{comparison.compared - comparison.differ:,} of {counted(comparison.compared, 'object')}"
+        out.say(f"the source as it is now: {said} say the same{differ}", "compared", run=run.id, **counts)
+        return comparison.differ
+
+
+def _tell_disagreement(finding: Disagreement, out: Output, *, told: bool) -> None:
+    one = finding.objects
+    members = {"line": one.seq, "type": one.type, "object": one.target.object, "source": one.source.object}
+    name = f"line {one.seq}: {one.type} {one.target.object}"
+    source = f"{one.source.object} in {one.source.container}"
+    if finding.changed:
+        text = f"{name}: its source {source} has changed since: {finding.changed}"
+        out.say(text, "source_changed", **members, message=finding.changed)
+    for difference in () if told else finding.differences:
+        out.say(f"{name}, made of {source}: {difference}", "disagreement", **members, **_values(difference))
 
 
 def _tell(finding: Mismatch | Unread, out: Output) -> None:

@@ -35,11 +35,17 @@ HOLDS = 3
 """The first format with the table `held`."""
 
 MAPPED = f"""
-SELECT s.type, o.reference, o.object, o.container, p.reference, {OBJECT}, c.name
+SELECT s.seq, s.type, o.etag, o.reference, o.object, o.container, p.reference, {OBJECT}, c.name
 FROM origin AS o JOIN step AS s ON s.seq = o.step JOIN container AS c ON c.id = s.container
 JOIN progress AS p ON p.step = o.step
 WHERE p.state IN ('{State.APPLIED}', '{State.UNCHANGED}') AND p.reference <> '' ORDER BY o.step
 """
+
+ENDS = """
+SELECT o.container, c.name FROM origin AS o JOIN step AS s ON s.seq = o.step JOIN container AS c ON c.id = s.container
+LIMIT 1
+"""
+"""A migration has one container on either side."""
 
 COUNT_HELD = "SELECT count(*) FROM held h JOIN input_row r ON r.step = h.step"
 
@@ -125,9 +131,19 @@ class Place(Struct, frozen=True):
 
 
 class Mapped(Struct, frozen=True):
-    """An object of a migration's source, and what it is in the target."""
+    """An object of a migration's source, and what it is in the target.
 
+    Attributes:
+        seq: line of its row.
+        type: of both.
+        etag: version of the source when it was read, or `None`.
+        source: where it is.
+        target: where the other one is.
+    """
+
+    seq: int
     type: EntityType
+    etag: int | None
     source: Place
     target: Place
 
@@ -135,8 +151,15 @@ class Mapped(Struct, frozen=True):
 def mapped(path: Path) -> Iterator[Mapped]:
     """Yield the id map of the migration whose ledger is `path`, in the order of its rows."""
     with ledger_errors(path), closing(connect(path, read_only=True)) as db:
-        for type_, *ids in db.execute(MAPPED):
-            yield Mapped(EntityType(type_), Place(*ids[:3]), Place(*ids[3:]))
+        for seq, type_, etag, *ids in db.execute(MAPPED):
+            yield Mapped(seq, EntityType(type_), etag, Place(*ids[:3]), Place(*ids[3:]))
+
+
+def ends(path: Path) -> tuple[str, str]:
+    """Return the containers that the migration whose ledger is `path` reads and writes."""
+    with ledger_errors(path), closing(connect(path, read_only=True)) as db:
+        source, target = db.execute(ENDS).fetchone()
+        return str(source), str(target)
 
 
 def read_run(path: Path) -> RunRecord:

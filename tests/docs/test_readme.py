@@ -168,6 +168,13 @@ def test_every_command_of_the_tour_there_and_back_shows_what_the_readme_shows(sh
     walk(shell, title)
 
 
+def test_every_command_of_the_move_to_the_other_style_shows_what_the_readme_shows(shell: Shell) -> None:
+    title = "Moving from xcore to dps"
+    assert len(tour(title)) <= 10
+    assert {"migrate", "verify", "rollback", "translate"} <= {command.line.split()[1] for command in tour(title)}
+    walk(shell, title)
+
+
 def test_the_table_of_commands_has_every_command() -> None:
     names = set(re.findall(r"`([a-z]+)", "".join(re.findall(r"^\| (`.*?) \|", section("Commands"), re.MULTILINE))))
 

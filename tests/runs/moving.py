@@ -134,8 +134,8 @@ def names(server: Emulator, style: Style) -> Counter[tuple[str, str]]:
 
 
 def relations(server: Emulator, style: Style) -> dict[tuple[str, str], Counter[str]]:
-    """The names of all that each object refers to, which is the same in either style; "?" for what is not there."""
-    called = {one.reference: one.name for one in server.store if one.style == style}
+    """What each object refers to, by type and name, which is the same in either style; "?" for what is not there."""
+    called = {one.reference: f"{one.word} {one.name}" for one in server.store if one.style == style}
     return {
         (one.word, one.name): Counter(called.get(id_, "?") for id_ in ID.findall(one.document.decode()))
         for one in server.store
