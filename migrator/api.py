@@ -256,7 +256,7 @@ async def look_up(draft: Draft, settings: Settings) -> None:
         ServiceRefused: the service refuses to be read.
         Stopped: patience ran out.
     """
-    async with reading(settings) as reader:
+    async with _reading_before(settings) as reader:
         looking = LookUp(draft.file, reader, create_missing=settings.create_missing, concurrency=settings.concurrency)
         await looking.run()
     draft.merge()
@@ -282,7 +282,7 @@ async def refuse_too_many(changes: Mapping[tuple[str, EntityType], int], setting
         raise UsageError(f"{total:,} objects would be changed, and --max-changes allows {most.number:,}", hint)
     if most.share is None:
         return
-    async with reading(settings) as reader:
+    async with _reading_before(settings) as reader:
         for (container, type_), count in changes.items():
             there = await _count(reader, container, type_)
             # Rounded, since 0.29 × 100 is a little less than 29 in floating point.
@@ -302,10 +302,28 @@ async def _count(reader: Reader, container: str, type_: EntityType) -> int:
 @asynccontextmanager
 async def reading(settings: Settings) -> AsyncIterator[Reader]:
     """Open the way to the service for reads alone."""
-    throttle = Throttle(rate=settings.rate, container_rate=settings.container_rate)
+    async with _reading(settings, _throttle(settings)) as reader:
+        yield reader
+
+
+@asynccontextmanager
+async def _reading_before(settings: Settings) -> AsyncIterator[Reader]:
+    """Open the way for reads that more requests are to follow, which then do not add up to more than the limit."""
+    throttle = _throttle(settings)
+    async with _reading(settings, throttle) as reader:
+        yield reader
+    await throttle.empty()
+
+
+@asynccontextmanager
+async def _reading(settings: Settings, throttle: Throttle) -> AsyncIterator[Reader]:
     async with _transport(settings) as transport:
         wire = Wire(transport=transport, throttle=throttle, clock=SystemClock(), policy=settings.policy)
         yield Reader(wire, STYLES[settings.style], Caller(settings.sandbox, settings.client_id, settings.marker))
+
+
+def _throttle(settings: Settings) -> Throttle:
+    return Throttle(rate=settings.rate, container_rate=settings.container_rate)
 
 
 @asynccontextmanager
@@ -550,7 +568,7 @@ async def _run(
     around: Around,
     decide: Decide,
 ) -> None:
-    throttle = Throttle(rate=settings.rate, container_rate=settings.container_rate)
+    throttle = _throttle(settings)
     clock = SystemClock()
     ledger = RunLedger(
         run.ledger,
