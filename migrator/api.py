@@ -537,7 +537,7 @@ async def execute(
         run: the run.
         settings: how to send it.
         work: what to do; only `Work.SEND` sends writes.
-        choice: which of the pending steps are in it; all if `None`.
+        choice: which of the pending steps are in it; if `None`, the rest of a first try that is not over, or else all.
         around: makes the context in which the requests are sent, from the means to look on and to stop.
         decide: decides what to do with a step whose fate looking cannot tell; asked if the settings say so.
 
@@ -593,7 +593,8 @@ async def _run(
             limits=settings.limits,
             decide=decide if settings.on_doubt == "ask" else _always(Decision(settings.on_doubt)),
         )
-        if unknown := await ledger.choose(choice):
+        # What is held back waits for somebody to let it be sent; to settle doubts is not that.
+        if work is not Work.RECONCILE and (unknown := await ledger.choose(choice)):
             log.warning("run.unknown_ids", run=run.id, count=len(unknown), first=unknown[:10])
         async with around(Running(run, engine, throttle, before, work)):
             match work:
