@@ -263,7 +263,7 @@ async def look_up(draft: Draft, settings: Settings) -> None:
         ServiceRefused: the service refuses to be read.
         Stopped: patience ran out.
     """
-    async with reading(settings) as reader:
+    async with _reading_before(settings) as reader:
         looking = LookUp(draft.file, reader, create_missing=settings.create_missing, concurrency=settings.concurrency)
         await looking.run()
     draft.merge()
@@ -289,7 +289,7 @@ async def refuse_too_many(changes: Mapping[tuple[str, EntityType], int], setting
         raise UsageError(f"{total:,} objects would be changed, and --max-changes allows {most.number:,}", hint)
     if most.share is None:
         return
-    async with reading(settings) as reader:
+    async with _reading_before(settings) as reader:
         for (container, type_), count in changes.items():
             there = await _count(reader, container, type_)
             # Rounded, since 0.29 × 100 is a little less than 29 in floating point.
@@ -309,7 +309,21 @@ async def _count(reader: Reader, container: str, type_: EntityType) -> int:
 @asynccontextmanager
 async def reading(settings: Settings) -> AsyncIterator[Reader]:
     """Open the way to the service for reads alone."""
-    throttle = Throttle(rate=settings.rate, container_rate=settings.container_rate)
+    async with _reading(settings, _throttle(settings)) as reader:
+        yield reader
+
+
+@asynccontextmanager
+async def _reading_before(settings: Settings) -> AsyncIterator[Reader]:
+    """Open the way for reads that more requests are to follow, which then do not add up to more than the limit."""
+    throttle = _throttle(settings)
+    async with _reading(settings, throttle) as reader:
+        yield reader
+    await throttle.empty()
+
+
+@asynccontextmanager
+async def _reading(settings: Settings, throttle: Throttle) -> AsyncIterator[Reader]:
     async with _transport(settings) as transport:
         wire = Wire(transport=transport, throttle=throttle, clock=SystemClock(), policy=settings.policy)
         yield Reader(wire, STYLES[settings.style], Caller(settings.sandbox, settings.client_id, settings.marker))
@@ -329,11 +343,12 @@ async def read_both(settings: Settings, route: Route, source: Spool, target: Spo
 @asynccontextmanager
 async def _both_ends(settings: Settings, route: Route) -> AsyncIterator[tuple[Reader, Reader]]:
     """Open the way to both ends: one way to the service, since together they keep the rate."""
-    throttle = Throttle(rate=settings.rate, container_rate=settings.container_rate)
+    throttle = _throttle(settings)
     async with _transport(settings) as transport:
         wire = Wire(transport=transport, throttle=throttle, clock=SystemClock(), policy=settings.policy)
         caller = Caller(settings.sandbox, settings.client_id)
         yield Reader(wire, route.from_, caller), Reader(wire, route.to, caller)
+    await throttle.empty()  # so that a run that follows does not add up with it to more than the limit
 
 
 async def _collect_both(
@@ -431,6 +446,8 @@ def migrate(
         migration.plan(draft)
         draft.merge()
         yield run, draft, migration
+def _throttle(settings: Settings) -> Throttle:
+    return Throttle(rate=settings.rate, container_rate=settings.container_rate)
 
 
 @asynccontextmanager
@@ -644,7 +661,7 @@ async def execute(
         run: the run.
         settings: how to send it.
         work: what to do; only `Work.SEND` sends writes.
-        choice: which of the pending steps are in it; all if `None`.
+        choice: which of the pending steps are in it; if `None`, the rest of a first try that is not over, or else all.
         around: makes the context in which the requests are sent, from the means to look on and to stop.
         decide: decides what to do with a step whose fate looking cannot tell; asked if the settings say so.
 
@@ -675,7 +692,7 @@ async def _run(
     around: Around,
     decide: Decide,
 ) -> None:
-    throttle = Throttle(rate=settings.rate, container_rate=settings.container_rate)
+    throttle = _throttle(settings)
     clock = SystemClock()
     ledger = RunLedger(
         run.ledger,
@@ -700,7 +717,8 @@ async def _run(
             limits=settings.limits,
             decide=decide if settings.on_doubt == "ask" else _always(Decision(settings.on_doubt)),
         )
-        if unknown := await ledger.choose(choice):
+        # What is held back waits for somebody to let it be sent; to settle doubts is not that.
+        if work is not Work.RECONCILE and (unknown := await ledger.choose(choice)):
             log.warning("run.unknown_ids", run=run.id, count=len(unknown), first=unknown[:10])
         async with around(Running(run, engine, throttle, before, work)):
             match work:

@@ -81,7 +81,9 @@ class Draft:
         self.rows = 0
         self._target = target
         self._plan = plan
-        self._fingerprint = Fingerprint(target.style.name, target.base_url, target.org_id, target.sandbox)
+        # What is to be added where it is missing is no part of the changes, and makes another plan of them.
+        adds = ("create-missing",) if target.create_missing else ()
+        self._fingerprint = Fingerprint(target.style.name, target.base_url, target.org_id, target.sandbox, *adds)
 
     def read(self, source: Input) -> None:
         """Read all of `source`. What is sought in it can be looked up now; then it is merged.

@@ -229,8 +229,8 @@ def resume(
 
     The changes are in the ledger; the input file is not needed. What was applied is not sent again. What was in flight
     when the run died is looked at first, and sent again only if it was not applied. What --limit, --sample or --ids
-    held back is done now, or some of it if one of them is given again. (This does not wait for a job
-    elsewhere, as `resume` does in some other tools: it sends.)
+    held back is done now, or some of it if one of them is given again; if those that were to be tried first are not
+    done yet, only these are. (This does not wait for a job elsewhere, as `resume` does in some other tools: it sends.)
 
     \b
     Examples:  migrator resume

@@ -123,7 +123,10 @@ def _refuse_unfit(summary: Summary) -> None:
         "in doubt": summary.count(State.INTENT, State.DOUBT),
     }
     if open_ := [f"{counted(number, 'row')} {what}" for what, number in counts.items() if number]:
-        raise UsageError(f"run {run} has not ended: {', '.join(open_)}", f"go on with `migrator resume {run}` first")
+        hint = f"go on with `migrator resume {run}` first"
+        if summary.held:  # who sees a first try fail may not want the others to be sent
+            hint = f"`migrator results {run}` writes the failed rows to a file, to be applied; or {hint}"
+        raise UsageError(f"run {run} has not ended: {', '.join(open_)}", hint)
 
 
 def _refuse_repetition(earlier: RunFolder, classes: Collection[ErrorClass]) -> None:

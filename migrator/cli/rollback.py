@@ -169,7 +169,9 @@ def _refuse_unfinished(run: RunFolder, summary: Summary, *, unfinished: bool) ->
         raise UsageError(f"run {run.id} has {counted(unresolved, 'row')} unresolved: are they applied?", hint)
     left = summary.count(State.PENDING)
     if left and not unfinished:
-        hint = f"go on with `migrator resume {run.id}` first, or add --unfinished to undo what is applied"
+        resume, undo = f"go on with `migrator resume {run.id}`", "add --unfinished to undo what is applied"
+        # Who undoes a first try does not want the others to be sent.
+        hint = f"{undo}, or {resume} first" if summary.held else f"{resume} first, or {undo}"
         raise UsageError(f"run {run.id} has not ended: {counted(left, 'row')} not sent", hint)
     if left and run.running:
         raise UsageError(f"run {run.id} is running", "stop it first, then undo it")

@@ -58,12 +58,40 @@ def _of_text(was: str, cell: str) -> Damage | None:
     # Of a date that became a number, nobody can say from here which date that is.
     meant = UNSET if _ISO.fullmatch(was) else cell
     return (
-        _cut(was, text)
+        _error(was, text)
+        or _calendar(was, text)
+        or _cut(was, text)
         or _digits(was, text)
         or _date(was, text)
         or _misread(was, text)
         or (None if isinstance(value, str | Fault | None) else _other_kind("a text", value, meant))
     )
+
+
+_ERRORS = re.compile(
+    r"#{2,}|#N/[AD]|#NV|#DIV/0!"
+    r"|#[¡¿]?(?:NAME|NOM|NOMBRE|NOME|NAAM|REF|RIF|VERW|BEZUG|VALUE|VALEUR|VALOR|VALORE|WAARDE|WERT|NUM|ZAHL|GETAL|NULL)[!?]"
+)
+
+
+def _error(was: str, text: str) -> Damage | None:
+    """A text that begins like a formula is calculated, and a column that is too narrow shows crosses."""
+    return Damage("it has become an error of a spreadsheet", was) if _ERRORS.fullmatch(text) else None
+
+
+_LIKE_A_DAY = re.compile(
+    r"\d{1,2}([-/.])\d{1,2}(?:\1\d{2,4})?"
+    r"|(?:jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)[^\W\d_]*[- ]?\d{1,2}",
+    re.IGNORECASE,
+)
+_DAY = re.compile(r"\d{1,2}[-. ]{1,2}[^\W\d_]{3,9}\.?(?:[- ]\d{2,4})?|[^\W\d_]{3,9}\.?[- ]\d{2}|\d{4}-\d\d-\d\d")
+
+
+def _calendar(was: str, text: str) -> Damage | None:
+    """A text that looks like a day, such as a version or a code, is taken for that day."""
+    if text != was and _LIKE_A_DAY.fullmatch(was) and _DAY.fullmatch(text) and not _LIKE_A_DAY.fullmatch(text):
+        return Damage("it was taken for a day of the calendar", was)
+    return None
 
 
 def _cut(was: str, text: str) -> Damage | None:

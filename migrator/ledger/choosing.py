@@ -1,7 +1,8 @@
-"""Choosing the steps of a first try: the others are held back until the run goes on without a choice.
+"""Choosing the steps of a first try: the others are held back until it is over and the run goes on without a choice.
 
 A canary is a run of which only some steps are sent now. What is held is pending like everything that was not sent yet,
-so that nothing is lost by looking at the first results for as long as one likes.
+so that nothing is lost by looking at the first results for as long as one likes. A first try that was interrupted has
+shown nothing yet: going on ends it, and the others wait until somebody goes on once more.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sqlite3
 
 import msgspec
 
-from migrator.core.states import State
+from migrator.core.states import OPEN, State
 from migrator.ports import Choice
 
 _PENDING = f"""
@@ -25,6 +26,14 @@ _CHOSEN = f"SELECT seq FROM step WHERE seq IN ({_OF_OBJECTS}) ORDER BY {{order}}
 
 _HOLD = f"INSERT INTO held {_PENDING} AND s.seq NOT IN ({_CHOSEN})"
 
+_TRYING = f"""
+SELECT EXISTS (SELECT 1 FROM held) AND EXISTS (
+    SELECT 1 FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq
+    WHERE coalesce(p.state, '{State.PENDING}') IN ({", ".join(f"'{state}'" for state in sorted(OPEN))})
+      AND s.seq NOT IN (SELECT step FROM held)
+)
+"""
+
 _SKIP = f"""
 INSERT INTO progress (step, state, attempt, request_id, sent_at, ended_at, how)
 SELECT step, '{State.SKIPPED}', 0, '', :now, :now, 'policy' FROM held
@@ -35,11 +44,13 @@ _UNKNOWN = "SELECT value FROM json_each(:objects) WHERE value NOT IN (SELECT obj
 
 
 def hold_back(db: sqlite3.Connection, choice: Choice | None) -> list[str]:
-    """Hold back the pending steps that are not chosen; without a choice, none.
+    """Hold back the pending steps that are not chosen; without a choice, none, unless a first try is not over yet.
 
     Returns:
         The objects that were chosen and that no step is for.
     """
+    if choice is None and db.execute(_TRYING).fetchone() == (1,):
+        return []
     db.execute("DELETE FROM held")
     if choice is None:
         return []

@@ -206,7 +206,7 @@ class RunLedger:
         return await self._in_thread(lambda: self._db.execute(statement, parameters).fetchall())
 
     async def choose(self, choice: Choice | None) -> Sequence[str]:
-        """Hold back the pending steps that are not chosen; without a choice, none.
+        """Hold back the pending steps that are not chosen; without a choice, none, unless a first try is not over yet.
 
         Returns:
             What was chosen and is the object of no step at all.

@@ -80,6 +80,11 @@ class SendWindow(Throttler):
         """Take back a permit that will not be used."""
         self._unsent -= 1
 
+    @property
+    def spent_s(self) -> float:
+        """Seconds until no send counts any more."""
+        return self._task_logs[-1] + self._period_s - time.monotonic() if self._task_logs else 0.0
+
 
 class Pause(Struct, frozen=True):
     """A stop for everybody.
@@ -166,6 +171,11 @@ class Window:
         """Return in how many seconds the next who comes could have a permit; 0 or less for at once."""
         wait_s = max(self._window.wait_s(), self._gate.shut_s)
         return max(wait_s, SHORTEST_SLEEP_S) if self._waiting else wait_s
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds until no send counts any more."""
+        return self._window.spent_s
 
     def sent(self) -> None:
         """Log that a permit is used now."""
@@ -256,6 +266,11 @@ class Throttle:
         """Stop everybody for `seconds`. A permit that is already given may still be used."""
         self.pauses += 1
         self.gate.shut(seconds, reason)
+
+    async def empty(self) -> None:
+        """Wait until no send counts any more, so that another throttle may begin with all of the limit."""
+        windows = [*self._overall, *(self._own or {}).values()]
+        await asyncio.sleep(max((window.spent_s for window in windows), default=0.0))
 
     def close(self) -> None:
         """Let nobody wait any longer: the run stops. A permit that is already given may still be used."""

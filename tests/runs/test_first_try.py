@@ -144,6 +144,42 @@ async def test_a_run_that_is_killed_in_a_first_try_goes_on_with_as_few(migrator:
         assert len(set(ours(server))) == len(ours(server))
 
 
+async def test_a_first_try_that_is_interrupted_is_ended_before_anything_else_is_sent(migrator: Any, until: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=40)) as server:
+        write(migrator.point_at(server.url), [rename("dps", i) for i in range(40)])
+        migrator.environment |= QUICK
+
+        running = await migrator.start("apply", "c.jsonl", "--yes", "--limit", "20", "--rate", "20", "-j", "1")
+        await until(lambda: len(server.effects) >= 3)
+        running.kill()
+        await migrator.end(running)
+        settled = await migrator("reconcile")
+        tried = await migrator("resume")
+        first = ours(server)
+        rest = await migrator("resume")
+
+        assert "20 held back" in settled.out
+        assert "20 applied · 20 held back (of 40 rows)" in tried.out
+        assert tried.code == 6
+        assert "next: migrator resume" in tried.out
+        assert sorted(first) == sorted(offer("dps", i) for i in range(20))
+        assert rest.code == 0, rest.err
+        assert sorted(ours(server)) == sorted(offer("dps", i) for i in range(40))
+
+
+async def test_nobody_is_told_to_send_the_others_to_get_out_of_a_first_try(migrator: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=4)) as server:
+        write(migrator.point_at(server.url), [rename("dps", 9), *(rename("dps", i) for i in range(4))])
+        await migrator("apply", "c.jsonl", "--yes", "--limit", "2", "--run-id", "few")
+
+        retried = await migrator("retry", "few", "--yes")
+        undone = await migrator("rollback", "few", "--yes")
+
+        assert (retried.code, undone.code) == (2, 2)
+        assert "\n  `migrator results few` writes the failed rows to a file, to be applied; or go on" in retried.err
+        assert "\n  add --unfinished to undo what is applied, or go on" in undone.err
+
+
 @STYLES
 async def test_a_saved_plan_can_be_tried_on_a_few(migrator: Any, style: Style) -> None:
     async with Emulator(EmulatorSettings(seed_offers=12)) as server:

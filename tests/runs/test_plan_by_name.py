@@ -179,3 +179,16 @@ async def test_a_list_that_cannot_be_read_is_told_with_a_way_out(migrator: Any, 
         assert "name objects by their ids instead" in planned.err
         assert limited.code == 5, limited.err
         assert "give a number instead of a share" in limited.err
+
+
+async def test_looking_up_counting_and_sending_share_one_limit(migrator: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=12)) as server:
+        write(migrator.point_at(server.url), [named("dps", f"Seeded offer {index}") for index in range(3)])
+
+        applied = await migrator("apply", "c.jsonl", "--yes", "--rate", "4", "--max-changes", "50%")
+
+        assert applied.code == 0, applied.err
+        arrived = sorted(one.arrived_us for one in server.requests if one.style == "dps")
+        assert len(arrived) == 3 + 1 + 1 + 3 + 3  # names, a count, a look at the sandbox, objects, changes
+        # A second of the emulator's is shorter by what a request takes to arrive.
+        assert all(later - first > 900_000 for first, later in zip(arrived, arrived[4:], strict=False))

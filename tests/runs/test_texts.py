@@ -133,9 +133,11 @@ async def test_what_is_missing_is_added_if_that_is_wanted_and_only_once(migrator
         ]
         it.write("texts.csv", rows)
 
+        refused = await it.migrator("apply", "texts.csv", "--yes")
         applied = await it.migrator("apply", "texts.csv", "--yes", "--create-missing", "--run-id", "first")
         again = await it.migrator("apply", "texts.csv", "--yes", "--create-missing", "--again", "--run-id", "second")
 
+        assert "0 applied · 5 failed (of 5 rows)" in refused.out, refused.err
         assert "run first: 4 applied · 1 failed (of 5 rows)" in applied.out, applied.err
         assert "run second: 0 applied · 4 unchanged · 1 failed (of 5 rows)" in again.out, again.err
         assert it.changed() == [it.offer(0), it.offer(1)]

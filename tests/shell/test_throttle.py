@@ -211,3 +211,31 @@ def test_the_books_of_a_window_do_not_grow() -> None:
         return window._window._task_logs
 
     assert len(simulate(play())) <= 11
+
+
+@pytest.mark.parametrize(("rate", "sends"), [(0.5, 1), (3.0, 3), (20.0, 45)])
+def test_two_throttles_one_after_the_other_let_no_more_leave_than_one(rate: float, sends: int) -> None:
+    async def play() -> list[float]:
+        at: list[float] = []
+        for _ in range(2):
+            throttle = Throttle(rate=rate, container_rate=rate)
+            crew = Sends(throttle)
+            await crew.work(sends)
+            await throttle.empty()
+            at += crew.at
+        return at
+
+    at = simulate(play())
+
+    assert len(at) == 2 * sends
+    assert shortest_s(at, max(1, int(rate))) >= max(1, int(rate)) / rate
+
+
+def test_a_throttle_that_nothing_has_left_by_is_empty_at_once() -> None:
+    async def play() -> float:
+        before = time.monotonic()
+        await Throttle(rate=0.1).empty()
+        await Throttle().empty()
+        return time.monotonic() - before
+
+    assert simulate(play()) < 0.1
