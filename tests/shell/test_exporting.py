@@ -159,13 +159,13 @@ def test_lines_are_written_in_the_order_of_reading(tmp_path: Path) -> None:
 
 
 def test_what_has_no_column_is_noted_once(tmp_path: Path) -> None:
-    documents = [{"name": "A", "list": [{"x": 1}], "definedOn": {"": {"y": 2}}, "long": "x" * 40_000}] * 3
+    documents = [{"name": "A", "list": [{"x": 1}], "more": {"": {"y": 2}}, "long": "x" * 40_000}] * 3
     out = io.BytesIO()
     with spooled(documents, DPS, tmp_path / "spool") as spool:
         report = Wide(DPS, Table()).write(spool, out)
 
     assert report.columns == ("/name", "/long")
-    assert [note.partition(" ")[0] for note in report.notes] == ["/list", "/definedOn//y", "/long:"]
+    assert [note.partition(" ")[0] for note in report.notes] == ["/list", "/more//y", "/long:"]
     assert "3 cells are longer than a spreadsheet keeps" in report.notes[2]
 
 

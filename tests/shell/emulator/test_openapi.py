@@ -37,6 +37,9 @@ BOUNDED = settings(
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+ROUNDS = 12
+"""How often calls are generated anew, as long as none of them has succeeded that can."""
+
 NEVER_DONE = {
     ("GET", "/data/core/xcore/{container}/deletions/{token}"),  # no delete waits
     ("POST", "/data/core/dps/offer-decisions"),  # nobody guesses the id of a fallback offer
@@ -114,11 +117,9 @@ def word_of(case: Any) -> str:
 @pytest.mark.parametrize(("method", "path"), CALLS)
 def test_what_it_answers_is_as_described(server: Emulator, method: str, path: str, mode: GenerationMode) -> None:
     """Send what the description allows, and what it does not; objects and containers are mostly ones that exist."""
-    server.reset()
     statuses: set[int] = set()
     operation: Any = SCHEMA[path][method]
 
-    @seed(1)
     @settings(BOUNDED)
     @given(case=operation.as_strategy(generation_mode=mode), pick=st.integers(0, 5))
     def answers(case: Any, pick: int) -> None:
@@ -131,6 +132,12 @@ def test_what_it_answers_is_as_described(server: Emulator, method: str, path: st
         response = case.call_and_validate(base_url=server.url, headers=HEADERS, checks=CHECKS)
         statuses.add(response.status_code)
 
-    answers()
+    succeeds = mode is GenerationMode.POSITIVE and (method, path) not in NEVER_DONE
+    # What is generated also depends on the constants in our own modules: a round in which nothing fits is bad luck.
+    for number in range(1, ROUNDS + 1):
+        server.reset()
+        seed(number)(answers)()
+        if not succeeds or min(statuses) < 300:
+            break
     if mode is GenerationMode.POSITIVE:
-        assert (min(statuses) < 300) == ((method, path) not in NEVER_DONE)
+        assert (min(statuses) < 300) == succeeds
