@@ -446,6 +446,8 @@ def migrate(
         migration.plan(draft)
         draft.merge()
         yield run, draft, migration
+
+
 def _throttle(settings: Settings) -> Throttle:
     return Throttle(rate=settings.rate, container_rate=settings.container_rate)
 

@@ -120,7 +120,10 @@ class Draft:
         path = source.snapshot or beside(source.path)
         if not path.exists():
             message = f"{source.name} is an export, and what it was when it was exported is not there: {path}"
-            hint = "put the two side by side again, or name it: --snapshot FILE; without it take out the column _export"
+            hint = (
+                "put the two side by side again, or name it: --snapshot FILE; without the column _export every cell"
+                " would be set as it stands, whatever others have changed since"
+            )
             raise InputError(message, hint)
         snapshot = Snapshot(path)
         snapshot.check(self._target.style.name, self._target.sandbox)

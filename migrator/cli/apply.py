@@ -162,6 +162,9 @@ def _refuse_repetition(fingerprint: str, settings: Settings) -> None:
     if left_out := earlier.count(State.SKIPPED):
         hint = f"`migrator results {run}` writes those to a file `left-out`, to be applied; --again applies all anew"
         raise UsageError(f"run {run} is about these changes already, and left out {counted(left_out, 'row')}", hint)
+    if earlier.complete and (failed := earlier.count(State.REJECTED)):
+        hint = f"`migrator retry {run}` sends those again; --again applies all anew"
+        raise UsageError(f"run {run} is about exactly these changes, and {counted(failed, 'row')} of it failed", hint)
     if earlier.complete:
         hint = f"see `migrator status {run}`; add --again to apply the same changes a second time"
         raise UsageError(f"run {run} has applied exactly these changes to this sandbox already", hint)

@@ -17,6 +17,7 @@ from migrator import logs
 from migrator.cli.output import is_terminal
 from migrator.core.errors import UsageError
 from migrator.ledger.folder import Runs
+from migrator.ledger.savedplan import is_saved_plan
 from migrator.planning import Input
 from migrator.ports import Choice
 from migrator.settings import Settings, duration_s, load, read_toml
@@ -282,6 +283,9 @@ def opened_job(
         file = str(Path(name).parent / job["input"])
         input_format, delimiter = input_format or job.get("format"), delimiter or job.get("delimiter")
     settings = load(flags_of(values), profile=values.get("profile"), job=job.get("settings", {}))
+    if is_saved_plan(Path(file)):
+        hint = f"`migrator plan {file}` shows it, `migrator apply {file}` carries it out"
+        raise UsageError(f"{file} is a saved plan, and no input", hint)
     with spooled(file) as path:
         shown = "standard input" if file == "-" else file
         snapshot, accept = values.get("snapshot"), values.get("accept_reformatted", False)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from migrator.cli.options import ledger_option, output_option, profile_option, runs_of
-from migrator.cli.output import Output, next_step
+from migrator.cli.output import Output, next_step, tell
 from migrator.core.errors import MigratorError
 from migrator.ledger.folder import RunFolder
 from migrator.ledger.reading import read_run, summarize
@@ -86,7 +86,7 @@ def results(run: str | None, folder: Path | None, output: str, **values: Any) ->
     Files: applied, unchanged, left-out, failed, unresolved, in-doubt, pending (only those that have rows), and of a
     migration id-map.csv, which says what became of which object, as --id-map takes it.
     Columns that begin with _ are ours; they are ignored when a file is fed back, so failed.csv can be mended
-    and applied as it is.
+    and applied as it is. Those of a rollback are the rows that it undoes: applied, they make the changes again.
     """
     found = runs_of(values).find(run)
     folder = folder or found.results
@@ -97,4 +97,9 @@ def results(run: str | None, folder: Path | None, output: str, **values: Any) ->
     out = Output(output)
     for file in written:
         out.say(f"{file.rows:>9,} rows  {file.path}", "file", path=str(file.path), rows=file.rows, outcome=file.outcome)
+    undone = read_run(found.ledger).rolls_back
+    if undone is not None:
+        tell(
+            f"warning: these are the rows of run {undone}, which were undone: to apply them is to change all that again"
+        )
     return 0

@@ -246,7 +246,8 @@ def _left_out(verification: Verification, *, running: bool) -> list[str]:
         (count(State.UNRESOLVED), "unresolved"),
         (count(State.DOUBT) + (0 if running else open_), "in doubt"),
         (open_ if running else 0, "in flight"),
-        (count(State.PENDING), "not sent"),
+        (count(State.PENDING) - verification.summary.held, "not sent"),
+        (verification.summary.held, "held back"),
     ]
     return [f"{number:,} {what}" for number, what in counts if number]
 

@@ -28,6 +28,7 @@ async def test_only_the_first_are_read_and_sent_and_resume_does_the_others(migra
         applied = await migrator("apply", "c.jsonl", "--style", style, "--yes", "--limit", "3")
         read, sent = reads(server), ours(server)
         status = await migrator("status", "--output", "json")
+        verified = await migrator("verify")
         more = await migrator("resume", "--limit", "5")
         after_more = ours(server)
         rest = await migrator("resume")
@@ -35,6 +36,7 @@ async def test_only_the_first_are_read_and_sent_and_resume_does_the_others(migra
         assert (applied.code, more.code, rest.code) == (6, 6, 0), applied.err + rest.err
         assert "3 applied · 17 held back (of 20 rows)" in applied.out
         assert "next: migrator resume" in applied.out
+        assert (verified.code, "3 of 20 rows as written\nnot verified: 17 held back\n" in verified.out) == (0, True)
         assert sent == [offer(style, i) for i in range(3)]
         assert read == 1 + 3
         assert lines(status.out)[0]["states"] == {"APPLIED": 3, "PENDING": 17}

@@ -276,7 +276,18 @@ async def test_failed_rows_that_are_applied_as_they_are_after_a_retry_are_known(
         applied = await migrator("apply", "out/failed.csv", "--yes")
 
         assert applied.code == 2
-        assert "run spring.retry-1 has applied exactly these changes" in applied.err
+        assert "run spring.retry-1 is about exactly these changes, and 1 row of it failed" in applied.err
+
+
+async def test_what_has_failed_is_not_said_to_be_applied(migrator: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=1)) as server:
+        await failed_run(migrator, server, [ROWS[0], ROWS[2]])
+        migrator.write("changes.csv", HEADER, [ROWS[0], ROWS[2]])
+        again = await migrator("apply", "changes.csv", "--yes")
+
+        assert again.code == 2
+        assert "run spring is about exactly these changes, and 1 row of it failed" in again.err
+        assert "`migrator retry spring` sends" in again.err
 
 
 async def test_a_resume_of_a_finished_run_asks_nobody_anything(migrator: Any) -> None:

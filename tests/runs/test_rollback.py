@@ -97,10 +97,13 @@ async def test_what_others_have_edited_in_the_same_place_stays_and_is_told(migra
         edited = documents(server, style)
 
         undone = await migrator("rollback", "spring", "--yes")
-        await migrator("results", "spring.rollback-1")
+        written = await migrator("results", "spring.rollback-1")
+        of_the_run = await migrator("results", "spring")
 
         assert undone.code == 3, undone.err
         assert "3 applied · 4 failed (of 7 rows)" in undone.out
+        assert "warning: these are the rows of run spring, which were undone" in written.err
+        assert "warning" not in of_the_run.err
         after = documents(server, style)
         assert all(after[offer_id(style, number)] == edited[offer_id(style, number)] for number in range(4))
         assert all(after[offer_id(style, number)] == before[offer_id(style, number)] for number in range(4, 7))

@@ -447,6 +447,20 @@ async def test_a_plan_of_a_plan_only_shows_it(migrator: Any, options: tuple[str,
         assert server.counters.requests == before
 
 
+async def test_a_plan_is_no_input_to_be_checked(migrator: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=1)) as server:
+        migrator.point_at(server.url)
+        await planned(migrator, "dps", rename("dps", 0))
+        (migrator.folder / "job.toml").write_text('input = "p.plan"\n')
+
+        for command in (("validate", "p.plan"), ("apply", "job.toml", "--yes")):
+            ended = await migrator(*command)
+
+            assert ended.code == 2
+            assert "p.plan is a saved plan, and no input" in ended.err
+            assert "migrator apply p.plan" in ended.err
+
+
 async def test_a_plan_holds_no_secret(migrator: Any) -> None:
     async with Emulator(EmulatorSettings(seed_offers=2)) as server:
         migrator.point_at(server.url)
