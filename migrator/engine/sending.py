@@ -104,7 +104,7 @@ class Sender:
         while not self._wire.stopping and (taken := await self._stock.take()) is not None:
             step = taken if isinstance(taken, Step) else taken.step
             try:
-                ready = await self._with_base(taken) if isinstance(taken, Step) else taken
+                ready = await self._with_base(taken, taken.attempts + 1) if isinstance(taken, Step) else taken
                 if ready is not None:
                     await self._settle(ready)
             finally:
@@ -119,12 +119,19 @@ class Sender:
                     self._throttle.returned(ready.step.container)
                     self._take_back(ready.step, NotSent.STOPPED)
 
-    async def _with_base(self, step: Step) -> Ready | None:
+    async def _with_base(self, step: Step, number: int) -> Ready | None:
         """Read the base of a step and make it ready; `None` if it is not to be sent or the run stops."""
         based = await self._surveyor.base(step)
-        if based is None or not await self._throttle.permit(step.container):
-            return None
-        return self._intend(based, step.attempts + 1)
+        return None if based is None else await self._permitted(based, number)
+
+    async def _ready_again(self, ready: Ready) -> Ready | None:
+        """Make what was not executed ready once more; `None` if it is not to be sent or the run stops."""
+        if self._surveyor.wants(ready.step):  # a pause may have been long
+            return await self._with_base(ready.step, ready.number + 1)
+        return await self._permitted(ready.step, ready.number + 1)
+
+    async def _permitted(self, step: Step, number: int) -> Ready | None:
+        return self._intend(step, number) if await self._throttle.permit(step.container) else None
 
     def _intend(self, step: Step, number: int) -> Ready:
         """Give the intent to send `step`, for which there is a permit, to the ledger as attempt `number`."""
@@ -154,9 +161,10 @@ class Sender:
                 if isinstance(verdict, Halt):
                     raise end_by(verdict)
                 await self._wire.wait(verdict, patience)
-            if not await self._throttle.permit(step.container):
+            again = await self._ready_again(ready)
+            if again is None:
                 return
-            ready = self._intend(step, ready.number + 1)
+            ready, step = again, again.step
 
     def _is_stale(self, ready: Ready) -> bool:
         """Whether permit and intent are from before a pause, or the ledger may have another owner since.

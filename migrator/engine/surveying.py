@@ -93,8 +93,10 @@ class Surveyor:
         self._listed = self._kinds - {Kind.DELETE} if reviewed else self._kinds
 
     def wants(self, step: Step) -> bool:
-        """Whether the object of `step` has to be read before it is sent."""
-        return not step.based and (step.kind is Kind.COPY or step.kind in self._kinds)
+        """Whether the object of `step` has to be read before it is sent, each time that it is."""
+        unguarded = self._reviewed and step.kind is Kind.DELETE
+        wanted = step.kind is Kind.COPY or step.kind in self._kinds
+        return wanted and (unguarded or not step.based)
 
     async def survey(self, container: str, stage: int) -> None:
         """Find the bases of the steps of a container from lists, where that takes fewer requests than one by one."""

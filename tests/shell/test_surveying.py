@@ -14,7 +14,7 @@ from migrator.core.limits import Limits
 from migrator.core.model import Base, Change, Edit, EntityType, Kind, Operation, Response, Seen, Swap
 from migrator.core.states import State
 from migrator.core.styles import DPS
-from migrator.core.verdict import ErrorClass
+from migrator.core.verdict import ErrorClass, Policy
 from migrator.engine import WORTH_A_LIST
 from migrator.ports import How
 from tests.fakes import OpenThrottle, change, some_turns, soon, until
@@ -282,6 +282,24 @@ class TestReviewed:
         assert world.sent(2) == []
         assert world.ledger.state(3) is State.APPLIED, "which nobody has reviewed"
         assert engine.tally.rejected == 1
+
+    @pytest.mark.parametrize(("version", "state", "sends"), [(1, State.APPLIED, 2), (2, State.REJECTED, 1)])
+    async def test_a_deletion_that_is_held_up_is_looked_at_again(self, version: int, state: State, sends: int) -> None:
+        world = World(of=[delete(2)])
+        reviewed_as(world, 2, 1)
+        world.answer(2, Response(429, {}, b"{}"), Response(204, {}, b""))
+        world.show(2, document(2, 1), document(2, version))
+        engine = world.engine()
+        engine._wire.policy = Policy(max_attempts=5)
+
+        running = asyncio.create_task(engine.run())
+        await until(lambda: world.throttle.waiting > 0 and bool(world.throttle.asked))
+        world.throttle.open.set()
+        await soon(running)
+
+        assert world.ledger.state(2) is state
+        assert world.count("send") == sends
+        assert world.count("look") == 2
 
     async def test_without_versions_only_what_the_change_touches_counts(self) -> None:
         untold = {"id": "offer-2", "name": "old"}
