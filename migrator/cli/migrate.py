@@ -30,7 +30,7 @@ from migrator.cli.options import (
     viewing_options,
 )
 from migrator.cli.output import Output, counted, is_terminal, tell
-from migrator.cli.plan import show_plan
+from migrator.cli.plan import exit_code_of, show_plan
 from migrator.clock import SystemClock
 from migrator.core.errors import UsageError
 from migrator.core.mapping import ALLOWABLE, Context, Loss, Report
@@ -169,9 +169,9 @@ def migrate(
                 remembered = settings.remembered() | {api.Origin.MIGRATES.value: from_}
                 draft.accept(run.id, f"{from_} {sides[from_]}", remembered, SystemClock.now())
             if dry_run:
-                show_plan(run.ledger, out, "changes")
+                counts = show_plan(run.ledger, out, "changes")
                 run.remove()
-                return 0
+                return exit_code_of(counts, detailed=False)
     return carry_out(run, settings, out, viewing)
 
 
