@@ -359,7 +359,11 @@ async def _collect_both(
             for reader, container, spool in zip(readers, (route.source, route.target), spools, strict=True):
                 crew.create_task(collect(reader, Wanted([container], ORDER), spool, watch))
     except ExceptionGroup as errors:
-        raise errors.exceptions[0] from errors  # either is reason enough
+        first = errors.exceptions[0]  # either is reason enough
+        if isinstance(first, ServiceRefused):
+            hint = "nothing was written; see that the container is there and that your credentials may read it"
+            raise ServiceRefused(str(first), hint) from errors
+        raise first from errors
 
 
 @asynccontextmanager

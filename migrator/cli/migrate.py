@@ -23,13 +23,14 @@ from migrator.cli.options import (
     ledger_option,
     output_option,
     profile_option,
+    refuse_members,
     sandbox_option,
     sending_options,
     viewing_of,
     viewing_options,
 )
 from migrator.cli.output import Output, counted, is_terminal, tell
-from migrator.cli.plan import show_plan
+from migrator.cli.plan import exit_code_of, show_plan
 from migrator.clock import SystemClock
 from migrator.core.errors import UsageError
 from migrator.core.mapping import ALLOWABLE, Context, Loss, Report
@@ -37,14 +38,47 @@ from migrator.core.model import EntityType
 from migrator.core.styles import STYLES
 from migrator.ledger.folder import Runs
 from migrator.migrating import Migration, Route, Selection
-from migrator.settings import Settings, load, require_target
+from migrator.settings import Settings, load, read_toml, require_target
 from migrator.snapshots import Spool
 from migrator.translating.idmap import IdMap, read_id_map
 
 STYLE = click.Choice(sorted(STYLES))
 
 
+JOB_TABLES = frozenset({"description", "migrate", "settings"})
+
+JOB_OPTIONS = frozenset(
+    {"from", "to", "container", "type", "name", "decision", "foreign", "id-map", "allow-lossy", "report"}
+)
+"""The options that a job file may give, by their names without hyphens in front."""
+
+
+def _open_job(context: click.Context, _: click.Parameter, path: Path | None) -> dict[str, Any]:
+    """Take the options of a job file for those that are not given, and return its settings.
+
+    Raises:
+        UsageError: it is missing, broken, or has members that a job file does not have.
+    """
+    if path is None:
+        return {}
+    job = read_toml(path, "job file")
+    refuse_members(job, JOB_TABLES, f"{path}: a job file for `migrator migrate`")
+    given, settings = job.get("migrate", {}), job.get("settings", {})
+    if not (isinstance(given, dict) and isinstance(settings, dict)):
+        raise UsageError(f"{path}: migrate and settings are tables", "write [migrate] above the options")
+    refuse_members(given, JOB_OPTIONS, f"{path}: the table migrate")
+    names = {option.opts[0].removeprefix("--"): option.name for option in context.command.params}
+    context.default_map = {str(names[name]): value for name, value in given.items()}
+    for file in ("id_map", "report"):
+        if file in context.default_map:
+            context.default_map[file] = str(path.parent / context.default_map[file])
+    return settings
+
+
 @click.command()
+@click.argument(
+    "job", required=False, metavar="[JOB]", type=click.Path(path_type=Path), is_eager=True, callback=_open_job
+)
 @click.option("--from", "from_", type=STYLE, required=True, help="Endpoint style that is read.")
 @click.option("--to", "to", type=STYLE, required=True, help="Endpoint style that is written.")
 @click.option("--container", metavar="ID", required=True, help="The xcore container, on whichever side that is.")
@@ -79,6 +113,7 @@ STYLE = click.Choice(sorted(STYLES))
 @output_option
 @viewing_options
 def migrate(
+    job: dict[str, Any],
     from_: str,
     to: str,
     container: str,
@@ -95,10 +130,12 @@ def migrate(
     Both sides are read first. What is there already, by its id or its name, is not made again; objects of another
     product are left alone; what cannot be said in the other style is refused, and so is what refers to it. Then it is
     a run like any other: it can be killed, resumed, verified and rolled back. `migrator results` also writes the ids.
+    A JOB is a file that gives some of the options, in a table `migrate`, and settings.
 
     \b
     Examples:  migrator migrate --from xcore --to dps --container e0bd8463-… --sandbox dev --dry-run
                migrator migrate --from xcore --to dps --container e0bd8463-… --decision 'Spring page'
+               migrator migrate jobs/move-decision.toml --dry-run
     Exit codes: as `migrator apply`
     """
     viewing = viewing_of(values)
@@ -106,7 +143,7 @@ def migrate(
         raise UsageError(f"--from and --to are both {to}", "name two styles")
     if not (yes or dry_run) and not is_terminal():
         raise UsageError("nobody can be asked here", "add --yes to migrate without a question")
-    settings = load(flags_of(values) | {"style": to}, profile=values.get("profile"))
+    settings = load(flags_of(values) | {"style": to}, profile=values.get("profile"), job=job)
     require_target(settings)
     if not dry_run:
         confirm_sandbox(settings, confirm_sandbox_name)
@@ -132,9 +169,9 @@ def migrate(
                 remembered = settings.remembered() | {api.Origin.MIGRATES.value: from_}
                 draft.accept(run.id, f"{from_} {sides[from_]}", remembered, SystemClock.now())
             if dry_run:
-                show_plan(run.ledger, out, "changes")
+                counts = show_plan(run.ledger, out, "changes")
                 run.remove()
-                return 0
+                return exit_code_of(counts, detailed=False)
     return carry_out(run, settings, out, viewing)
 
 

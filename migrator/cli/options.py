@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -292,6 +292,16 @@ def opened_job(
         yield Input(path, shown, input_format, delimiter, encoding, snapshot, accept), settings
 
 
+def refuse_members(table: Collection[str], known: Collection[str], what: str) -> None:
+    """Refuse a table of a file that has other members than those that are known.
+
+    Raises:
+        UsageError: it has.
+    """
+    if unknown := sorted(set(table) - set(known)):
+        raise UsageError(f"{what} has no {', '.join(unknown)}", f"it has {', '.join(sorted(known))}")
+
+
 JOB_MEMBERS = frozenset({"description", "input", "format", "delimiter", "settings"})
 
 
@@ -302,9 +312,9 @@ def read_job(path: Path) -> dict[str, Any]:
         UsageError: it is missing, broken, or has members that a job file does not have.
     """
     job = read_toml(path, "job file")
-    unknown = sorted(set(job) - JOB_MEMBERS)
-    if unknown:
-        raise UsageError(f"{path}: a job file has no {', '.join(unknown)}", f"it has {', '.join(sorted(JOB_MEMBERS))}")
+    if "migrate" in job:
+        raise UsageError(f"{path} is a job of another command", f"migrator migrate {path}")
+    refuse_members(job, JOB_MEMBERS, f"{path}: a job file")
     for name, value in job.items():
         if not isinstance(value, dict if name == "settings" else str):
             raise UsageError(f"{path}: {name} is of the wrong kind", "settings is a table, everything else is text")

@@ -107,7 +107,7 @@ def plan(
             raise UsageError(f"{file} is a plan already", f"`migrator plan {file}` alone shows it")
         savedplan.check(Path(file))
         counts = show_plan(Path(file), to, show)
-        return _exit_code(counts, detailed=detailed_exitcode)
+        return exit_code_of(counts, detailed=detailed_exitcode)
     with opened_job(file, values, input_format, delimiter, encoding) as (source, settings):
         return preview(source, settings, choice, to, viewing, out=out, show=show, detailed=detailed_exitcode)
 
@@ -148,7 +148,7 @@ def preview(
         if out is not None:
             api.save_plan(run, out)
             tell(f"next: migrator apply {shlex.quote(str(out))}")
-    return _exit_code(counts, detailed=detailed)
+    return exit_code_of(counts, detailed=detailed)
 
 
 def merge(draft: api.Draft, settings: Settings) -> None:
@@ -247,7 +247,8 @@ def _estimate(counts: Counts, reads: int, settings: Settings, to: Output) -> Non
     to.say(text if writes else "nothing to apply", "estimate", writes=writes, reads=requests - writes, seconds=seconds)
 
 
-def _exit_code(counts: Counts, *, detailed: bool) -> int:
+def exit_code_of(counts: Counts, *, detailed: bool) -> int:
+    """Return the exit code of a plan that was shown; `detailed` for one that tells that there are changes."""
     if counts.count(*REFUSED):
         return REFUSED_EXIT
     return CHANGES_EXIT if detailed and counts.count(*SENT) else 0

@@ -159,3 +159,15 @@ async def test_a_migration_is_rolled_back_and_made_again(migrator: Any, source: 
         assert again.code == 0, again.err
         assert names(server, target) == names(server, source)
         assert relations(server, target) == relations(server, source)
+
+
+async def test_nothing_is_lost_of_what_was_made_at_one_moment(migrator: Any) -> None:
+    """The cursor of dps is a time: a page may be full of objects of one time, with more of them behind."""
+    async with served(25, choices=Choices.from_texts({"C-10": "cap:7"})) as server:
+        library(server, "dps", at_once=True)
+        migrator.point_at(server.url)
+
+        ended = await moved(migrator, "dps")
+
+        assert ended.code == 0, ended.err
+        assert names(server, "xcore") == names(server, "dps")

@@ -153,6 +153,7 @@ async def test_a_refused_object_and_what_refers_to_it_are_named_and_all_else_is_
         assert {"Seeded offer 0", "Seeded offer 1", "Chosen", "Seeded decision 0"} <= set(refused)
         assert f"{placement} is itself refused or left alone" in refused["Seeded offer 0"]
         assert '! personalized-offer "Seeded offer 0"' in dry.out
+        assert dry.code == 3
         assert not [
             effect for effect in server.effects if effect.type == "personalized-offer" and "Seeded" in effect.id
         ]
@@ -239,6 +240,19 @@ async def test_a_container_that_is_gone_is_an_explained_stop_and_no_empty_source
 
         assert ended.code == 5
         assert CONTAINER in ended.err
+        assert f"HTTP {status}" in ended.err
+        assert "nothing was written; see that the container is there" in ended.err
+        assert not server.effects
+
+
+async def test_a_container_that_never_was_is_an_explained_stop(migrator: Any) -> None:
+    async with served(1) as server:
+        ended = await migrator.point_at(server.url)(
+            "migrate", "--from", "xcore", "--to", "dps", "--container", "nope", "--yes"
+        )
+
+        assert ended.code == 5
+        assert "container nope cannot be used: HTTP 404" in ended.err
         assert not server.effects
 
 
