@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,7 @@ def apply(
 
 def _from_plan(path: Path, settings: Settings, run_id: str | None, again: bool) -> RunFolder:
     """Make a run of a saved plan."""
+    _mind_other_sandboxes(savedplan.containers(path), settings)
     asyncio.run(api.refuse_too_many(savedplan.count_changes(path), settings))
     with Runs(settings.ledger).locked():
         if not again:
@@ -137,7 +139,7 @@ def _from_input(
         if report(draft, source.name, out):
             return None
         asyncio.run(api.refuse_too_many(draft.file.count_changes(), settings))
-        _warn_of_other_sandboxes(draft, settings)
+        _mind_other_sandboxes(draft.container_names, settings)
         if not yes:
             ask(draft, settings, choice)
         # Somebody may have applied the same while we asked: the check and the acceptance are one act.
@@ -198,11 +200,20 @@ def _which(choice: api.Choice | None) -> str:
     return f"{most}{named} of "
 
 
-def _warn_of_other_sandboxes(draft: api.Draft, settings: Settings) -> None:
-    """Name the sandboxes that rows of a dps input name, where they are not the one that the settings name."""
-    others = set(draft.container_names) - {settings.sandbox}
-    if others and not STYLES[settings.style].needs_container:
-        tell(f"warning: rows name another sandbox than {settings.sandbox}: {', '.join(sorted(others))}")
+def _mind_other_sandboxes(names: Iterable[str], settings: Settings) -> None:
+    """Name the sandboxes that rows of a dps input name, where they are not the one that the settings name.
+
+    Raises:
+        UsageError: in a production only that one is confirmed.
+    """
+    others = sorted(set(names) - {settings.sandbox})
+    if not others or STYLES[settings.style].needs_container:
+        return
+    message = f"rows name another sandbox than {settings.sandbox}: {', '.join(others)}"
+    if settings.production:
+        hint = "take these rows out, or give each sandbox a profile and a file of its own"
+        raise UsageError(f"{message}; nothing was sent", hint)
+    tell(f"warning: {message}")
 
 
 @click.command()

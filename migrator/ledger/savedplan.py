@@ -163,6 +163,12 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         raise UsageError(f"{path} cannot be read as a plan: it is cut or damaged ({error.__cause__})", HINT) from error
 
 
+def containers(path: Path) -> list[str]:
+    """Return the containers that a plan which `check` has found good is for."""
+    with _opened(path) as db:
+        return [name for (name,) in db.execute("SELECT name FROM container ORDER BY id")]
+
+
 def count_changes(path: Path) -> dict[tuple[str, EntityType], int]:
     """Count the objects that a plan changes or deletes, by container and type."""
     with _opened(path) as db:

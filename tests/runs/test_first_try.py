@@ -306,6 +306,21 @@ async def test_a_run_remembers_that_it_goes_to_a_production(migrator: Any, produ
         assert "add --confirm-sandbox dev" in resumed.err
 
 
+async def test_in_a_production_no_row_goes_to_another_sandbox(migrator: Any, production: Path) -> None:
+    del production
+    async with Emulator(EmulatorSettings(seed_offers=2)) as server:
+        write(migrator.point_at(server.url), [rename("dps", 0), {**rename("dps", 1), "container": "prod"}])
+        planned = await migrator("plan", "c.jsonl", "--out", "p.plan")
+
+        for command in (("apply", "c.jsonl", "--yes"), ("apply", "p.plan")):
+            refused = await migrator(*command, "--confirm-sandbox", "dev")
+            assert refused.code == 2
+            assert "rows name another sandbox than dev: prod; nothing was sent" in refused.err
+
+        assert planned.code in (0, 3), planned.err
+        assert server.effects == []
+
+
 async def test_elsewhere_nobody_is_asked(migrator: Any) -> None:
     async with Emulator(EmulatorSettings(seed_offers=1)) as server:
         write(migrator.point_at(server.url), [rename("dps", 0)])
