@@ -48,10 +48,11 @@ from migrator.engine import Caller, Decide, Decision, Engine, Reader, Unlistable
 from migrator.exporting import Wanted, Watch, collect, placements_called
 from migrator.ledger import savedplan
 from migrator.ledger.checklist import Checklist
+from migrator.ledger.conditions import Chosen, applied, failed
 from migrator.ledger.database import check_sqlite
 from migrator.ledger.folder import RunFolder, Runs, new_run_id
-from migrator.ledger.planfile import Chosen, Origin, RunRecord, applied, failed
 from migrator.ledger.reading import Summary, ends, read_run, summarize, taken_up
+from migrator.ledger.records import Origin, RunRecord
 from migrator.ledger.runledger import RunLedger
 from migrator.logs import log
 from migrator.lookup import LookUp
@@ -264,7 +265,9 @@ async def look_up(draft: Draft, settings: Settings) -> None:
         Stopped: patience ran out.
     """
     async with _reading_before(settings) as reader:
-        looking = LookUp(draft.file, reader, create_missing=settings.create_missing, concurrency=settings.concurrency)
+        looking = LookUp(
+            draft.file.sought, reader, create_missing=settings.create_missing, concurrency=settings.concurrency
+        )
         await looking.run()
     draft.merge()
 

@@ -21,7 +21,7 @@ from migrator.core.plan import name_in
 from migrator.core.styles import Query
 from migrator.core.values import did_you_mean, quote
 from migrator.engine import WORTH_A_LIST, Reader, Unlistable
-from migrator.ledger.planfile import PlanFile, Seeking
+from migrator.ledger.sought import Seeking, Sought
 
 SHOWN = 10
 """Names that a message lists at the most."""
@@ -30,16 +30,16 @@ SHOWN = 10
 class LookUp:
     """Looks up what one plan seeks."""
 
-    def __init__(self, plan: PlanFile, reader: Reader, *, create_missing: bool, concurrency: int) -> None:
+    def __init__(self, sought: Sought, reader: Reader, *, create_missing: bool, concurrency: int) -> None:
         """Look up through `reader`.
 
         Args:
-            plan: says what is sought, and takes what is found.
+            sought: says what one plan seeks, and takes what is found.
             reader: reads.
             create_missing: whether a text that an offer does not have is to be added.
             concurrency: reads at a time.
         """
-        self._plan = plan
+        self._sought = sought
         self._reader = reader
         self._create_missing = create_missing
         self._turns = asyncio.Semaphore(concurrency)
@@ -51,10 +51,10 @@ class LookUp:
             ServiceRefused: the service refuses to be read.
             Stopped: patience ran out.
         """
-        for seeking in self._plan.sought():
+        for seeking in self._sought.groups():
             await self._seek(seeking)
-        self._plan.settle_sought()
-        for container in self._plan.text_containers():
+        self._sought.settle()
+        for container in self._sought.text_containers():
             await self._find_placements(container)
 
     async def _seek(self, seeking: Seeking) -> None:
@@ -62,7 +62,7 @@ class LookUp:
             return
         try:
             async with asyncio.TaskGroup() as crew:
-                for value in self._plan.sought_values(seeking):
+                for value in self._sought.values(seeking):
                     await self._turns.acquire()
                     crew.create_task(self._seek_one(seeking, value))
         except ExceptionGroup as errors:
@@ -93,7 +93,7 @@ class LookUp:
     def _take(self, seeking: Seeking, page: Page) -> None:
         by_name = seeking.by is By.NAME
         named = ((self._name_of(seen) if by_name else seen.reference, seen.object) for seen in page.seen)
-        self._plan.found(seeking, [(value, object_) for value, object_ in named if value])
+        self._sought.found(seeking, [(value, object_) for value, object_ in named if value])
 
     def _name_of(self, seen: Seen) -> str:
         return name_in(value_at(seen.document, self._reader.style.root))
@@ -124,7 +124,7 @@ class LookUp:
                 missing = representation_for(ids[0], value_at(seen.document, style.root), style.texts)
             return msgspec.structs.replace(text, placement=ids[0], missing=missing)
 
-        self._plan.reword(container, meant)
+        self._sought.reword(container, meant)
 
 
 def _unclear(container: str, placement: str, ids: list[str], by_name: Mapping[str, list[str]]) -> Problem:

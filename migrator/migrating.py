@@ -42,7 +42,8 @@ from migrator.core.states import State
 from migrator.core.styles import Style
 from migrator.core.values import did_you_mean, quote
 from migrator.core.verdict import ErrorClass
-from migrator.ledger.planfile import PlanFile, Settled, Source
+from migrator.ledger.planfile import PlanFile
+from migrator.ledger.records import Settled, Source
 from migrator.planning import Draft, Target
 from migrator.snapshots import Exported, Spool
 from migrator.sources import InputShape

@@ -22,8 +22,10 @@ from migrator.core.rows import RowParser
 from migrator.core.styles import Style
 from migrator.core.undo import undo
 from migrator.core.values import Fault
-from migrator.ledger.planfile import Chosen, PlanFile, RunRecord, Settled, Source
+from migrator.ledger.conditions import Chosen
+from migrator.ledger.planfile import PlanFile
 from migrator.ledger.reading import made_steps, read_run
+from migrator.ledger.records import RunRecord, Settled, Source
 from migrator.snapshots import Snapshot, beside
 from migrator.sources import InputShape, open_source
 
@@ -132,7 +134,7 @@ class Draft:
     @property
     def seeks(self) -> bool:
         """Whether something has to be looked up before the rows are merged: see `lookup`."""
-        return self._plan.seeks
+        return self._plan.sought.anything
 
     @property
     def file(self) -> PlanFile:

@@ -37,7 +37,8 @@ from migrator.core.model import (
 )
 from migrator.core.plan import merge, stage_of
 from migrator.core.states import LEGAL, State
-from migrator.ledger.planfile import PlanFile, RunRecord
+from migrator.ledger.planfile import PlanFile
+from migrator.ledger.records import RunRecord
 from migrator.ports import Intent, Ledger, Outcome
 
 L = TypeVar("L")

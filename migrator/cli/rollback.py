@@ -29,8 +29,8 @@ from migrator.core.errors import UsageError
 from migrator.core.model import Kind
 from migrator.core.states import State
 from migrator.core.undo import Lasting
+from migrator.ledger.conditions import Chosen
 from migrator.ledger.folder import RunFolder, Runs
-from migrator.ledger.planfile import Chosen
 from migrator.ledger.reading import Summary, summarize
 from migrator.settings import Settings
 

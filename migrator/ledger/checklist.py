@@ -19,8 +19,8 @@ from migrator.core.model import EntityType, Kind, Step, Touched
 from migrator.core.plan import NO_EDITS
 from migrator.core.states import State
 from migrator.core.verify import Written
+from migrator.ledger.conditions import NOTHING, OBJECT
 from migrator.ledger.database import connect, format_of, ledger_errors
-from migrator.ledger.planfile import NOTHING
 from migrator.ledger.reading import Summary, summary_of
 
 PAGE = 100
@@ -41,7 +41,7 @@ CREATE TEMP TABLE todo (
 
 FILL_TODO = f"""
 INSERT INTO todo
-SELECT s.seq, c.name, s.type, s.kind, coalesce(nullif(s.object, ''), p.object), r.rows
+SELECT s.seq, c.name, s.type, s.kind, {OBJECT}, r.rows
 FROM progress AS p JOIN step AS s ON s.seq = p.step JOIN container AS c ON c.id = s.container
 JOIN (SELECT step, count(*) AS rows FROM input_row GROUP BY step) AS r ON r.step = s.seq
 WHERE p.state IN ('{State.APPLIED}', '{State.UNCHANGED}')

@@ -14,8 +14,9 @@ from migrator.core.model import Base, EntityType, Kind, Step, Touched
 from migrator.core.states import OPEN, State
 from migrator.core.undo import Made
 from migrator.core.verdict import ErrorClass
+from migrator.ledger.conditions import OBJECT, Chosen
 from migrator.ledger.database import connect, format_of, ledger_errors
-from migrator.ledger.planfile import OBJECT, Chosen, RunRecord
+from migrator.ledger.records import RunRecord
 from migrator.ports import How
 
 COUNT_STEPS = """

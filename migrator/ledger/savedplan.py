@@ -24,7 +24,7 @@ from migrator.core.errors import LedgerFailed, UsageError
 from migrator.core.model import EntityType
 from migrator.ledger.choosing import skip_held
 from migrator.ledger.database import connect, format_of, ledger_errors, sync, tune
-from migrator.ledger.planfile import RunRecord
+from migrator.ledger.records import RunRecord
 from migrator.ledger.schema import FORMAT
 
 MAGIC = b"SQLite format 3\0"

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from migrator.core import plan as rules
 from migrator.core.errors import LedgerFailed, UsageError
 from migrator.core.model import Change, EntityType, Kind, Operation, Problem, Step
-from migrator.ledger import planfile
+from migrator.ledger import merging, planfile
 from migrator.ledger.planfile import PlanFile
 from migrator.ledger.reading import read_run
 from tests.fakes import STYLE, changes, child, make_plan, row, run_record
@@ -188,7 +188,7 @@ def test_the_limit_is_that_of_the_merged_request_to_the_byte(
     of = [put(line, "a", f"/f{line}", "x") for line in (2, 3, 4)]
     merged = rules.merge(STYLE, of)
     assert isinstance(merged, Step)
-    monkeypatch.setattr(planfile, "MAX_OBJECT_BYTES", len(merged.body) - over)
+    monkeypatch.setattr(merging, "MAX_OBJECT_BYTES", len(merged.body) - over)
 
     assert [problem.line for problem in problems_of(path, of)] == [4] * over
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from migrator.core.model import Change, EntityType, Kind, Operation, Row
 from migrator.core.states import State
 from migrator.ledger.database import connect
-from migrator.ledger.planfile import PlanFile, RunRecord
+from migrator.ledger.planfile import PlanFile
 from migrator.ledger.reading import PLANNED, planned_steps
+from migrator.ledger.records import RunRecord
 
 
 def plan_of(path: Path, rows: int, rows_per_object: int = 1) -> Path:

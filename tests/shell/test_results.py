@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from migrator.core.errors import UsageError
 from migrator.core.model import Change, EntityType, Kind, Operation, Row
 from migrator.core.states import State
-from migrator.ledger.planfile import PlanFile, RunRecord
+from migrator.ledger.planfile import PlanFile
+from migrator.ledger.records import RunRecord
 from migrator.reports.results import COLUMNS, OUTCOMES, write_results
 from migrator.sources import InputShape, open_source
 

@@ -17,8 +17,9 @@ from migrator.core.model import Base, Change, EntityType, Kind, Operation, Row, 
 from migrator.ledger import savedplan
 from migrator.ledger.database import connect
 from migrator.ledger.folder import RunFolder
-from migrator.ledger.planfile import PlanFile, RunRecord
+from migrator.ledger.planfile import PlanFile
 from migrator.ledger.reading import read_run, summarize
+from migrator.ledger.records import RunRecord
 from migrator.ledger.schema import FORMAT
 from migrator.sources import InputShape
 
