@@ -35,7 +35,6 @@ from msgspec import Struct
 
 from migrator import __version__
 from migrator.clock import SystemClock
-from migrator.comparing import Comparison, End
 from migrator.core.copying import Marks
 from migrator.core.errors import MigratorError, ServiceRefused, UsageError
 from migrator.core.limits import share_of
@@ -45,7 +44,9 @@ from migrator.core.states import IN_DOUBT, OPEN, State
 from migrator.core.styles import STYLES, Style
 from migrator.core.verdict import ErrorClass
 from migrator.engine import Caller, Decide, Decision, Engine, Reader, Unlistable, Verification, Wire, hold
-from migrator.exporting import Wanted, Watch, collect, placements_called
+from migrator.exporting.collecting import Wanted, Watch, collect, placements_called
+from migrator.exporting.snapshots import Origin as Export
+from migrator.exporting.snapshots import Spool
 from migrator.ledger import savedplan
 from migrator.ledger.checklist import Checklist
 from migrator.ledger.conditions import Chosen, applied, failed
@@ -55,13 +56,15 @@ from migrator.ledger.reading import Summary, ends, read_run, summarize, taken_up
 from migrator.ledger.records import Origin, RunRecord
 from migrator.ledger.runledger import RunLedger
 from migrator.logs import log
-from migrator.lookup import LookUp
-from migrator.migrating import ORDER, Catalogue, Migration, Route, Selection, draft_migration
-from migrator.planning import Draft, Input, Target, draft_after, draft_plan
+from migrator.migrating.catalogue import Catalogue
+from migrator.migrating.comparing import Comparison, End
+from migrator.migrating.copies import Migration, draft_migration
+from migrator.migrating.route import ORDER, Route
+from migrator.migrating.selecting import Selection
+from migrator.planning.draft import Draft, Input, Target, draft_after, draft_plan
+from migrator.planning.lookup import LookUp
 from migrator.ports import Choice
 from migrator.settings import Settings, load, require_target
-from migrator.snapshots import Origin as Export
-from migrator.snapshots import Spool
 from migrator.sources.octets import open_octets
 from migrator.transport.credentials import ClientCredentials, Credentials, ReadyToken
 from migrator.transport.http import HttpTransport, open_session

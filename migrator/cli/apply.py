@@ -41,7 +41,7 @@ from migrator.core.styles import STYLES
 from migrator.ledger import savedplan
 from migrator.ledger.folder import RunFolder, Runs
 from migrator.ledger.reading import read_run
-from migrator.planning import Input
+from migrator.planning.draft import Input
 from migrator.settings import Settings
 
 

@@ -33,9 +33,11 @@ from migrator.core.styles import STYLES, Style
 from migrator.core.texts import Replacement
 from migrator.core.values import Fault
 from migrator.core.where import Condition, parse
-from migrator.exporting import Form, Lines, Report, Table, Texts, Wanted, Wide
+from migrator.exporting.collecting import Wanted
+from migrator.exporting.forms import Form, Lines, Report, Table, Wide
+from migrator.exporting.snapshots import Origin, Spool, beside, new_export_id
+from migrator.exporting.texts import Texts
 from migrator.settings import Settings, load, require_target
-from migrator.snapshots import Origin, Spool, beside, new_export_id
 from migrator.sources.shape import CSV, FORMATS, JSONL, find_delimiter
 
 OFFERS = (EntityType.PERSONALIZED_OFFER, EntityType.FALLBACK_OFFER)

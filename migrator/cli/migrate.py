@@ -36,10 +36,12 @@ from migrator.core.errors import UsageError
 from migrator.core.mapping import ALLOWABLE, Context, Loss, Report
 from migrator.core.model import EntityType
 from migrator.core.styles import STYLES
+from migrator.exporting.snapshots import Spool
 from migrator.ledger.folder import Runs
-from migrator.migrating import Migration, Route, Selection
+from migrator.migrating.copies import Migration
+from migrator.migrating.route import Route
+from migrator.migrating.selecting import Selection
 from migrator.settings import Settings, load, read_toml, require_target
-from migrator.snapshots import Spool
 from migrator.translating.idmap import IdMap, read_id_map
 
 STYLE = click.Choice(sorted(STYLES))

@@ -18,7 +18,7 @@ from migrator.cli.output import is_terminal
 from migrator.core.errors import UsageError
 from migrator.ledger.folder import Runs
 from migrator.ledger.savedplan import is_saved_plan
-from migrator.planning import Input
+from migrator.planning.draft import Input
 from migrator.ports import Choice
 from migrator.settings import Settings, duration_s, load, read_toml
 

@@ -38,7 +38,7 @@ from migrator.core.errors import UsageError
 from migrator.ledger import savedplan
 from migrator.ledger.folder import RunFolder
 from migrator.ledger.reading import planned_steps, read_run
-from migrator.planning import Input
+from migrator.planning.draft import Input
 from migrator.reports.preview import REFUSED, SENT, SIGNS, Action, Counts, Entry, entry, paragraph
 from migrator.settings import Settings
 

@@ -17,7 +17,7 @@ from migrator.cli.output import counted, tell
 from migrator.core.errors import UsageError
 from migrator.core.mapping import ALLOWABLE, MEANINGS, Context, Loss, page
 from migrator.core.model import EntityType
-from migrator.planning import Input
+from migrator.planning.draft import Input
 from migrator.sources import BUFFER, whole_file
 from migrator.translating import INPUT, IdMap, Tally, Told, Way, read_id_map, translate_file
 

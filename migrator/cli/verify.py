@@ -29,7 +29,6 @@ from migrator.cli.options import (
 )
 from migrator.cli.output import Output, counted, next_step
 from migrator.cli.progress import REFRESH_S, Meter, beside, new_bar
-from migrator.comparing import Disagreement
 from migrator.core.base import last_changed
 from migrator.core.model import Seen, Step
 from migrator.core.states import IN_DOUBT, State
@@ -37,6 +36,7 @@ from migrator.core.verify import Difference
 from migrator.engine import Mismatch, Unread, Verification
 from migrator.ledger.folder import RunFolder
 from migrator.logs import log
+from migrator.migrating.comparing import Disagreement
 from migrator.settings import Settings
 
 Aside: TypeAlias = Callable[[], AbstractContextManager[None]]

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from migrator.core.mapping import Severity
-from migrator.planning import Input
+from migrator.planning.draft import Input
 from migrator.sources import InputShape, csv_writer, open_source
 from migrator.translating.idmap import unusable
 from migrator.translating.lines import Cells, Line, Told, Translator, Way

@@ -16,7 +16,7 @@ from msgspec import Struct
 from rich.table import Table
 
 from migrator.core.mapping import DPS, XCORE, Context
-from migrator.planning import Input
+from migrator.planning.draft import Input
 from migrator.translating import IdMap, Way, translate_file
 from tests.bench import machine
 

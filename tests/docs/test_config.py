@@ -11,7 +11,7 @@ import pytest
 from migrator import api
 from migrator.cli.options import read_job
 from migrator.emulator import EmulatorSettings, read_config
-from migrator.planning import Input
+from migrator.planning.draft import Input
 from migrator.settings import SECRETS, Settings, load
 
 ROOT = Path(__file__).parents[2]

@@ -24,8 +24,9 @@ from migrator.core.snapshot import document_of, line, placed
 from migrator.core.styles import DPS, XCORE, Style
 from migrator.core.texts import Replacement
 from migrator.core.wide import REMOVED, cell_of
-from migrator.exporting import Lines, Table, Texts, Wide
-from migrator.snapshots import Origin, Snapshot, Spool
+from migrator.exporting.forms import Lines, Table, Wide
+from migrator.exporting.snapshots import Origin, Snapshot, Spool
+from migrator.exporting.texts import Texts
 from migrator.sources import open_source
 
 OFFER = EntityType.PERSONALIZED_OFFER

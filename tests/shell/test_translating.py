@@ -16,7 +16,7 @@ import pytest
 from migrator.core.errors import InputError
 from migrator.core.mapping import DPS, XCORE, Context, Loss, routes
 from migrator.core.model import EntityType, Row
-from migrator.planning import Input
+from migrator.planning.draft import Input
 from migrator.translating import IdMap, Tally, Told, Translator, Way, lines, read_id_map, translate_file
 
 OFFER = ("xcore:personalized-offer:1", "dps:personalized-offer:1", "instance-1", "c1")

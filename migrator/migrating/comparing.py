@@ -11,21 +11,18 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from migrator.core.compare import unlike
 from migrator.core.copying import Marks
 from migrator.core.mapping import ALLOWABLE, Context, Known, Refused, translate_document
-from migrator.core.model import EntityType, Json, Seen
+from migrator.core.model import EntityType, Seen
 from migrator.core.plan import own_members
 from migrator.core.verdict import ErrorClass
 from migrator.core.verify import Difference
 from migrator.engine import Reader
 from migrator.ledger.reading import Mapped, Place, mapped
-from migrator.migrating import Catalogue, channel_in
-
-_decode = msgspec.json.Decoder(dict[str, Json]).decode
+from migrator.migrating.catalogue import Catalogue
 
 GONE = "is not there any more"
 
@@ -81,7 +78,7 @@ class Comparison:
         self._marks = marks
         self._ids = {(one.type.value, one.source.reference): one.target.reference for one in mapped(ledger)}
         self._known = {reference for _, reference in self._ids}
-        self._context = Context(self._resolve, self._channel_of, frozenset(ALLOWABLE))
+        self._context = Context(self._resolve, source.catalogue.channel_of, frozenset(ALLOWABLE))
 
     async def findings(self) -> AsyncIterator[Disagreement]:
         """Yield what does not say the same, in the order of the rows."""
@@ -123,14 +120,11 @@ class Comparison:
             return self._marks.mark(EntityType.TAG, id_)  # whatever it is of: what is left out is one and the same
         return self._ids.get((type_, id_))
 
-    def _channel_of(self, placement: str) -> str | None:
-        return channel_in(self._source.catalogue, placement)
-
 
 def _listed(end: End, type_: EntityType, place: Place) -> Shown | str:
     """Return what a list shows of an object, or say why not."""
     entry = end.catalogue.referred(type_, place.reference)
-    return GONE if entry is None else Shown(entry.etag, _decode(entry.document))
+    return GONE if entry is None else Shown(entry.etag, entry.members)
 
 
 async def _read(end: End, type_: EntityType, place: Place) -> Shown | str:

@@ -22,11 +22,11 @@ from migrator.core.rows import RowParser
 from migrator.core.styles import Style
 from migrator.core.undo import undo
 from migrator.core.values import Fault
+from migrator.exporting.snapshots import Snapshot, beside
 from migrator.ledger.conditions import Chosen
 from migrator.ledger.planfile import PlanFile
 from migrator.ledger.reading import made_steps, read_run
 from migrator.ledger.records import RunRecord, Settled, Source
-from migrator.snapshots import Snapshot, beside
 from migrator.sources import InputShape, open_source
 
 

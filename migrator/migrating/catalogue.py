@@ -1,0 +1,138 @@
+"""All objects of one side of a migration, found by type and id or name."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Self
+
+import msgspec
+from msgspec import Struct
+
+from migrator.core.model import EntityType, Json
+from migrator.core.plan import name_in
+from migrator.core.snapshot import document_of
+from migrator.exporting.snapshots import Exported, Spool
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Json]).decode
+
+
+class Entry(Struct, frozen=True):
+    """An object in a catalogue.
+
+    Attributes:
+        container: where it is.
+        object: the id that its URL takes.
+        reference: the id by which others refer to it.
+        name: its name.
+        etag: its version.
+        created_by: who made it.
+        channel: of a placement.
+        document: its own members, as JSON text.
+    """
+
+    container: str
+    object: str
+    reference: str
+    name: str
+    etag: int
+    created_by: str
+    channel: str
+    document: bytes
+
+    @property
+    def members(self) -> dict[str, Json]:
+        """What `document` says."""
+        return _decode(self.document)
+
+
+class Catalogue:
+    """All objects of one side, found by type and id or name. Use as a context manager."""
+
+    def __init__(self, path: Path, spool: Spool) -> None:
+        """List what is in `spool` in the file `path`."""
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.executescript(
+            """PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE;
+               CREATE TABLE entry (
+                   type TEXT, container TEXT, object TEXT, reference TEXT, name TEXT, etag INTEGER,
+                   created_by TEXT, channel TEXT, document BLOB
+               ) STRICT;"""
+        )
+        self._db.execute("BEGIN")
+        self._db.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_columns, spool.objects()))
+        self._db.execute("COMMIT")
+        self._db.executescript(
+            """CREATE INDEX by_reference ON entry (type, reference); CREATE INDEX by_name ON entry (type, name);
+               CREATE TABLE chosen (
+                   type TEXT, reference TEXT, lost INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (type, reference)
+               ) STRICT, WITHOUT ROWID;"""
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._db.close()
+
+    def _find(self, condition: str, *parameters: object) -> Iterator[Entry]:
+        columns = ", ".join(Entry.__struct_fields__)
+        for row in self._db.execute(f"SELECT {columns} FROM entry WHERE {condition} ORDER BY rowid", parameters):  # noqa: S608 (our own)
+            yield Entry(*row)
+
+    def of_type(self, type_: EntityType) -> Iterator[Entry]:
+        """Yield the objects of a type."""
+        return self._find("type = ?", type_.value)
+
+    def called(self, type_: EntityType, name: str) -> list[Entry]:
+        """Return the objects of a type that have a name."""
+        return list(self._find("type = ? AND name = ?", type_.value, name))
+
+    def referred(self, type_: str, reference: str) -> Entry | None:
+        """Return the object that others refer to by an id, or `None`."""
+        return next(self._find("type = ? AND reference = ?", type_, reference), None)
+
+    def channel_of(self, placement: str) -> str | None:
+        """Return the channel of a placement, by the id that others refer to it by, or `None` if that is not known."""
+        entry = self.referred(EntityType.PLACEMENT, placement)
+        return entry.channel if entry is not None and entry.channel else None
+
+    def names(self, type_: EntityType) -> list[str]:
+        """Return the names of a type's objects."""
+        return [name for (name,) in self._db.execute("SELECT name FROM entry WHERE type = ?", (type_.value,))]
+
+    def choose(self, type_: str, reference: str) -> bool:
+        """Choose an object; return whether it was not chosen before."""
+        cursor = self._db.execute("INSERT OR IGNORE INTO chosen (type, reference) VALUES (?, ?)", (type_, reference))
+        return cursor.rowcount == 1
+
+    def lose(self, type_: str, reference: str) -> None:
+        """Note that a chosen object will not be there for others to refer to."""
+        self._db.execute("UPDATE chosen SET lost = 1 WHERE type = ? AND reference = ?", (type_, reference))
+
+    def is_lost(self, type_: str, reference: str) -> bool:
+        """Whether a chosen object will not be there."""
+        found = self._db.execute("SELECT lost FROM chosen WHERE type = ? AND reference = ?", (type_, reference))
+        return bool(found.fetchone() == (1,))
+
+    def is_chosen(self, type_: str, reference: str) -> bool:
+        """Whether an object was chosen."""
+        found = self._db.execute("SELECT 1 FROM chosen WHERE type = ? AND reference = ?", (type_, reference))
+        return found.fetchone() is not None
+
+
+def _columns(one: Exported) -> tuple[object, ...]:
+    line = _decode(one.line)
+    document = document_of(one.line)
+    channel = member(document, "channel", "")
+    return (
+        *(one.type.value, one.container, one.id, line["reference"], name_in(document)),
+        *(line["etag"], line["created_by"], channel if isinstance(channel, str) else "", _encode(document)),
+    )
+
+
+def member(document: Mapping[str, Json], name: str, default: Json) -> Json:
+    """Return a member in the spelling of either style."""
+    return document.get(name, document.get(f"xdm:{name}", default))
