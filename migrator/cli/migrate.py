@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -155,8 +154,8 @@ def migrate(
         frozenset(map(EntityType, values["types"])), values["pattern"], values["decision"], values["foreign"]
     )
     out = Output(output)
-    with tempfile.TemporaryDirectory(prefix="migrator-") as folder, _losses(report) as tell_loss:
-        spools = _read(settings, route, Path(folder))
+    with api.new_spools(route, settings) as spools, _losses(report) as tell_loss:
+        _read(settings, route, spools)
         planned = api.migrate(
             settings, route, selection, spools, _context(values, to, container), tell_loss, run_id=run_id
         )
@@ -177,17 +176,15 @@ def migrate(
     return carry_out(run, settings, out, viewing)
 
 
-def _read(settings: Settings, route: Route, folder: Path) -> tuple[Spool, Spool]:
+def _read(settings: Settings, route: Route, spools: tuple[Spool, Spool]) -> None:
     """Read both ends."""
-    spools = api.new_spools(folder, route, settings)
     read = Counter[str]()
 
     def watch(objects: int) -> None:
         read["objects"] += objects
 
-    asyncio.run(api.read_both(settings, route, *spools, watch))
+    asyncio.run(api.read_both(settings, route, spools, watch))
     tell(f"{counted(read['objects'], 'object')} read")
-    return spools
 
 
 @contextmanager

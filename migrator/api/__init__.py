@@ -1,0 +1,82 @@
+"""The program as a library, and the only place where its parts are wired together.
+
+A run in three calls::
+
+    settings = load({"style": "dps", "sandbox": "dev", ...})
+    with plan(Input(Path("changes.csv"), "changes.csv"), settings) as (run, draft):   # checks everything
+        await look_up(draft, settings) if draft.seeks else draft.merge()              # may read, and sends nothing
+        draft.accept(...)
+    summary = await execute(run, settings)
+
+`resume` is `execute` with the settings that `resumed` gives back. What follows is all that the command line, or any
+other caller, needs of it; how it is done is in
+
+* `target`: where a run goes, and that the rest of it goes there too.
+* `service`: the way to the service.
+* `planning`: inputs checked and planned.
+* `saved`: plans that are kept to be looked at.
+* `following`: runs that take up steps of an earlier one: retries and rollbacks.
+* `executing`: runs carried out.
+* `verifying`: what runs have written read back.
+* `migrating`: both ends of a migration read, planned, and compared.
+* `exporting`: objects read to be written to files.
+"""
+
+from __future__ import annotations
+
+from migrator.api.executing import LEASE_TIMEOUTS, Around, Running, Work, execute
+from migrator.api.exporting import export
+from migrator.api.following import accept_after, earlier_retry, earlier_rollback, retry, rollback
+from migrator.api.migrating import compare, migrate, new_spools, read_both
+from migrator.api.planning import earlier_run, look_up, plan, preview, refuse_too_many, validate
+from migrator.api.saved import plan_target, planned, save_plan
+from migrator.api.target import check_same_input, resumed
+from migrator.api.verifying import verify
+from migrator.engine import Decide, Decision, Verification
+from migrator.ledger.conditions import applied
+from migrator.ledger.reading import Summary
+from migrator.ledger.records import Origin
+from migrator.planning.draft import Draft, Input
+from migrator.ports import Choice
+from migrator.settings import Settings, load
+
+__all__ = [
+    "LEASE_TIMEOUTS",
+    "Around",
+    "Choice",
+    "Decide",
+    "Decision",
+    "Draft",
+    "Input",
+    "Origin",
+    "Running",
+    "Settings",
+    "Summary",
+    "Verification",
+    "Work",
+    "accept_after",
+    "applied",
+    "check_same_input",
+    "compare",
+    "earlier_retry",
+    "earlier_rollback",
+    "earlier_run",
+    "execute",
+    "export",
+    "load",
+    "look_up",
+    "migrate",
+    "new_spools",
+    "plan",
+    "plan_target",
+    "planned",
+    "preview",
+    "read_both",
+    "refuse_too_many",
+    "resumed",
+    "retry",
+    "rollback",
+    "save_plan",
+    "validate",
+    "verify",
+]

@@ -1,0 +1,68 @@
+"""The way to the service: one session, one throttle, and what is read through them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from migrator import __version__
+from migrator.clock import SystemClock
+from migrator.core.styles import STYLES, Style
+from migrator.engine import Caller, Reader, Wire
+from migrator.settings import Settings
+from migrator.transport.credentials import ClientCredentials, Credentials, ReadyToken
+from migrator.transport.http import HttpTransport, open_session
+from migrator.transport.throttle import Throttle
+
+
+def new_throttle(settings: Settings) -> Throttle:
+    """Return what grants leave to send, to all that share it."""
+    return Throttle(rate=settings.rate, container_rate=settings.container_rate)
+
+
+def caller_of(settings: Settings) -> Caller:
+    """Return as whom requests are sent."""
+    return Caller(settings.sandbox, settings.client_id, settings.marker)
+
+
+@asynccontextmanager
+async def transport_of(settings: Settings) -> AsyncIterator[HttpTransport]:
+    """Open a session with the service, and the credentials for it."""
+    async with open_session(
+        timeout_s=settings.timeout,
+        connect_timeout_s=settings.connect_timeout,
+        user_agent=f"offer-migrator/{__version__}",
+    ) as session:
+        token = settings.secret("access_token")
+        credentials: Credentials = (
+            ReadyToken(settings.client_id, token)
+            if token
+            else ClientCredentials(
+                session,
+                settings.ims_url,
+                client_id=settings.client_id,
+                client_secret=settings.secret("client_secret"),
+                scopes=settings.scopes,
+            )
+        )
+        yield HttpTransport(session, settings.base_url, credentials, settings.org_id)
+
+
+@asynccontextmanager
+async def reading(settings: Settings, *styles: Style, before: bool = False) -> AsyncIterator[list[Reader]]:
+    """Open the way to the service for reads alone.
+
+    Args:
+        settings: where to, as whom and how fast.
+        styles: of what is read; that of the settings if there are none.
+        before: whether requests are to follow that do not go this way; together they do not exceed the rate then.
+
+    Yields:
+        A reader for each style. They share one way, so that all of them together keep the rate.
+    """
+    throttle = new_throttle(settings)
+    async with transport_of(settings) as transport:
+        wire = Wire(transport=transport, throttle=throttle, clock=SystemClock(), policy=settings.policy)
+        yield [Reader(wire, style, caller_of(settings)) for style in styles or (STYLES[settings.style],)]
+    if before:
+        await throttle.empty()
