@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from migrator import api
+from migrator.cli.asking import ask, confirm_sandbox, expect_somebody
 from migrator.cli.carry import carry_out
 from migrator.cli.options import (
     choice_of,
     choice_options,
-    confirm_sandbox,
     doubt_options,
     flags_of,
     input_options,
@@ -31,7 +31,7 @@ from migrator.cli.options import (
     viewing_of,
     viewing_options,
 )
-from migrator.cli.output import Output, counted, is_terminal, tell
+from migrator.cli.output import Output, counted, tell
 from migrator.cli.plan import merge, preview
 from migrator.cli.validate import report
 from migrator.clock import SystemClock
@@ -101,8 +101,8 @@ def apply(
         settings = api.plan_target(Path(file), flags_of(values), values.get("profile"))
         confirm_sandbox(settings, confirm_sandbox_name)
         return carry_out(_from_plan(Path(file), settings, run_id, again), settings, out, viewing, choice=choice)
-    if not (yes or dry_run) and not is_terminal():
-        raise UsageError("nobody can be asked here", "add --yes to apply without a question")
+    if not (yes or dry_run):
+        expect_somebody("apply")
     with opened_job(file, values, input_format, delimiter, encoding) as (source, settings):
         if dry_run:
             return preview(source, settings, choice, out, viewing)
@@ -172,32 +172,6 @@ def _refuse_repetition(fingerprint: str, settings: Settings) -> None:
         raise UsageError(f"run {run} has applied exactly these changes to this sandbox already", hint)
     hint = f"go on with `migrator resume {run}`; add --again to begin anew"
     raise UsageError(f"run {run} is about exactly these changes and has not ended", hint)
-
-
-def ask(draft: api.Draft, settings: Settings, choice: api.Choice | None = None) -> None:
-    """Ask whether to send what is planned; a no ends the program."""
-    place = (
-        f"{counted(draft.containers, 'container')} of sandbox {settings.sandbox}"
-        if STYLES[settings.style].needs_container
-        else "sandbox " + ", ".join(draft.container_names)
-    )
-    requests = f"{_which(choice)}{counted(draft.steps, 'request')}"
-    click.confirm(f"Send {requests} to {place} at {settings.base_url}?", abort=True, err=True)
-
-
-def _which(choice: api.Choice | None) -> str:
-    """Say which of the requests are sent now, if not all."""
-    if choice is None:
-        return ""
-    most = (
-        "those"
-        if choice.most is None
-        else f"{choice.most:,} at random"
-        if choice.at_random
-        else f"the first {choice.most:,}"
-    )
-    named = "" if choice.objects is None else f" for {counted(len(choice.objects), 'id')}"
-    return f"{most}{named} of "
 
 
 def _mind_other_sandboxes(names: Iterable[str], settings: Settings) -> None:

@@ -13,10 +13,9 @@ import click
 import msgspec
 
 from migrator import api
-from migrator.cli.apply import ask
+from migrator.cli.asking import ask, confirm_sandbox, expect_somebody
 from migrator.cli.carry import carry_out
 from migrator.cli.options import (
-    confirm_sandbox,
     doubt_options,
     flags_of,
     ledger_option,
@@ -28,7 +27,7 @@ from migrator.cli.options import (
     viewing_of,
     viewing_options,
 )
-from migrator.cli.output import Output, counted, is_terminal, tell
+from migrator.cli.output import Output, counted, tell
 from migrator.cli.plan import exit_code_of, show_plan
 from migrator.clock import SystemClock
 from migrator.core.errors import UsageError
@@ -142,8 +141,8 @@ def migrate(
     viewing = viewing_of(values)
     if from_ == to:
         raise UsageError(f"--from and --to are both {to}", "name two styles")
-    if not (yes or dry_run) and not is_terminal():
-        raise UsageError("nobody can be asked here", "add --yes to migrate without a question")
+    if not (yes or dry_run):
+        expect_somebody("migrate")
     settings = load(flags_of(values) | {"style": to}, profile=values.get("profile"), job=job)
     require_target(settings)
     if not dry_run:

@@ -205,23 +205,6 @@ def _read_ids(path: Path) -> frozenset[str]:
     raise UsageError(f"there is no id in {path}", "write one id a line")
 
 
-def confirm_sandbox(settings: Settings, given: str | None) -> None:
-    """See to it that somebody has named the sandbox, if the settings say that it is a production.
-
-    Raises:
-        UsageError: nobody has, or another one.
-    """
-    if not settings.production:
-        return
-    if given is None and is_terminal():
-        prompt = f"{settings.sandbox} is a production sandbox. Type its name to go on"
-        given = click.prompt(prompt, err=True, default="", show_default=False)
-    if given != settings.sandbox:
-        said = f"was named {given!r}" if given else "was not named"
-        message = f"this goes to the production sandbox {settings.sandbox!r}, which {said}; nothing was sent"
-        raise UsageError(message, f"add --confirm-sandbox {settings.sandbox} if it is meant")
-
-
 class Viewing(Struct, frozen=True):
     """How a run is shown.
 

@@ -8,10 +8,9 @@ from typing import Any
 import click
 
 from migrator import api
-from migrator.cli.apply import ask
+from migrator.cli.asking import ask, confirm_sandbox, expect_somebody
 from migrator.cli.carry import carry_out
 from migrator.cli.options import (
-    confirm_sandbox,
     doubt_options,
     flags_of,
     ledger_option,
@@ -22,7 +21,7 @@ from migrator.cli.options import (
     viewing_of,
     viewing_options,
 )
-from migrator.cli.output import Output, counted, is_terminal, tell
+from migrator.cli.output import Output, counted, tell
 from migrator.core.errors import UsageError
 from migrator.core.states import State
 from migrator.core.verdict import ErrorClass
@@ -101,9 +100,8 @@ def _plan(
             rows=draft.rows,
             steps=draft.steps,
         )
-        if not yes and not is_terminal():
-            raise UsageError("nobody can be asked here", "add --yes to retry without a question")
         if not yes:
+            expect_somebody("retry")
             ask(draft, settings)
         # Somebody may have retried the same while we asked: the check and the acceptance are one act.
         with Runs(earlier.path.parent).locked():

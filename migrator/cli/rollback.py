@@ -10,10 +10,9 @@ from typing import Any
 import click
 
 from migrator import api
-from migrator.cli.apply import ask
+from migrator.cli.asking import ask, confirm_sandbox, expect_somebody
 from migrator.cli.carry import carry_out
 from migrator.cli.options import (
-    confirm_sandbox,
     doubt_options,
     flags_of,
     ledger_option,
@@ -24,7 +23,7 @@ from migrator.cli.options import (
     viewing_of,
     viewing_options,
 )
-from migrator.cli.output import Output, counted, is_terminal, tell
+from migrator.cli.output import Output, counted, tell
 from migrator.core.errors import UsageError
 from migrator.core.model import Kind
 from migrator.core.states import State
@@ -32,7 +31,6 @@ from migrator.core.undo import Lasting
 from migrator.ledger.conditions import Chosen
 from migrator.ledger.folder import RunFolder, Runs
 from migrator.ledger.reading import Summary, summarize
-from migrator.settings import Settings
 
 LISTED = 20
 """Rows that are listed for a person at the most."""
@@ -101,7 +99,9 @@ def rollback(
     with api.rollback(earlier, settings, chosen, recreate=recreate) as (new, draft):
         lasting = _report(draft, new, earlier, out)
         if draft.rows:
-            _confirm(draft, settings, yes=yes)
+            if not yes:
+                expect_somebody("undo")
+                ask(draft, settings)
             # Somebody may have undone the same while we asked: the check and the acceptance are one act.
             with Runs(earlier.path.parent).locked():
                 if not again:
@@ -150,14 +150,6 @@ def _list(lasting: Iterable[Lasting], number: int, out: Output) -> None:
         )
     if number > LISTED and not out.json:
         tell(f"and {number - LISTED:,} more; --output json lists them all")
-
-
-def _confirm(draft: api.Draft, settings: Settings, *, yes: bool) -> None:
-    if yes:
-        return
-    if not is_terminal():
-        raise UsageError("nobody can be asked here", "add --yes to undo without a question")
-    ask(draft, settings)
 
 
 def _refuse_unfinished(run: RunFolder, summary: Summary, *, unfinished: bool) -> None:

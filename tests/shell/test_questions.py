@@ -9,9 +9,8 @@ import click
 import pytest
 
 from migrator.api import Choice
-from migrator.cli import options
-from migrator.cli.apply import ask
-from migrator.cli.options import confirm_sandbox
+from migrator.cli import asking
+from migrator.cli.asking import ask, confirm_sandbox
 from migrator.core.errors import UsageError
 from migrator.settings import Settings
 
@@ -42,7 +41,7 @@ def test_only_the_name_of_the_sandbox_is_an_answer(
         asked.append(text)
         return typed
 
-    monkeypatch.setattr(options, "is_terminal", lambda: terminal)
+    monkeypatch.setattr(asking, "is_terminal", lambda: terminal)
     monkeypatch.setattr(click, "prompt", prompt)
 
     if fine:
@@ -54,7 +53,7 @@ def test_only_the_name_of_the_sandbox_is_an_answer(
 
 
 def test_of_a_sandbox_that_is_no_production_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options, "is_terminal", lambda: True)
+    monkeypatch.setattr(asking, "is_terminal", lambda: True)
     monkeypatch.setattr(click, "prompt", lambda *_, **__: pytest.fail("asked"))
 
     confirm_sandbox(Settings(sandbox="dev"), None)
