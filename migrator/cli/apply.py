@@ -24,6 +24,7 @@ from migrator.cli.options import (
     output_option,
     planning_options,
     profile_option,
+    running_options,
     runs_of,
     sandbox_option,
     sending_options,
@@ -200,12 +201,7 @@ def _mind_other_sandboxes(names: Iterable[str], settings: Settings) -> None:
     help="Refuse unless the run was planned from this file.",
 )
 @choice_options
-@ledger_option
-@profile_option
-@sending_options
-@doubt_options
-@output_option
-@viewing_options
+@running_options
 def resume(
     run: str | None,
     input_file: Path | None,

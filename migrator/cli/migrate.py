@@ -15,18 +15,7 @@ import msgspec
 from migrator import api
 from migrator.cli.asking import ask, confirm_sandbox, expect_somebody
 from migrator.cli.carry import carry_out
-from migrator.cli.options import (
-    doubt_options,
-    flags_of,
-    ledger_option,
-    output_option,
-    profile_option,
-    refuse_members,
-    sandbox_option,
-    sending_options,
-    viewing_of,
-    viewing_options,
-)
+from migrator.cli.options import flags_of, refuse_members, running_options, sandbox_option, viewing_of
 from migrator.cli.output import Output, counted, tell
 from migrator.cli.plan import exit_code_of, show_plan
 from migrator.clock import SystemClock
@@ -106,12 +95,7 @@ def _open_job(context: click.Context, _: click.Parameter, path: Path | None) -> 
 @click.option("--dry-run", "-n", is_flag=True, help="Only show what would be made.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--run-id", metavar="NAME", help="What to call the run [default: made from the time].")
-@ledger_option
-@profile_option
-@sending_options
-@doubt_options
-@output_option
-@viewing_options
+@running_options
 def migrate(
     job: dict[str, Any],
     from_: str,

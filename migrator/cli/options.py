@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import click
 from msgspec import Struct
 
-from migrator import logs
+from migrator import api, logs
 from migrator.cli.output import is_terminal
 from migrator.core.errors import UsageError
-from migrator.ledger.folder import Runs
+from migrator.ledger.folder import RunFolder, Runs
 from migrator.ledger.savedplan import is_saved_plan
 from migrator.planning.draft import Input
 from migrator.ports import Choice
@@ -148,6 +148,9 @@ viewing_options = _all(
     click.option("-v", "--verbose", count=True, help="More events on stderr; -vv for every request."),
 )
 
+running_options = _all(ledger_option, profile_option, sending_options, doubt_options, output_option, viewing_options)
+"""What every command takes that goes on with a run, or makes one of something else than a file."""
+
 SETTINGS = (
     "style",
     "sandbox",
@@ -179,6 +182,16 @@ def flags_of(values: dict[str, Any]) -> dict[str, Any]:
 def runs_of(values: dict[str, Any]) -> Runs:
     """Return the folder of runs that a command's parameters, or the settings, name."""
     return Runs(load(flags_of(values), profile=values.get("profile")).ledger)
+
+
+def run_of(values: dict[str, Any], name: str | None) -> tuple[RunFolder, Settings]:
+    """Return the run called `name`, or the newest one for `None`, and the settings to go on with.
+
+    Raises:
+        UsageError: there is none, or the settings would send the rest of it somewhere else.
+    """
+    found = runs_of(values).find(name)
+    return found, api.resumed(found, flags_of(values), values.get("profile"))
 
 
 def choice_of(values: dict[str, Any]) -> Choice | None:

@@ -8,28 +8,13 @@ import click
 
 from migrator import api
 from migrator.cli.carry import carry_out
-from migrator.cli.options import (
-    doubt_options,
-    flags_of,
-    ledger_option,
-    output_option,
-    profile_option,
-    runs_of,
-    sending_options,
-    viewing_of,
-    viewing_options,
-)
+from migrator.cli.options import run_of, running_options, viewing_of
 from migrator.cli.output import Output
 
 
 @click.command()
 @click.argument("run", required=False)
-@ledger_option
-@profile_option
-@sending_options
-@doubt_options
-@output_option
-@viewing_options
+@running_options
 def reconcile(run: str | None, output: str, **values: Any) -> int:
     """Settle by reading alone what is in doubt in RUN (the newest one by default), and send nothing.
 
@@ -42,6 +27,5 @@ def reconcile(run: str | None, output: str, **values: Any) -> int:
     Exit codes: as `migrator apply`
     """
     viewing = viewing_of(values)
-    found = runs_of(values).find(run)
-    settings = api.resumed(found, flags_of(values), values.get("profile"))
+    found, settings = run_of(values, run)
     return carry_out(found, settings, Output(output), viewing, api.Work.RECONCILE)

@@ -10,17 +10,7 @@ import click
 from migrator import api
 from migrator.cli.asking import ask, confirm_sandbox, expect_somebody
 from migrator.cli.carry import carry_out
-from migrator.cli.options import (
-    doubt_options,
-    flags_of,
-    ledger_option,
-    output_option,
-    profile_option,
-    runs_of,
-    sending_options,
-    viewing_of,
-    viewing_options,
-)
+from migrator.cli.options import run_of, running_options, viewing_of
 from migrator.cli.output import Output, counted, tell
 from migrator.core.errors import UsageError
 from migrator.core.states import State
@@ -42,12 +32,7 @@ from migrator.settings import Settings
 )
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--again", is_flag=True, help="Send them although an earlier retry has applied, or not settled, some.")
-@ledger_option
-@profile_option
-@sending_options
-@doubt_options
-@output_option
-@viewing_options
+@running_options
 def retry(
     run: str | None,
     classes: tuple[str, ...],
@@ -69,8 +54,7 @@ def retry(
     Exit codes: as `migrator apply`; 0 also if nothing has failed
     """
     viewing = viewing_of(values)
-    earlier = runs_of(values).find(run)
-    settings = api.resumed(earlier, flags_of(values), values.get("profile"))
+    earlier, settings = run_of(values, run)
     confirm_sandbox(settings, confirm_sandbox_name)
     out = Output(output)
     new = _plan(earlier, settings, [ErrorClass(one) for one in classes], again, yes, out)

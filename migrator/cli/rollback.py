@@ -12,17 +12,7 @@ import click
 from migrator import api
 from migrator.cli.asking import ask, confirm_sandbox, expect_somebody
 from migrator.cli.carry import carry_out
-from migrator.cli.options import (
-    doubt_options,
-    flags_of,
-    ledger_option,
-    output_option,
-    profile_option,
-    runs_of,
-    sending_options,
-    viewing_of,
-    viewing_options,
-)
+from migrator.cli.options import run_of, running_options, viewing_of
 from migrator.cli.output import Output, counted, tell
 from migrator.core.errors import UsageError
 from migrator.core.model import Kind
@@ -57,12 +47,7 @@ class Lines(click.ParamType[list[tuple[int, int]]]):
 @click.option("--unfinished", is_flag=True, help="Undo what is applied of a run that has rows left to send.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--again", is_flag=True, help="Undo although an earlier rollback has undone, or not settled, some.")
-@ledger_option
-@profile_option
-@sending_options
-@doubt_options
-@output_option
-@viewing_options
+@running_options
 def rollback(
     run: str,
     lines: list[tuple[int, int]] | None,
@@ -90,8 +75,7 @@ def rollback(
     Exit codes: as `migrator apply`; 0 also if there is nothing to undo, 3 also if something cannot be undone
     """
     viewing = viewing_of(values)
-    earlier = runs_of(values).find(run)
-    settings = api.resumed(earlier, flags_of(values), values.get("profile"))
+    earlier, settings = run_of(values, run)
     confirm_sandbox(settings, confirm_sandbox_name)
     _refuse_unfinished(earlier, summarize(earlier.ledger), unfinished=unfinished)
     out = Output(output)

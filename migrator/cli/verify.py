@@ -18,12 +18,11 @@ from rich.progress import Progress
 from migrator import api
 from migrator.cli.options import (
     Viewing,
-    flags_of,
     ledger_option,
     output_option,
     profile_option,
     reading_options,
-    runs_of,
+    run_of,
     viewing_of,
     viewing_options,
 )
@@ -64,8 +63,7 @@ def verify(run: str | None, output: str, **values: Any) -> int:
                 unresolved, or cannot be read · 5 the service refuses · 6 stopped · 130/143 interrupted
     """
     viewing = viewing_of(values)
-    found = runs_of(values).find(run)
-    settings = api.resumed(found, flags_of(values), values.get("profile"))
+    found, settings = run_of(values, run)
     return asyncio.run(_verify(found, settings, Output(output), viewing))
 
 
