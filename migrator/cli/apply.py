@@ -12,6 +12,7 @@ import click
 from migrator import api
 from migrator.cli.asking import ask, confirm_sandbox, expect_somebody
 from migrator.cli.carry import carry_out
+from migrator.cli.jobs import opened_job
 from migrator.cli.options import (
     choice_of,
     choice_options,
@@ -20,7 +21,6 @@ from migrator.cli.options import (
     input_options,
     ledger_option,
     max_changes_option,
-    opened_job,
     output_option,
     planning_options,
     profile_option,

@@ -21,7 +21,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from migrator.cli.options import read_job
+from migrator.cli.jobs import read_job
 from migrator.core.errors import UsageError
 from migrator.core.states import State
 from migrator.emulator import Effect, Emulator, EmulatorSettings

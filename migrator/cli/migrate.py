@@ -15,12 +15,13 @@ import msgspec
 from migrator import api
 from migrator.cli.asking import ask, confirm_sandbox, expect_somebody
 from migrator.cli.carry import carry_out
-from migrator.cli.options import flags_of, refuse_members, running_options, sandbox_option, viewing_of
+from migrator.cli.jobs import refuse_members
+from migrator.cli.options import allow_lossy_option, flags_of, running_options, sandbox_option, viewing_of
 from migrator.cli.output import Output, counted, tell
 from migrator.cli.plan import exit_code_of, show_plan
 from migrator.clock import SystemClock
 from migrator.core.errors import UsageError
-from migrator.core.mapping import ALLOWABLE, Context, Loss, Report
+from migrator.core.mapping import Context, Loss, Report
 from migrator.core.model import EntityType
 from migrator.core.styles import STYLES
 from migrator.exporting.snapshots import Spool
@@ -29,7 +30,7 @@ from migrator.migrating.copies import Migration
 from migrator.migrating.route import Route
 from migrator.migrating.selecting import Selection
 from migrator.settings import Settings, load, read_toml, require_target
-from migrator.translating.idmap import IdMap, read_id_map
+from migrator.translating.idmap import read_id_map
 
 STYLE = click.Choice(sorted(STYLES))
 
@@ -84,13 +85,7 @@ def _open_job(context: click.Context, _: click.Parameter, path: Path | None) -> 
 @click.option("--decision", metavar="NAME|ID", default="", help="Only this decision, and all it needs.")
 @click.option("--foreign", is_flag=True, help="Also objects of the in-app channel and rules of Decisioning.")
 @click.option("--id-map", metavar="FILE", type=click.Path(path_type=Path), help="Ids of what is outside, as CSV.")
-@click.option(
-    "--allow-lossy",
-    type=click.Choice([loss.value for loss in ALLOWABLE]),
-    multiple=True,
-    metavar="CLASS",
-    help="Accept severe losses of a class; may be repeated.",
-)
+@allow_lossy_option
 @click.option("--report", metavar="FILE", type=click.Path(path_type=Path), help="Every loss, as JSON lines.")
 @click.option("--dry-run", "-n", is_flag=True, help="Only show what would be made.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -190,12 +185,8 @@ def _losses(path: Path | None) -> Iterator[Callable[[int, Report], None]]:
 
 
 def _context(values: dict[str, Any], to: str, container: str) -> Context:
-    path = values["id_map"]
-    ids = IdMap(to) if path is None else read_id_map(path, to)
-    return Context(
-        resolve=ids.resolver(container),
-        allowed=frozenset(map(Loss, values["allow_lossy"])),
-    )
+    ids = read_id_map(values["id_map"], to)
+    return Context(ids.resolver(container), allowed=frozenset(map(Loss, values["allow_lossy"])))
 
 
 def _sum_up(migration: Migration, route: Route, out: Output) -> None:

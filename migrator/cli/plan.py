@@ -15,13 +15,13 @@ from rich.text import Text
 
 from migrator import api
 from migrator.cli.carry import watching
+from migrator.cli.jobs import opened_job
 from migrator.cli.options import (
     Viewing,
     choice_of,
     choice_options,
     input_options,
     ledger_option,
-    opened_job,
     output_option,
     planning_options,
     profile_option,

@@ -12,14 +12,15 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
-from migrator.cli.options import input_options, opened_job
+from migrator.cli.jobs import opened_job
+from migrator.cli.options import allow_lossy_option, input_options
 from migrator.cli.output import counted, tell
 from migrator.core.errors import UsageError
-from migrator.core.mapping import ALLOWABLE, MEANINGS, Context, Loss, page
+from migrator.core.mapping import MEANINGS, Context, Loss, page
 from migrator.core.model import EntityType
 from migrator.planning.draft import Input
 from migrator.sources import BUFFER, whole_file
-from migrator.translating import INPUT, IdMap, Tally, Told, Way, read_id_map, translate_file
+from migrator.translating import INPUT, Tally, Told, Way, read_id_map, translate_file
 
 REFUSED_EXIT = 3
 
@@ -37,13 +38,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--out", metavar="FILE", type=_PATH, help="Write there [default: stdout].")
 @click.option("--report", metavar="FILE", type=_PATH, help="Write what is refused, lost or inferred: JSON lines.")
 @click.option("--container", metavar="ID", default="", help="Container of rows to xcore where the id map has none.")
-@click.option(
-    "--allow-lossy",
-    type=click.Choice([loss.value for loss in ALLOWABLE]),
-    multiple=True,
-    metavar="CLASS",
-    help="Accept severe losses of a class; may be repeated. --show-map lists the classes.",
-)
+@allow_lossy_option
 @click.option(
     "--capping",
     type=click.Choice(["convert", "verbatim"]),
@@ -88,7 +83,7 @@ def translate(
         return 0
     if file is None or from_ is None or to is None or from_ == to:
         raise UsageError("name FILE, and two styles", "e.g. migrator translate changes.csv --from xcore --to dps")
-    ids = IdMap(to) if values["id_map"] is None else read_id_map(values["id_map"], to)
+    ids = read_id_map(values["id_map"], to)
     way = Way(from_, to, ids, _context(values), values["container"])
     with opened_job(file, {}, input_format, delimiter, encoding) as (source, _):
         return _translate(source, way, values["out"], values["report"], as_json=values["output"] == "json")

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from migrator import api
+from migrator.cli.jobs import opened_job
 from migrator.cli.options import (
     input_options,
-    opened_job,
     output_option,
     profile_option,
     sandbox_option,

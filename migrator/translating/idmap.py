@@ -116,15 +116,15 @@ class IdMap:
         return find
 
 
-def read_id_map(path: Path, to: str) -> IdMap:
-    """Read an id map for the direction that ends in `to`.
+def read_id_map(path: Path | None, to: str) -> IdMap:
+    """Read an id map for the direction that ends in `to`; without a file it is empty.
 
     Raises:
         InputError: it cannot be read; all that is wrong with it is said.
     """
     ids = IdMap(to)
     problems: list[Problem] = []
-    for line, cells in _records(path, problems):
+    for line, cells in _records(path, problems) if path is not None else ():
         faults = _faults(cells)
         if not faults:
             rest = {name: cells.get(name, "") for name in COLUMNS[3:]}

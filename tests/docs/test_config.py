@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from migrator import api
-from migrator.cli.options import read_job
+from migrator.cli.jobs import read_job
 from migrator.emulator import EmulatorSettings, read_config
 from migrator.planning.draft import Input
 from migrator.settings import SECRETS, Settings, load

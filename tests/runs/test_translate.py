@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from migrator.cli.options import read_job
+from migrator.cli.jobs import read_job
 from migrator.emulator import (
     Choices,
     Emulator,
