@@ -28,7 +28,7 @@ from migrator.api.executing import LEASE_TIMEOUTS, Around, Running, Work, execut
 from migrator.api.exporting import export
 from migrator.api.following import accept_after, earlier_retry, earlier_rollback, retry, rollback
 from migrator.api.migrating import compare, migrate, new_spools, read_both
-from migrator.api.planning import earlier_run, look_up, plan, preview, refuse_too_many, validate
+from migrator.api.planning import earlier_run, look_up, plan, preview, refuse_too_many, scratch, validate
 from migrator.api.saved import plan_target, planned, save_plan
 from migrator.api.target import check_same_input, resumed
 from migrator.api.verifying import verify
@@ -77,6 +77,7 @@ __all__ = [
     "retry",
     "rollback",
     "save_plan",
+    "scratch",
     "validate",
     "verify",
 ]

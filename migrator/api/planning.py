@@ -72,10 +72,15 @@ def preview(source: Input, settings: Settings) -> Iterator[tuple[RunFolder, Draf
     Yields:
         The run's folder, and the draft, as `plan` does.
     """
+    with scratch(settings) as elsewhere, plan(source, elsewhere) as planned:
+        yield planned
+
+
+@contextmanager
+def scratch(settings: Settings) -> Iterator[Settings]:
+    """Yield `settings` for a run that is only to be looked at: no command finds it, and nothing stays of it."""
     with tempfile.TemporaryDirectory(prefix="migrator-") as folder:
-        elsewhere = settings.model_copy(update={"ledger": Path(folder) / "runs"})
-        with plan(source, elsewhere) as planned:
-            yield planned
+        yield settings.model_copy(update={"ledger": Path(folder) / "runs"})
 
 
 async def look_up(draft: Draft, settings: Settings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -132,10 +132,11 @@ def migrate(
         frozenset(map(EntityType, values["types"])), values["pattern"], values["decision"], values["foreign"]
     )
     out = Output(output)
-    with api.new_spools(route, settings) as spools, _losses(report) as tell_loss:
+    ledgers = api.scratch(settings) if dry_run else nullcontext(settings)
+    with api.new_spools(route, settings) as spools, _losses(report) as tell_loss, ledgers as where:
         _read(settings, route, spools)
         planned = api.migrate(
-            settings, route, selection, spools, _context(values, to, container), tell_loss, run_id=run_id
+            where, route, selection, spools, _context(values, to, container), tell_loss, run_id=run_id
         )
         with planned as (run, draft, migration):
             _sum_up(migration, route, out)
@@ -144,12 +145,11 @@ def migrate(
                 return 0
             if not (yes or dry_run):
                 ask(draft, settings)
-            with Runs(settings.ledger).locked():
+            with Runs(where.ledger).locked():
                 remembered = settings.remembered() | {api.Origin.MIGRATES.value: from_}
                 draft.accept(run.id, f"{from_} {sides[from_]}", remembered, SystemClock.now())
             if dry_run:
                 counts = show_plan(run.ledger, out, "changes")
-                run.remove()
                 return exit_code_of(counts, detailed=False)
     return carry_out(run, settings, out, viewing)
 

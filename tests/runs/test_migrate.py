@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
+import os
+import signal
 from random import Random
 from typing import Any
 
@@ -76,7 +80,28 @@ async def test_a_dry_run_shows_each_object_and_what_it_becomes_and_sends_no_writ
         assert '+ personalized-offer "Seeded offer 0"' in ended.out
         assert "15 to create" in ended.out
         assert {exchange.method for exchange in server.requests if "/data/" in exchange.path} == {"GET"}
-        assert not migrator.run_folders()
+        assert not (migrator.folder / "runs").exists()
+
+
+async def test_a_dry_run_that_is_killed_leaves_nothing_to_go_on_with(migrator: Any) -> None:
+    async with served(10) as server:
+        library(server, "dps")
+        migrator.point_at(server.url)
+        ours, theirs = os.pipe()
+        fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, 4096)  # it waits for its reader before all is shown
+
+        process = await migrator.start(*route("dps"), "--dry-run", before=lambda: os.dup2(theirs, 1))
+        os.close(theirs)
+        shown = b""
+        while b"\n+ " not in shown:
+            shown += await asyncio.to_thread(os.read, ours, 512)
+        process.kill()
+        killed = await migrator.end(process)
+        os.close(ours)
+        resumed = await migrator("resume")
+
+        assert killed.code == -signal.SIGKILL
+        assert (resumed.code, len(server.effects)) == (2, 0), resumed.out
 
 
 @SOURCES
