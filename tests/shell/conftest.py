@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import changes, make_plan
+from tests.plans import changes, make_plan
 from tests.shell.ledgers import STEPS
 
 
