@@ -6,13 +6,14 @@ import asyncio
 import csv
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from migrator.emulator import Emulator
+from tests.forking import Mother
 
 TIMEOUT_S = 120
 """Far more than any command here takes; a hanging one fails instead of blocking the suite."""
@@ -29,10 +30,17 @@ class Ended:
 
 @dataclass
 class CommandLine:
-    """Starts `migrator` in a process of its own, in a folder of its own, pointed at an emulator."""
+    """Starts `migrator` in a process of its own, in a folder of its own, pointed at an emulator.
+
+    Attributes:
+        folder: where.
+        environment: what is set beside the environment of the tests.
+        mother: forks what is run to its end, if there is one.
+    """
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    mother: Mother | None = None
 
     def point_at(self, url: str) -> CommandLine:
         """Send everything to `url`."""
@@ -51,14 +59,13 @@ class CommandLine:
         self, *arguments: str, stdin: int = asyncio.subprocess.DEVNULL, before: Callable[[], None] | None = None
     ) -> asyncio.subprocess.Process:
         """Start a command and leave it running; `before` is called in the new process."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("MIGRATOR_")}
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "migrator",
             *arguments,
             cwd=self.folder,
-            env={**clean, **self.environment},
+            env=self._whole_environment(),
             stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -67,8 +74,16 @@ class CommandLine:
 
     async def __call__(self, *arguments: str, stdin: bytes | None = None) -> Ended:
         """Run a command to its end."""
-        piped = asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE
-        return await self.end(await self.start(*arguments, stdin=piped), stdin)
+        if stdin is not None:
+            return await self.end(await self.start(*arguments, stdin=asyncio.subprocess.PIPE), stdin)
+        if self.mother is None:
+            return await self.end(await self.start(*arguments))
+        async with asyncio.timeout(TIMEOUT_S):
+            return Ended(*await self.mother.run(arguments, self.folder, self._whole_environment()))
+
+    def _whole_environment(self) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("MIGRATOR_")}
+        return {**clean, **self.environment}
 
     async def end(self, process: asyncio.subprocess.Process, stdin: bytes | None = None) -> Ended:
         """Wait for a command that was started."""
@@ -103,10 +118,17 @@ class CommandLine:
         return path
 
 
+@pytest.fixture(scope="session")
+def mother() -> Iterator[Mother]:
+    """What forks commands."""
+    with Mother() as mother:
+        yield mother
+
+
 @pytest.fixture
-def migrator(tmp_path: Path) -> CommandLine:
+def migrator(tmp_path: Path, mother: Mother) -> CommandLine:
     """The command line, not yet pointed anywhere."""
-    return CommandLine(tmp_path)
+    return CommandLine(tmp_path, mother=mother)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from functools import partial
 
 from migrator.core.errors import Stopped
 from migrator.core.limits import Fuse, Limits
-from migrator.core.model import Doubt, Kind
+from migrator.core.model import Doubt
 from migrator.core.reconcile import Bounds, Finding
 from migrator.core.states import Move, State, after
 from migrator.core.styles import Style
@@ -99,7 +99,6 @@ class Engine:
         self._limits = limits
         self._decide = decide
         self._on_stop: list[Callable[[], None]] = []
-        self._reviewed = False
         self._ended_by: BaseException | None = None
         self._waits_until = 0.0
         self._log = log.bind()
@@ -196,19 +195,17 @@ class Engine:
                 break
 
     async def _surveyor(self, notes: Notes, *, guard: bool, strict: bool = False) -> Surveyor:
-        self._reviewed = await self._ledger.reviewed()
         return Surveyor(
             ledger=self._ledger,
             wire=self._wire,
             reader=self._reader,
             notes=notes,
             guard=guard,
-            reviewed=self._reviewed,
+            reviewed=await self._ledger.reviewed(),
             strict=strict,
         )
 
     async def _settle_by_reading(self) -> None:
-        self._reviewed = await self._ledger.reviewed()
         await self._probe_all(await self._containers_in_doubt([State.DOUBT, State.UNRESOLVED]))
         # What was given up is looked at once, when a look can tell: it is not asked about twice.
         await self._look_at_all([State.UNRESOLVED], patiently=True)
@@ -278,10 +275,10 @@ class Engine:
                     step = await feed.take()
                 if step is None:
                     return
-                if surveyor.wants(step) and step.kind is not Kind.COPY:  # what that refers to is still to be made
+                if surveyor.reads(step):
                     await surveyor.base(step)
                 else:
-                    self.tally.surveyed += 1  # of a create there is nothing to read
+                    self.tally.surveyed += 1  # of what is to be made there is nothing to read
                 feed.done(step)
 
         await self._crew(work)
@@ -378,7 +375,7 @@ class Engine:
         self._note(doubt, finding)
 
     async def _is_reviewed(self, doubt: Doubt) -> bool:
-        return self._reviewed and doubt.step.seq in await self._ledger.reviews([doubt.step.seq])
+        return doubt.step.seq in await self._ledger.reviews([doubt.step.seq])
 
     async def _decision(self, doubt: Doubt, sentence: str) -> Decision:
         """Ask what is to be done. By itself a run sends a step again only so often; then a person has to say so."""

@@ -88,15 +88,18 @@ class Surveyor:
         self._notes = notes
         self._reviewed = reviewed
         self._strict = strict
-        self._kinds = (SENT_BLIND if guard or reviewed else frozenset()) | {Kind.EDIT}
-        # Nothing guards a deletion but a look just before it, and a list may be behind.
-        self._listed = self._kinds - {Kind.DELETE} if reviewed else self._kinds
+        kinds = (SENT_BLIND if guard or reviewed else frozenset()) | {Kind.EDIT}
+        # Nothing guards a deletion that was reviewed but a look just before it, each time: a list may be behind.
+        self._unguarded = frozenset({Kind.DELETE} if reviewed else ())
+        self._listed = kinds - self._unguarded
+
+    def reads(self, step: Step) -> bool:
+        """Whether the object of `step` has to be read before it is sent."""
+        return step.kind in self._unguarded or (step.kind in self._listed and not step.based)
 
     def wants(self, step: Step) -> bool:
-        """Whether the object of `step` has to be read before it is sent, each time that it is."""
-        unguarded = self._reviewed and step.kind is Kind.DELETE
-        wanted = step.kind is Kind.COPY or step.kind in self._kinds
-        return wanted and (unguarded or not step.based)
+        """Whether `base` has to be asked for `step` before it is sent."""
+        return self.reads(step) or (step.kind is Kind.COPY and not step.based)
 
     async def survey(self, container: str, stage: int) -> None:
         """Find the bases of the steps of a container from lists, where that takes fewer requests than one by one."""

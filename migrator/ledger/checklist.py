@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-import msgspec
 from msgspec import Struct
 
-from migrator.core.model import EntityType, Kind, Step, Touched
+from migrator.core.model import EntityType, Kind, Step
 from migrator.core.plan import NO_EDITS
 from migrator.core.states import State
 from migrator.core.verify import Written
+from migrator.ledger.columns import listed, touched
 from migrator.ledger.conditions import NOTHING, OBJECT
-from migrator.ledger.database import connect, format_of, ledger_errors
+from migrator.ledger.database import read_only
 from migrator.ledger.reading import Summary, summary_of
 
 PAGE = 100
 """Steps that are in memory at a time."""
-
-OLDEST_WITH_BASES = 2
-
-NO_BASES = "CREATE TEMP TABLE base (step INTEGER PRIMARY KEY, touched TEXT, body BLOB)"
-"""Stands in for the table that a ledger of an earlier format does not have."""
 
 TODO = """
 CREATE TEMP TABLE todo (
@@ -75,8 +70,6 @@ REMAINING = f"{WRITTEN} WHERE t.seq > ? ORDER BY t.seq LIMIT ?"
 
 TICK = "DELETE FROM todo WHERE seq = ?"
 
-_TOUCHED = msgspec.json.Decoder(tuple[Touched, ...])
-
 
 class Group(Struct, frozen=True):
     """Objects that one list shows.
@@ -102,10 +95,8 @@ class Checklist:
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
-        """Make the list in `db`, a connection to a ledger that has no right to write it."""
+        """Make the list in `db`, a ledger that is open for reading."""
         self._db = db
-        if format_of(db) < OLDEST_WITH_BASES:
-            db.execute(NO_BASES)
         db.execute(TODO)
         # One transaction, so that a running run does not move between the counts and the list.
         db.execute("BEGIN")
@@ -124,7 +115,7 @@ class Checklist:
         Raises:
             LedgerFailed: the ledger cannot be read.
         """
-        with ledger_errors(path), closing(connect(path, read_only=True)) as db:
+        with read_only(path) as db:
             yield cls(db)
 
     @property
@@ -139,8 +130,8 @@ class Checklist:
 
     def among(self, group: Group, objects: Collection[str]) -> list[Written]:
         """Return the steps of a group that are for `objects`."""
-        listed = msgspec.json.encode(list(objects)).decode()
-        return [_written(*row) for row in self._db.execute(AMONG, (listed, group.container, group.type))]
+        found = self._db.execute(AMONG, (listed(objects), group.container, group.type))
+        return [_written(*row) for row in found]
 
     def remaining(self) -> Iterator[Written]:
         """Yield the steps that are not ticked off, in the order of their rows."""
@@ -163,8 +154,8 @@ def _written(
     kind: str,
     body: bytes,
     state: str,
-    touched: str | None,
+    places: str | None,
     rows: int,
 ) -> Written:
     step = Step(seq, key, container, EntityType(type_), object_, Kind(kind), body)
-    return Written(step, State(state), None if touched is None else _TOUCHED.decode(touched), rows)
+    return Written(step, State(state), touched(places), rows)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 
-import msgspec
-
 from migrator.core.states import OPEN, State
+from migrator.ledger.columns import listed
+from migrator.ledger.statements import UNSENT
 from migrator.ports import Choice
 
 _PENDING = f"""
 SELECT s.seq FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq
-WHERE (p.state IS NULL OR p.state = '{State.PENDING}')
+WHERE {UNSENT}
 """
 
 _OF_OBJECTS = f"{_PENDING} AND (:objects IS NULL OR s.object IN (SELECT value FROM json_each(:objects)))"
@@ -54,7 +54,7 @@ def hold_back(db: sqlite3.Connection, choice: Choice | None) -> list[str]:
     db.execute("DELETE FROM held")
     if choice is None:
         return []
-    objects = None if choice.objects is None else msgspec.json.encode(sorted(choice.objects)).decode()
+    objects = None if choice.objects is None else listed(choice.objects)
     most = -1 if choice.most is None else choice.most
     order = "key" if choice.at_random else "stage, seq"
     db.execute(_HOLD.format(order=order), {"objects": objects, "most": most})

@@ -6,7 +6,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from migrator.core.errors import LedgerFailed, UsageError
@@ -71,7 +71,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
     Args:
         path: the file.
-        read_only: open without any right to write; for `status`, `results` and the like, also while a run is running.
+        read_only: open without any right to write.
 
     Raises:
         UsageError: the file is no ledger, or one of a later format.
@@ -93,6 +93,29 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+LATER_TABLES: Mapping[int, str] = {
+    2: "CREATE TEMP TABLE base (step INTEGER PRIMARY KEY, touched TEXT, body BLOB)",
+    3: "CREATE TEMP TABLE held (step INTEGER PRIMARY KEY)",
+}
+"""By the format that they came with, what stands in for tables that whoever looks at a run asks for."""
+
+
+@contextmanager
+def read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a ledger to look at it, also while its run is running. What came with a later format than its own is empty.
+
+    Raises:
+        UsageError: the file is no ledger, or one of a later format.
+        LedgerFailed: it cannot be read.
+    """
+    with ledger_errors(path), closing(connect(path, read_only=True)) as connection:
+        found = format_of(connection)
+        for format_, stand_in in LATER_TABLES.items():
+            if found < format_:
+                connection.execute(stand_in)
+        yield connection
 
 
 def tune(connection: sqlite3.Connection) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from migrator.core.model import Base, EntityType, Kind, Step, Touched
+from migrator.core.model import Base, EntityType, Kind, Step
 from migrator.core.states import OPEN, State
 from migrator.core.undo import Made
 from migrator.core.verdict import ErrorClass
+from migrator.ledger.columns import touched
 from migrator.ledger.conditions import OBJECT, Chosen
-from migrator.ledger.database import connect, format_of, ledger_errors
+from migrator.ledger.database import connect, ledger_errors, read_only
 from migrator.ledger.records import RunRecord
 from migrator.ports import How
 
@@ -31,9 +32,6 @@ COUNT_DRIFTED = f"""
 SELECT count(*) FROM progress p JOIN input_row r ON r.step = p.step
 WHERE p.state = '{State.REJECTED}' AND p.error_class = '{ErrorClass.DRIFTED}'
 """
-
-HOLDS = 3
-"""The first format with the table `held`."""
 
 MAPPED = f"""
 SELECT s.seq, s.type, o.etag, o.reference, o.object, o.container, p.reference, {OBJECT}, c.name
@@ -151,27 +149,27 @@ class Mapped(Struct, frozen=True):
 
 def mapped(path: Path) -> Iterator[Mapped]:
     """Yield the id map of the migration whose ledger is `path`, in the order of its rows."""
-    with ledger_errors(path), closing(connect(path, read_only=True)) as db:
+    with read_only(path) as db:
         for seq, type_, etag, *ids in db.execute(MAPPED):
             yield Mapped(seq, EntityType(type_), etag, Place(*ids[:3]), Place(*ids[3:]))
 
 
 def ends(path: Path) -> tuple[str, str]:
     """Return the containers that the migration whose ledger is `path` reads and writes."""
-    with ledger_errors(path), closing(connect(path, read_only=True)) as db:
+    with read_only(path) as db:
         source, target = db.execute(ENDS).fetchone()
         return str(source), str(target)
 
 
 def read_run(path: Path) -> RunRecord:
     """Return what was asked of the run whose ledger is `path`."""
-    with ledger_errors(path), closing(connect(path, read_only=True)) as db:
+    with read_only(path) as db:
         return _run(db)
 
 
 def summarize(path: Path) -> Summary:
     """Count the ledger `path`."""
-    with ledger_errors(path), closing(connect(path, read_only=True)) as db:
+    with read_only(path) as db:
         # One transaction, so that a running run does not move between two counts.
         db.execute("BEGIN")
         return summary_of(db)
@@ -184,8 +182,7 @@ def summary_of(db: sqlite3.Connection) -> Summary:
     error = db.execute(LAST_ERROR).fetchone()
     run = _run(db)
     (drifted,) = db.execute(COUNT_DRIFTED).fetchone() if run.plan else (0,)
-    # A ledger that nobody has opened for writing since may be of a format that held nothing back.
-    (held,) = db.execute(COUNT_HELD).fetchone() if format_of(db) >= HOLDS else (0,)
+    (held,) = db.execute(COUNT_HELD).fetchone()
     return Summary(run, rows, steps, attempts, tried, first, last, error[0] if error else "", drifted, held)
 
 
@@ -223,25 +220,20 @@ def made_steps(path: Path, chosen: Chosen) -> Iterator[Made]:
         LEFT JOIN base AS b ON b.step = s.seq
         WHERE {chosen.condition} ORDER BY s.seq
     """
-    with ledger_errors(path), closing(connect(path, read_only=True)) as db:
+    with read_only(path) as db:
         for seq, key, container, type_, object_, kind, body, etag, how, *base in db.execute(query, chosen.parameters):
             step = Step(seq, key, container, EntityType(type_), object_, Kind(kind), body)
             yield Made(step, _base(*base), etag, told=how == How.ANSWER)
 
 
-def _base(based: int, etag: int | None, touched: str | None) -> Base | None:
+def _base(based: int, etag: int | None, places: str | None, name: str = "") -> Base | None:
     """Return what was captured of an object; the body that was sent is left out."""
-    if not based:
-        return None
-    return Base(etag, None if touched is None else _decode_touched(touched), b"", guarded=False)
-
-
-_decode_touched = msgspec.json.Decoder(tuple[Touched, ...]).decode
+    return Base(etag, touched(places), b"", guarded=False, name=name) if based else None
 
 
 def outcome_rows(path: Path) -> Iterator[OutcomeRow]:
     """Yield every input row with its outcome, in the order of the input."""
-    with ledger_errors(path), closing(connect(path, read_only=True)) as db:
+    with read_only(path) as db:
         rows = db.execute(
             "SELECT line, state, http_status, error_class, message, etag, object, raw FROM outcomes ORDER BY line"
         )
@@ -300,7 +292,6 @@ ORDER BY s.stage, s.seq
 """
 
 _LINES = msgspec.json.Decoder(tuple[int, ...]).decode
-_TOUCHED = msgspec.json.Decoder(tuple[Touched, ...]).decode
 
 
 def planned_steps(path: Path) -> Iterator[PlannedStep]:
@@ -308,11 +299,8 @@ def planned_steps(path: Path) -> Iterator[PlannedStep]:
 
     A step that is held back counts as left out.
     """
-    with ledger_errors(path), closing(connect(path, read_only=True)) as db:
-        for seq, lines, container, type_, object_, kind, body, state, error, message, *rest in db.execute(PLANNED):
-            based, etag, touched, name = rest
-            places = None if touched is None else _TOUCHED(touched)
-            base = Base(etag, places, b"", guarded=False, name=name) if based else None
+    with read_only(path) as db:
+        for seq, lines, container, type_, object_, kind, body, state, error, message, *base in db.execute(PLANNED):
             yield PlannedStep(
                 seq,
                 tuple(sorted(_LINES(lines))),
@@ -324,5 +312,5 @@ def planned_steps(path: Path) -> Iterator[PlannedStep]:
                 State(state),
                 error,
                 message,
-                base,
+                _base(*base),
             )

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from itertools import chain
@@ -26,9 +26,10 @@ from typing import Any, Self, TypeAlias, TypeVar
 import msgspec
 
 from migrator.core.errors import LedgerFailed
-from migrator.core.model import Base, Doubt, EntityType, Kind, Step, Touched
+from migrator.core.model import Base, Doubt, EntityType, Kind, Step
 from migrator.core.states import State
 from migrator.ledger import choosing, lease, statements
+from migrator.ledger.columns import listed, touched
 from migrator.ledger.database import check_whole, connect, ledger_errors
 from migrator.ledger.upgrade import upgrade
 from migrator.ports import Choice, Intent, Outcome
@@ -50,8 +51,6 @@ MOST_ROWS = 960
 _TYPES = {str(type_): type_ for type_ in EntityType}
 _KINDS = {str(kind): kind for kind in Kind}
 """Looked up, because calling an enumeration costs as much as all else that makes a step."""
-
-_TOUCHED = msgspec.json.Decoder(tuple[Touched, ...])
 
 
 class Batch:
@@ -233,11 +232,11 @@ class RunLedger:
 
     async def doubts(self, states: Collection[State], after: int, limit: int) -> Sequence[Doubt]:
         """Return up to `limit` steps in `states` with `seq > after`, in order."""
-        return [_doubt(*row) for row in await self._rows(statements.DOUBTS, _listed(states), after, limit)]
+        return [_doubt(*row) for row in await self._rows(statements.DOUBTS, listed(states), after, limit)]
 
     async def unbased(self, container: str, stage: int, kinds: Collection[Kind]) -> Mapping[EntityType, int]:
         """Count the steps of `kinds` and `stage` still to send in `container` whose base is not known, by type."""
-        counts = await self._rows(statements.UNBASED, container, stage, _listed(kinds))
+        counts = await self._rows(statements.UNBASED, container, stage, listed(kinds))
         return {_TYPES[type_]: count for type_, count in counts}
 
     async def unbased_among(
@@ -245,9 +244,7 @@ class RunLedger:
     ) -> Sequence[Step]:
         """Return those of them that are for `objects` of a type."""
         await self._index_objects()
-        found = await self._rows(
-            statements.UNBASED_AMONG, _listed(objects), container, stage, str(type_), _listed(kinds)
-        )
+        found = await self._rows(statements.UNBASED_AMONG, listed(objects), container, stage, str(type_), listed(kinds))
         return [_step(*row) for row in found]
 
     async def reviewed(self) -> bool:
@@ -257,18 +254,18 @@ class RunLedger:
 
     async def reviews(self, steps: Collection[int]) -> Mapping[int, Base]:
         """Return what the objects of those of `steps` that were reviewed were then; their bodies are empty."""
-        found = await self._rows(statements.REVIEWED, _listed(steps))
-        return {seq: Base(etag, _touched(touched), b"", guarded=False, name=name) for seq, etag, touched, name in found}
+        found = await self._rows(statements.REVIEWED, listed(steps))
+        return {seq: Base(etag, touched(places), b"", guarded=False, name=name) for seq, etag, places, name in found}
 
     async def ids(self, references: Collection[str]) -> Mapping[tuple[EntityType, str], str]:
         """Return what objects of the source that are made, or were there already, are referred to by in the target."""
-        found = await self._rows(statements.IDS, _listed(references))
+        found = await self._rows(statements.IDS, listed(references))
         return {(_TYPES[type_], source): target for type_, source, target in found}
 
     async def settled_objects(self, objects: Collection[str]) -> Collection[str]:
         """Return which of `objects` steps of this run have been applied to."""
         await self._index_objects()
-        return {name for (name,) in await self._rows(statements.SETTLED_OBJECTS, _listed(objects))}
+        return {name for (name,) in await self._rows(statements.SETTLED_OBJECTS, listed(objects))}
 
     async def _index_objects(self) -> None:
         if not self._objects_indexed:
@@ -281,8 +278,8 @@ class RunLedger:
         Raises:
             LedgerFailed: an earlier write failed.
         """
-        touched = None if base.touched is None else msgspec.json.encode(base.touched).decode()
-        self._growing().bases.append((seq, base.etag, touched, base.body, int(base.guarded), base.name))
+        places = None if base.touched is None else msgspec.json.encode(base.touched).decode()
+        self._growing().bases.append((seq, base.etag, places, base.body, int(base.guarded), base.name))
 
     def dismiss(self, outcome: Outcome) -> None:
         """Take for writing how a step ends that was never sent.
@@ -445,20 +442,11 @@ def _step(
 
 def _doubt(*row: Any) -> Doubt:
     step = _step(*row[:12])
-    touched, body, name, state, *rest = row[12:]
+    places, body, name, state, *rest = row[12:]
     base = None
     if step.based:
-        base = Base(step.etag, _touched(touched), body, step.guarded, name)
+        base = Base(step.etag, touched(places), body, step.guarded, name)
     return Doubt(step, base, State(state), *rest)
-
-
-def _touched(column: str | None) -> tuple[Touched, ...] | None:
-    return None if column is None else _TOUCHED.decode(column)
-
-
-def _listed(members: Iterable[str | int]) -> str:
-    """Spell values as what `json_each` takes."""
-    return msgspec.json.encode(list(members)).decode()
 
 
 def _encodable(member: object) -> object:

@@ -89,9 +89,9 @@ def _values(rows: int, columns: int) -> str:
     return "VALUES " + ", ".join([row] * rows)
 
 
-TO_SEND = f"""
-(p.state IS NULL OR p.state = '{State.PENDING}') AND NOT EXISTS (SELECT 1 FROM held AS h WHERE h.step = s.seq)
-"""
+UNSENT = f"(p.state IS NULL OR p.state = '{State.PENDING}')"
+
+TO_SEND = f"{UNSENT} AND NOT EXISTS (SELECT 1 FROM held AS h WHERE h.step = s.seq)"
 
 STEP = """
 s.seq, s.key, c.name, s.type, s.object, s.kind, coalesce(b.body, s.body),
@@ -169,8 +169,7 @@ ANY_REVIEWED = "SELECT EXISTS (SELECT 1 FROM review)"
 FORGET_BASES = f"""
 DELETE FROM base WHERE step IN (
     SELECT s.seq FROM review AS r JOIN step AS s ON s.seq = r.step LEFT JOIN progress AS p ON p.step = s.seq
-    WHERE (p.state IS NULL OR p.state = '{State.PENDING}')
-      AND (s.kind = '{Kind.DELETE}' OR coalesce(p.misses, 0) = 0)
+    WHERE {UNSENT} AND (s.kind = '{Kind.DELETE}' OR coalesce(p.misses, 0) = 0)
 )
 """
 """What was reviewed is compared with its object anew by each process: the object may have changed meanwhile. Only a

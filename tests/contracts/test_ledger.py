@@ -17,7 +17,9 @@ from migrator.core.model import Base, Change, Doubt, EntityType, Kind, Touched
 from migrator.core.states import State
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import How, Intent, Ledger, Outcome
-from tests.fakes import MemoryLedger, change, changes, failing, make_plan, soon, stages, steps, written
+from tests.memory import MemoryLedger
+from tests.plans import change, changes, failing, make_plan, stages, steps, written
+from tests.waiting import soon
 
 Open = Callable[[], AbstractAsyncContextManager[Ledger]]
 """Opens the ledger; a second time, as a later process would."""

@@ -18,7 +18,9 @@ from migrator.core.plan import PATCHES
 from migrator.core.states import State
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import How, Intent, Ledger, Outcome
-from tests.fakes import MemoryLedger, change, failing, make_plan, soon, stages, steps, written
+from tests.memory import MemoryLedger
+from tests.plans import change, failing, make_plan, stages, steps, written
+from tests.waiting import soon
 
 OFFER, TAG, DECISION = EntityType.PERSONALIZED_OFFER, EntityType.TAG, EntityType.DECISION
 

@@ -39,7 +39,7 @@ from migrator.ledger.reading import outcome_rows
 from migrator.ledger.runledger import RunLedger
 from migrator.settings import GOOD_S
 from migrator.transport import throttle
-from tests.fakes import row, run_record
+from tests.plans import row, run_record
 from tests.protocol.service import EPOCH_S, LATEST_S, QUIET_S, REFUSED, SEARCH_LAG_S, TIMEOUT_S, US, Service
 from tests.protocol.simulation import Disk, Loop, Process
 

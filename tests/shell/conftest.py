@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import changes, make_plan
+from migrator.transport import credentials
+from tests.plans import changes, make_plan
+from tests.shell.identity import Clock
 from tests.shell.ledgers import STEPS
 
 
@@ -17,6 +19,14 @@ from tests.shell.ledgers import STEPS
 def path(tmp_path: Path) -> Path:
     """A plan of sixty steps, on lines 2 to 61."""
     return make_plan(tmp_path / "ledger.sqlite", changes(["dev"] * STEPS))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which credentials tell the age of a token."""
+    clock = Clock()
+    monkeypatch.setattr(credentials, "time", clock)
+    return clock
 
 
 @pytest.fixture

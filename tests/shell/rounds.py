@@ -14,18 +14,10 @@ from migrator.core.styles import DPS
 from migrator.core.verdict import ErrorClass, Policy
 from migrator.engine import Caller, Decide, Decision, Engine
 from migrator.ports import Intent, Outcome
-from tests.fakes import (
-    Line,
-    MemoryLedger,
-    OpenThrottle,
-    Service,
-    StillClock,
-    change,
-    soon,
-    stages,
-    steps,
-    written,
-)
+from tests.fakes import Line, OpenThrottle, Service, StillClock
+from tests.memory import MemoryLedger
+from tests.plans import change, stages, steps, written
+from tests.waiting import soon
 
 SERVER = Response(500, {}, b"")
 LOST = Failure(FailureKind.LOST, "no answer within the time-out")

@@ -17,7 +17,7 @@ from migrator.ledger import checklist
 from migrator.ledger.checklist import Checklist, Group
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import Outcome
-from tests.fakes import changes, make_plan
+from tests.plans import changes, make_plan
 from tests.shell.ledgers import intent, outcome
 
 LEDGERS = Path(__file__).parents[1] / "fixtures" / "ledgers"

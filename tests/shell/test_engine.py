@@ -12,15 +12,9 @@ from migrator.core.errors import ServiceRefused, Stopped
 from migrator.core.model import Answer, Failure, FailureKind, Response
 from migrator.core.states import State
 from migrator.core.verdict import Policy
-from tests.fakes import (
-    MemoryLedger,
-    OpenThrottle,
-    changes,
-    some_turns,
-    soon,
-    steps,
-    until,
-)
+from tests.fakes import OpenThrottle
+from tests.memory import MemoryLedger
+from tests.plans import changes, steps
 from tests.shell.world import (
     BAD_TOKEN,
     FORBIDDEN,
@@ -35,6 +29,7 @@ from tests.shell.world import (
     TOO_MANY,
     World,
 )
+from tests.waiting import some_turns, soon, until
 
 
 class TestOrder:

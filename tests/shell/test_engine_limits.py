@@ -10,12 +10,7 @@ from migrator.core.errors import Stopped
 from migrator.core.limits import Limits
 from migrator.core.model import Answer
 from migrator.core.states import State
-from tests.fakes import (
-    OpenThrottle,
-    some_turns,
-    soon,
-    until,
-)
+from tests.fakes import OpenThrottle
 from tests.shell.rounds import (
     GONE,
     LOUD,
@@ -24,6 +19,7 @@ from tests.shell.rounds import (
     TAKEN,
     World,
 )
+from tests.waiting import some_turns, soon, until
 
 
 class TestLimits:

@@ -11,10 +11,6 @@ from migrator.core.model import Answer, Response
 from migrator.core.states import State
 from migrator.engine import Decision, Engine
 from migrator.ports import How, Outcome
-from tests.fakes import (
-    soon,
-    until,
-)
 from tests.shell.rounds import (
     GONE,
     LOST,
@@ -27,6 +23,7 @@ from tests.shell.rounds import (
     document,
     page,
 )
+from tests.waiting import soon, until
 
 UNDONE = document(2, 3, "other")
 SENTENCE = '/name is "other"; version 1 before, now 3'

@@ -14,13 +14,7 @@ from migrator.core.states import State
 from migrator.core.verdict import ErrorClass
 from migrator.engine import WORTH_A_LIST
 from migrator.ports import How, Outcome
-from tests.fakes import (
-    OpenThrottle,
-    applied,
-    some_turns,
-    soon,
-    until,
-)
+from tests.fakes import OpenThrottle, applied
 from tests.shell.rounds import (
     GONE,
     LOST,
@@ -33,6 +27,7 @@ from tests.shell.rounds import (
     shown,
 )
 from tests.shell.world import full_speed
+from tests.waiting import some_turns, soon, until
 
 
 class TestBases:

@@ -16,15 +16,10 @@ from migrator.core.states import State
 from migrator.engine.sending import AHEAD
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import Intent
-from tests.fakes import (
-    OpenThrottle,
-    changes,
-    make_plan,
-    some_turns,
-    soon,
-    until,
-)
+from tests.fakes import OpenThrottle
+from tests.plans import changes, make_plan
 from tests.shell.world import World, full_speed
+from tests.waiting import some_turns, soon, until
 
 
 async def stopped_with_steps_ready(

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from migrator.core.model import Step
 from migrator.engine import feed as feed_module
 from migrator.engine.feed import Feed
-from tests.fakes import TIMEOUT_S, MemoryLedger, changes, some_turns, soon, steps
+from tests.memory import MemoryLedger
+from tests.plans import changes, steps
+from tests.waiting import TIMEOUT_S, some_turns, soon
 
 
 class SlowLedger(MemoryLedger):

@@ -12,7 +12,8 @@ import pytest
 from migrator.core.errors import LedgerFailed, Stopped, UsageError
 from migrator.ledger import folder
 from migrator.ledger.folder import RunFolder, Runs, new_run_id
-from tests.fakes import changes, child, make_plan, run_record
+from tests.plans import changes, make_plan, run_record
+from tests.waiting import child
 
 
 @pytest.fixture

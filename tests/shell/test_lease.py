@@ -16,8 +16,9 @@ from migrator.core.model import Base
 from migrator.core.states import State
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import Outcome
-from tests.fakes import child, failing, soon, written
+from tests.plans import failing, written
 from tests.shell.ledgers import Hands, intent, outcome, read, slow_disk, some_turns, states
+from tests.waiting import child, soon
 
 
 def lease(path: Path) -> Any:

@@ -19,7 +19,8 @@ from migrator.ledger import runledger
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import Intent, Outcome
 from tests.disk import Connection, FaultyDisk, Image, restore
-from tests.fakes import changes, failing, make_plan, soon
+from tests.plans import changes, failing, make_plan
+from tests.waiting import soon
 
 STEPS = 400
 

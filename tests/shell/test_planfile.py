@@ -24,7 +24,8 @@ from migrator.core.model import Change, EntityType, Kind, Operation, Problem, St
 from migrator.ledger import merging, planfile
 from migrator.ledger.planfile import PlanFile
 from migrator.ledger.reading import read_run
-from tests.fakes import STYLE, changes, child, make_plan, row, run_record
+from tests.plans import STYLE, changes, make_plan, row, run_record
+from tests.waiting import child
 
 OFFER = EntityType.PERSONALIZED_OFFER
 
@@ -370,7 +371,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from migrator.core.errors import LedgerFailed
-from tests.fakes import changes, make_plan
+from tests.plans import changes, make_plan
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
@@ -393,7 +394,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from migrator.ledger import planfile
-from tests.fakes import change, row, run_record
+from tests.plans import change, row, run_record
 
 path, point = Path(sys.argv[1]), sys.argv[2]
 
@@ -436,7 +437,7 @@ def test_a_process_that_dies_while_planning_leaves_no_ledger(path: Path, point: 
 PLANNING = """
 import sys
 from pathlib import Path
-from tests.fakes import changes, make_plan, run_record
+from tests.plans import changes, make_plan, run_record
 
 for number in range(10_000):
     folder = Path(sys.argv[1]) / str(number)

@@ -30,8 +30,9 @@ from migrator.ledger.statements import (
     remember,
 )
 from migrator.ports import Outcome
-from tests.fakes import TIMEOUT_S, changes, child, failing, make_plan, soon, written
+from tests.plans import changes, failing, make_plan, written
 from tests.shell.ledgers import STEPS, ask, intent, outcome, read, slow_disk, some_turns, statements, states
+from tests.waiting import TIMEOUT_S, child, soon
 
 
 class TestDurability:

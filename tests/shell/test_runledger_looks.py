@@ -12,7 +12,7 @@ from migrator.core.states import State
 from migrator.ledger.reading import summarize
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import How, Intent, Outcome
-from tests.fakes import written
+from tests.plans import written
 from tests.shell.ledgers import intent, outcome, read, statements
 
 LOST = Outcome(2, State.DOUBT, 3.0, 504, "server", "HTTP 504: gone")

@@ -8,7 +8,9 @@ import pytest
 
 from migrator.core.model import Request
 from migrator.engine.stock import AHEAD_S, WORTH_IT, Ready, Stock
-from tests.fakes import MemoryCommit, MemoryLedger, changes, soon, steps
+from tests.memory import MemoryCommit, MemoryLedger
+from tests.plans import changes, steps
+from tests.waiting import soon
 
 
 class Clock:

@@ -17,8 +17,10 @@ from migrator.core.styles import DPS
 from migrator.core.verdict import ErrorClass, Policy
 from migrator.engine import WORTH_A_LIST
 from migrator.ports import How
-from tests.fakes import OpenThrottle, change, some_turns, soon, until
+from tests.fakes import OpenThrottle
+from tests.plans import change
 from tests.shell.rounds import GONE, LOST, LOUD, TAKEN, World, document, page, shown
+from tests.waiting import some_turns, soon, until
 
 OFFER = EntityType.PERSONALIZED_OFFER
 

@@ -21,7 +21,8 @@ from migrator.ledger.runledger import RunLedger
 from migrator.ledger.schema import FORMAT
 from migrator.ledger.upgrade import UPGRADES
 from migrator.ports import Intent, Outcome
-from tests.fakes import changes, child, make_plan, soon, written
+from tests.plans import changes, make_plan, written
+from tests.waiting import child, soon
 
 LEDGERS = Path(__file__).parents[1] / "fixtures" / "ledgers"
 

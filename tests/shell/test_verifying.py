@@ -19,8 +19,9 @@ from migrator.engine import Mismatch, Refused, Unread, Verification, Verified
 from migrator.ledger.checklist import Checklist
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import Outcome
-from tests.fakes import changes, make_plan, soon
+from tests.plans import changes, make_plan
 from tests.shell.ledgers import intent
+from tests.waiting import soon
 
 Answer = Seen | Refused | None
 

@@ -17,16 +17,10 @@ from migrator.core.verdict import Policy
 from migrator.engine import Caller, Engine
 from migrator.engine.stock import Stock
 from migrator.ports import Ledger
-from tests.fakes import (
-    Line,
-    MemoryLedger,
-    OpenThrottle,
-    Service,
-    StillClock,
-    changes,
-    soon,
-    steps,
-)
+from tests.fakes import Line, OpenThrottle, Service, StillClock
+from tests.memory import MemoryLedger
+from tests.plans import changes, steps
+from tests.waiting import soon
 
 PATIENT = Policy(max_attempts=100)
 
