@@ -14,7 +14,8 @@ from migrator.core.mapping import Severity
 from migrator.planning import Input
 from migrator.sources import InputShape, csv_writer, open_source
 from migrator.translating.idmap import unusable
-from migrator.translating.lines import Cells, Line, Told, Translator, Way
+from migrator.translating.lines import Cells, Line, Told, Translator
+from migrator.translating.places import Way
 
 
 class Tally(Struct):
