@@ -10,6 +10,8 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct
 
+from migrator.core.columns import is_export
+from migrator.core.errors import InputError
 from migrator.core.mapping import Severity
 from migrator.planning import Input
 from migrator.sources import InputShape, csv_writer, open_source
@@ -68,6 +70,8 @@ def translate_file(source: Input, way: Way, out: BinaryIO, tell: Callable[[Told,
         OSError: it cannot be written.
     """
     with open_source(source.path, format=source.format, delimiter=source.delimiter, encoding=source.encoding) as opened:
+        if is_export(opened.header):
+            raise _not_changes(source.name)
         translator = Translator(opened.header, way, opened.header_line)
         if translator.problems:
             raise unusable(source.name, source.name, translator.problems)
@@ -86,6 +90,12 @@ def translate_file(source: Input, way: Way, out: BinaryIO, tell: Callable[[Told,
                 for told in line.told:
                     tell(told, line.refused and told.severity is Severity.SEVERE)
         return tally
+
+
+def _not_changes(name: str) -> InputError:
+    """Refuse an export: which of its cells were edited its snapshot knows, and a file of changes cannot say."""
+    hint = "apply it in its own style; without the column _export every cell is translated, as if all were edited"
+    return InputError(f"{name} is an export, and not all its cells are changes", hint)
 
 
 @contextmanager

@@ -351,6 +351,13 @@ def test_a_header_that_no_command_could_use_is_refused_as_a_whole(translate: Any
         translate("id,op,path,value\na,remove,/_instance/xdm:name,\n", DPS)
 
 
+def test_an_export_is_refused_since_not_all_its_cells_are_changes(translate: Any) -> None:
+    """Only with its snapshot is it known which were edited: all would be set, whatever others have changed since."""
+    with pytest.raises(InputError, match=r"changes\.csv is an export, and not all its cells are changes") as refused:
+        translate("type,id,/name,_export\n,dps:personalized-offer:1,Spring,export-1\n", XCORE)
+    assert "without the column _export every cell is translated" in refused.value.hint
+
+
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     def peak(rows: int) -> int:
         path = tmp_path / f"{rows}.jsonl"
