@@ -1,9 +1,8 @@
-"""Change files in the other style: the shapes, the id map, the containers, and what is told."""
+"""Change files in the other style: the shapes, the containers, and what is told."""
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import tracemalloc
@@ -17,7 +16,7 @@ from migrator.core.errors import InputError
 from migrator.core.mapping import DPS, XCORE, Context, Loss, routes
 from migrator.core.model import EntityType, Row
 from migrator.planning import Input
-from migrator.translating import IdMap, Tally, Told, Translator, Way, lines, read_id_map, translate_file
+from migrator.translating import IdMap, Tally, Told, Translator, Way, lines, translate_file
 
 OFFER = ("xcore:personalized-offer:1", "dps:personalized-offer:1", "instance-1", "c1")
 MAP = (
@@ -391,53 +390,3 @@ def test_what_is_kept_of_pointers_is_kept_up_to_a_number(monkeypatch: pytest.Mon
         assert not translator.translate(Row(number, cells, json.dumps(cells))).refused
         assert len(translator._settings) <= 50
         assert len(routes.table(EntityType.PERSONALIZED_OFFER, DPS)._routes) <= 50
-
-
-# The id map
-
-
-def write(folder: Path, text: str) -> Path:
-    path = folder / "ids.csv"
-    path.write_text(text)
-    return path
-
-
-def test_an_id_map_is_read_for_a_direction(tmp_path: Path) -> None:
-    path = write(tmp_path, "note,dps,xcore,type,instance_id\nx,d1,x1,tag,i1\ny,m1,a1,ai-model,\nz,,x2,tag,\n")
-
-    there, back = read_id_map(path, DPS), read_id_map(path, XCORE)
-
-    assert [there.finder("tag", "c")(id_) for id_ in ("x1", "i1", "x2", "d1")] == ["d1", "d1", None, None]
-    assert there.resolver("")("ai-model", "a1") == "m1"
-    assert back.resolver("")("tag", "d1") == "x1"
-    assert [home.id for home in back.homes("tag", "d1", "")] == ["i1"]
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "is empty"),
-        ("type,xcore\ntag,x\n", "has no column dps"),
-        ("type,xcore,dps\ntgs,x,d\n", r"ids.csv:2: type: 'tgs' is not a type"),
-        ("type,xcore,dps\ntag,x,d\n\ntag,x,e\n", r"ids.csv:4: contradicts the map: x is d on a line before"),
-        ("type,xcore,dps\ntag, x,d\n", "begins or ends with a blank"),
-        ("type,xcore,dps\ntag,x\n", "ids.csv:2: has 2 cells, the header 3"),
-        ('type,xcore,dps\ntag,"x,d\n', "a quote opens here"),
-        ("type,xcore,dps\n" + "no,x,d\n" * 12, "and 2 more"),
-    ],
-)
-def test_a_bad_id_map_is_explained_line_by_line(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        read_id_map(write(tmp_path, text), DPS)
-
-
-def test_an_id_map_may_be_packed(tmp_path: Path) -> None:
-    path = tmp_path / "ids.csv.gz"
-    path.write_bytes(gzip.compress(b"type;xcore;dps\ntag;x1;d1\n"))
-
-    assert read_id_map(path, DPS).resolver("")("tag", "x1") == "d1"
-
-
-def test_a_missing_id_map_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no file"):
-        read_id_map(tmp_path / "nothing.csv", DPS)
