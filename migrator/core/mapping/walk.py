@@ -105,8 +105,3 @@ class Walk:
         return any(
             report.severity is Severity.SEVERE and report.loss not in self.context.allowed for report in self.reports
         )
-
-
-def escaped(name: str) -> str:
-    """Spell a member's name as a part of a pointer (RFC 6901, section 3)."""
-    return name.replace("~", "~0").replace("/", "~1") if "~" in name or "/" in name else name
