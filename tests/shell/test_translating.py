@@ -284,6 +284,20 @@ def test_a_line_of_which_nothing_is_left_is_counted_and_not_written(translate: A
     assert made.tally.losses == {"labels": 1}
 
 
+def test_of_a_refused_line_only_what_refuses_it_is_counted_and_said_aloud(translate: Any) -> None:
+    document = {"name": "A", "description": "in xcore by inference", "labels": ["core/C1"], "mystery": 1}
+    line = jsonl({"type": "personalized-offer", "key": "a", "create": document})
+
+    made = translate(line, XCORE, "a.jsonl", container="c1", allowed=frozenset({Loss.LABELS}))
+
+    assert (made.tally.refused, made.tally.refusals, made.tally.losses) == (1, {"unknown": 1}, {})
+    assert [(told.loss, loud) for told, loud in made.told] == [
+        ("unattested", False),
+        ("labels", False),
+        ("unknown", True),
+    ]
+
+
 def test_a_line_that_any_command_would_refuse_is_refused_in_the_same_words(translate: Any) -> None:
     made = translate('{"type": "tag"}\nnot json\n' + jsonl({**ADDRESS, "patch": []}), DPS, "a.jsonl")
 
