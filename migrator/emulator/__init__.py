@@ -50,7 +50,7 @@ From a test of your own, with a service that loses one answer and whose objects 
 How the modules build on each other, from the ground up::
 
     choices  codes  entities  ids  instants  errors   open questions, words, identifiers, dates, refusals
-    shapes  schemas                                   what objects look like: one table for each entity
+    shapes  scalars  compounds  schemas               what objects look like: one table for each entity
     media_types  bodies  patching  filters  paging    rules on values and requests, no writes
     store  hindsight  observation  limits             what is remembered
     documents  softrules  guardrails                  what a document has to keep to

@@ -13,7 +13,7 @@ from migrator.emulator import documents, etags, filters, paging
 from migrator.emulator.answers import json_answer
 from migrator.emulator.bodies import check_accept, decode, decode_patch, media_type_of
 from migrator.emulator.dps_cursors import CURSORS
-from migrator.emulator.dps_views import JSON, link, member, reader, receipt, shown, spell_date
+from migrator.emulator.dps_views import FIXED, JSON, link, member, reader, receipt, shown, spell_date
 from migrator.emulator.editing import Editor
 from migrator.emulator.entities import OFFER_TYPES, PERSONALIZED_OFFER, RESOURCES, RULE, Entity
 from migrator.emulator.errors import ProblemError
@@ -107,7 +107,7 @@ class Dps:
         query = request.query
         shelf = self._library.searched(lag_of(request)).shelf("dps", sandbox_of(request), entity.word)
         terms = paging.parse_terms(query.get("orderBy") or query.get("orderby") or "") or _DEFAULT_ORDER
-        order = paging.order_by(terms, member)
+        order = paging.order_by(terms, member, FIXED)
         matches = _matches(shelf, query)
         keys = shelf.ordered(order) if matches is None else sorted(map(order.key, matches))
         limit = paging.parse_limit(query, self._choices.largest_page)

@@ -37,6 +37,9 @@ _MEMBERS: dict[str, Callable[[Record], Any]] = {
 }
 """What can be sorted by without decoding a document. Dates are in milliseconds, as exact as dps shows them."""
 
+FIXED = frozenset({"id", "created"})
+"""Those of them that no write changes."""
+
 _SPELLINGS: dict[str, SpellDate] = {"offset": instants.millis_offset, "z": instants.millis_z}
 _sandbox_id = cache(sandbox_id)
 

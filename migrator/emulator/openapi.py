@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from migrator.emulator.compounds import By, Many, Members, Named
 from migrator.emulator.containers import HOME
 from migrator.emulator.documents import SPELLINGS
 from migrator.emulator.dps_views import JSON
 from migrator.emulator.entities import ENTITIES, OFFER_TYPES, RESOURCES, Entity
 from migrator.emulator.errors import PROBLEM
+from migrator.emulator.scalars import Content, Ref, Scalar, Word
 from migrator.emulator.schemas import SCHEMAS
-from migrator.emulator.shapes import By, Content, Many, Members, Named, Ref, Scalar, Word
 from migrator.emulator.xcore_views import HAL, INSTANCE, PATCH, RECEIPT
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from migrator.emulator.errors import bad_query
 from migrator.emulator.store import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from migrator.emulator.store import Record, Shelf, SortKey
 
@@ -81,13 +81,19 @@ def parse_terms(text: str) -> list[Term]:
     return [Term(part.removeprefix("-"), part.startswith("-")) for part in parts if part]
 
 
-def order_by(terms: Sequence[Term], read: ReadMember) -> Order:
-    """The order that terms describe, ties broken by key."""
+def order_by(terms: Sequence[Term], read: ReadMember, fixed: Collection[str] = ()) -> Order:
+    """The order that terms describe, ties broken by key.
+
+    Args:
+        terms: what to sort by.
+        read: reads the values.
+        fixed: paths at which an object has the same value for as long as it lives.
+    """
 
     def key(record: Record) -> SortKey:
         return *(term.rank(read(record, term.path)) for term in terms), record.key
 
-    return Order(f"orderby={','.join(map(str, terms))}", key, moves=bool(terms))
+    return Order(f"orderby={','.join(map(str, terms))}", key, moves=any(term.path not in fixed for term in terms))
 
 
 def parse_limit(query: Mapping[str, str], largest: int | None) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from migrator.emulator.compounds import By, Many, Members, Named, member
 from migrator.emulator.entities import (
     COLLECTION,
     DECISION,
@@ -18,22 +19,8 @@ from migrator.emulator.entities import (
     RULE,
     TAG,
 )
-from migrator.emulator.shapes import (
-    ANYTHING,
-    DATE,
-    FLAG,
-    NAME,
-    TEXT,
-    By,
-    Content,
-    Many,
-    Members,
-    Named,
-    Ref,
-    Word,
-    member,
-    whole,
-)
+from migrator.emulator.scalars import DATE, FLAG, NAME, TEXT, Content, Ref, Word, whole
+from migrator.emulator.shapes import ANYTHING
 
 _NUMBER = whole(least=0)
 _ONE_OR_MORE = whole(least=1)

@@ -70,7 +70,7 @@ class Order(NamedTuple):
     Attributes:
         label: its name; two orders of one label are the same.
         key: what a record is sorted by.
-        moves: whether a write can move a record in it; not where their keys are all that they are sorted by.
+        moves: whether a write can move a record in it; not where all that they are sorted by stays for good.
     """
 
     label: str

@@ -19,7 +19,7 @@ from migrator.emulator.editing import Editor
 from migrator.emulator.entities import ENTITIES, Entity, schema_word
 from migrator.emulator.errors import ProblemError, bad_query
 from migrator.emulator.gateway import caller_of, lag_of
-from migrator.emulator.xcore_views import HAL, INSTANCE, PATCH, RECEIPT, envelope, link, member, reader, receipt
+from migrator.emulator.xcore_views import FIXED, HAL, INSTANCE, PATCH, RECEIPT, envelope, link, member, reader, receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -167,7 +167,7 @@ class Xcore:
         entity = _entity(_required_schema(query))
         shelf = self._library.searched(lag_of(request)).shelf("xcore", container, entity.word)
         terms = _terms(query)
-        order = paging.order_by(terms, member)
+        order = paging.order_by(terms, member, FIXED)
         matches = _matches(shelf, query)
         keys = shelf.ordered(order) if matches is None else sorted(map(order.key, matches))
         limit = paging.parse_limit(query, self._choices.largest_page)

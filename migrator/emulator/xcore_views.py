@@ -38,6 +38,9 @@ _MEMBERS: dict[str, Callable[[Record], Any]] = {
 }
 """What can be sorted by without decoding a document. Dates are in milliseconds, as cursors show them."""
 
+FIXED = frozenset({"instanceId", "repo:createdDate", "_instance.@id"})
+"""Those of them that no write changes."""
+
 
 def receipt(record: Record) -> dict[str, Any]:
     """The answer to a write."""

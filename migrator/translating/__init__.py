@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from migrator.translating.files import Tally, translate_file
 from migrator.translating.idmap import IdMap, read_id_map
-from migrator.translating.lines import INPUT, Line, Told, Translator, Way
+from migrator.translating.lines import INPUT, Line, Told, Translator
+from migrator.translating.places import Way
 
 __all__ = ["INPUT", "IdMap", "Line", "Tally", "Told", "Translator", "Way", "read_id_map", "translate_file"]

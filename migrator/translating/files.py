@@ -10,11 +10,13 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct
 
-from migrator.core.mapping import Severity
+from migrator.core.columns import is_export
+from migrator.core.errors import InputError
 from migrator.planning.draft import Input
 from migrator.sources import InputShape, csv_writer, open_source
 from migrator.translating.idmap import unusable
-from migrator.translating.lines import Cells, Line, Told, Translator, Way
+from migrator.translating.lines import Cells, Line, Told, Translator
+from migrator.translating.places import Way
 
 
 class Tally(Struct):
@@ -25,7 +27,7 @@ class Tally(Struct):
         empty: rows of which nothing was left, after losses that were allowed or lose nothing.
         refused: rows that were refused.
         losses: what was told of rows that were not refused, by class.
-        refusals: severe losses of rows that were refused, by class.
+        refusals: what stood in the way of rows that were refused, by class.
     """
 
     lines: int = 0
@@ -45,8 +47,11 @@ class Tally(Struct):
             self.refused += 1
         elif not line.written:
             self.empty += 1
-        counts = self.refusals if line.refused else self.losses
-        for told in line.told:
+
+    def note_told(self, told: Told, line: Line, *, in_the_way: bool) -> None:
+        """Count what was told of a line; of one that is refused nothing but what stood in its way."""
+        if in_the_way or not line.refused:
+            counts = self.refusals if in_the_way else self.losses
             counts[told.loss] = counts.get(told.loss, 0) + 1
 
 
@@ -67,6 +72,8 @@ def translate_file(source: Input, way: Way, out: BinaryIO, tell: Callable[[Told,
         OSError: it cannot be written.
     """
     with open_source(source.path, format=source.format, delimiter=source.delimiter, encoding=source.encoding) as opened:
+        if is_export(opened.header):
+            raise _not_changes(source.name)
         translator = Translator(opened.header, way, opened.header_line)
         if translator.problems:
             raise unusable(source.name, source.name, translator.problems)
@@ -83,8 +90,16 @@ def translate_file(source: Input, way: Way, out: BinaryIO, tell: Callable[[Told,
                     write(cells)
                 tally.note(line)
                 for told in line.told:
-                    tell(told, line.refused and told.severity is Severity.SEVERE)
+                    in_the_way = line.refused and way.context.refuses(told.severity, told.loss)
+                    tally.note_told(told, line, in_the_way=in_the_way)
+                    tell(told, in_the_way)
         return tally
+
+
+def _not_changes(name: str) -> InputError:
+    """Refuse an export: which of its cells were edited its snapshot knows, and a file of changes cannot say."""
+    hint = "apply it in its own style; without the column _export every cell is translated, as if all were edited"
+    return InputError(f"{name} is an export, and not all its cells are changes", hint)
 
 
 @contextmanager

@@ -13,13 +13,11 @@ import msgspec
 from msgspec import Struct, field
 
 from migrator.core.columns import Shape, find_shapes
-from migrator.core.edit import is_placement_id
 from migrator.core.mapping import (
     DPS,
     LEFT,
     XCORE,
     Carry,
-    Context,
     Known,
     Loss,
     Refused,
@@ -31,12 +29,12 @@ from migrator.core.mapping import (
     translate_document,
     translate_operations,
 )
-from migrator.core.model import By, Change, EntityType, Json, Kind, Operation, Problem, Row
+from migrator.core.model import Change, EntityType, Json, Kind, Operation, Problem, Row
 from migrator.core.patch import members_of
 from migrator.core.rows import RowParser
 from migrator.core.styles import STYLES
 from migrator.core.values import MAX_OBJECT_BYTES, cell_value
-from migrator.translating.idmap import Home, IdMap
+from migrator.translating.places import Place, Places, Way, id_of, placement_of
 
 Cells: TypeAlias = Mapping[str, Json]
 """A line by column or member."""
@@ -49,24 +47,6 @@ _SURELY_SMALL = MAX_OBJECT_BYTES // 8  # characters of a line whose patch cannot
 
 MOST_SETTINGS = 65_536
 """Forms of lines that are kept: pointers may differ by an index or by a key without end."""
-
-
-class Way(Struct, frozen=True):
-    """How lines are translated.
-
-    Attributes:
-        from_: the style they are in.
-        to: the style they are wanted in.
-        ids: the id map.
-        context: what is allowed; it asks the id map.
-        container: of lines for xcore of whose container the id map says nothing.
-    """
-
-    from_: str
-    to: str
-    ids: IdMap
-    context: Context
-    container: str = ""
 
 
 class Told(Struct, frozen=True):
@@ -109,20 +89,6 @@ class Line(Struct, frozen=True):
     refused: bool = False
 
 
-class _Place(Struct, frozen=True):
-    """Where an object is in the target.
-
-    Attributes:
-        id: its id; "" for one that is named otherwise, or is yet to be.
-        container: its container in xcore.
-        context: for what is translated there.
-    """
-
-    id: str
-    container: str
-    context: Context
-
-
 class Translator:
     """Translates the rows of one file.
 
@@ -136,8 +102,7 @@ class Translator:
         """Decide all that the header decides: `header` has the columns of a CSV file, and is empty for JSONL."""
         self._way = way
         self._direction = f"{way.from_} → {way.to}"
-        self._nobody = "the id map has no" if way.ids else "no id map was given (--id-map), and so nobody knows"
-        self._contexts: dict[str, Context] = {}
+        self._places = Places(way)
         self._to_dps = way.to == DPS
         self._settings: dict[Any, tuple[str, Carry | None, Callable[[str], Any]]] = {}
         self._parser = RowParser(header, STYLES[way.from_], "", header_line)
@@ -157,8 +122,8 @@ class Translator:
         return self._bad(change) if isinstance(change, list) else self._line(row, change)
 
     def _line(self, row: Row, change: Change) -> Line:
-        place = self._place(change)
-        if isinstance(place, _Place):
+        place = self._places.find(change)
+        if isinstance(place, Place):
             return self._write(row, change, place)
         return self._refused(row, change, Loss.ADDRESS, place)
 
@@ -182,7 +147,7 @@ class Translator:
     def _refused(
         self, row: Row, change: Change, loss: Loss, reason: str, pointer: str = "", told: Sequence[Told] = ()
     ) -> Line:
-        id_ = _id_of(change)
+        id_ = id_of(change)
         one = Told(row.line, pointer, None, self._direction, loss, Severity.SEVERE, reason, change.type, id_)
         return Line((), [*told, one], refused=True)
 
@@ -192,43 +157,7 @@ class Translator:
         )
         return Told(line, column, None, self._direction, Loss.OPERATION, Severity.INFORMATIONAL, reason)
 
-    # The object
-
-    def _place(self, change: Change) -> _Place | str:
-        """Find where the object of a change is in the target, or say why that is not known."""
-        by_id = change.object or (change.sought is not None and change.sought.by is By.REFERENCE)
-        id_ = _id_of(change) if by_id else ""
-        return self._place_in_dps(change, id_) if self._to_dps else self._place_in_xcore(change.type, id_)
-
-    def _place_in_dps(self, change: Change, id_: str) -> _Place | str:
-        context = self._context(change.container)
-        found = context.resolve(change.type, id_) if id_ else ""
-        if found is None:
-            return f"{self._nobody} {change.type} {id_}"
-        return _Place(found, "", context)
-
-    def _place_in_xcore(self, type_: EntityType, id_: str) -> _Place | str:
-        ids, given = self._way.ids, self._way.container
-        homes = ids.homes(type_, id_, given) if id_ else (Home("", given),)
-        if not homes:
-            elsewhere = ids.homes(type_, id_, "")
-            where = f" in container {given}, but in {_containers(elsewhere)}" if elsewhere else ""
-            return f"{self._nobody} {type_} {id_}{where}"
-        if len(homes) > 1:
-            return f"the id map has {type_} {id_} more than once in xcore: in {_containers(homes)}; give --container"
-        container = homes[0].container or given
-        if not container:
-            return "xcore needs a container, and the id map does not say which: give --container"
-        return _Place(homes[0].id, container, self._context(container))
-
-    def _context(self, container: str) -> Context:
-        context = self._contexts.get(container)
-        if context is None:
-            resolve = self._way.ids.resolver(container)
-            context = self._contexts[container] = msgspec.structs.replace(self._way.context, resolve=resolve)
-        return context
-
-    def _kept(self, row: Row, place: _Place) -> dict[str, Json]:
+    def _kept(self, row: Row, place: Place) -> dict[str, Json]:
         """Return what stays of a line, with its object as the target names it."""
         cells = {name: cell for name, cell in row.cells.items() if name != "container" and not _is_ours(name)}
         if place.id:
@@ -237,12 +166,12 @@ class Translator:
 
     # CSV
 
-    def _patch(self, change: Change, place: _Place) -> Translation[tuple[Operation, ...]]:
+    def _patch(self, change: Change, place: Place) -> Translation[tuple[Operation, ...]]:
         way, edits = self._way, [edit for edit in change.edits if isinstance(edit, Operation)]
         assert len(edits) == len(change.edits), "a patch has nothing but operations; texts have a shape of their own"
-        return translate_operations(change.type, edits, way.from_, way.to, place.context, Known(_id_of(change)))
+        return translate_operations(change.type, edits, way.from_, way.to, place.context, Known(id_of(change)))
 
-    def _operation(self, row: Row, change: Change, place: _Place) -> Line:
+    def _operation(self, row: Row, change: Change, place: Place) -> Line:
         """Write an operation as a row, or as several."""
         made = self._patch(change, place)
         told = _with_line(row.line, made.reports)
@@ -251,7 +180,7 @@ class Translator:
         kept = self._kept(row, place)
         return Line([{**kept, "from": "", **_operation_cells(operation)} for operation in made.result], told)
 
-    def _members(self, row: Row, change: Change, place: _Place) -> Line:
+    def _members(self, row: Row, change: Change, place: Place) -> Line:
         """Write the members that a row sets, each in its column."""
         made = self._patch(change, place)
         told = _with_line(row.line, made.reports)
@@ -270,19 +199,19 @@ class Translator:
             return "two columns of the row are this one member in the other style; fill one of them"
         return "" if operation.path in self.header else "no column says this; write it as an operation"
 
-    def _text(self, row: Row, change: Change, place: _Place) -> Line:
-        placement = _placement(row.cells["placement"], place)
+    def _text(self, row: Row, change: Change, place: Place) -> Line:
+        placement = placement_of(row.cells["placement"], place)
         if placement is None:
             return self._no_placement(row.cells["placement"], row, change)
         return Line([{**self._kept(row, place), "placement": placement}])
 
     def _no_placement(self, placement: str, row: Row, change: Change) -> Line:
-        reason = f"{self._nobody} placement {placement}"
+        reason = f"{self._places.nobody} placement {placement}"
         return self._refused(row, change, Loss.ADDRESS, reason, "placement")
 
     # JSONL
 
-    def _json_line(self, row: Row, change: Change, place: _Place) -> Line:
+    def _json_line(self, row: Row, change: Change, place: Place) -> Line:
         cells = self._kept(row, place)
         if change.kind is Kind.DELETE:
             return Line([cells])
@@ -297,26 +226,26 @@ class Translator:
         self._remember(row, change, place)
         return Line([{**cells, "patch": list(map(members_of, made.result))}] if made.result else (), told)
 
-    def _whole(self, row: Row, change: Change, place: _Place, cells: Cells) -> Line:
+    def _whole(self, row: Row, change: Change, place: Place, cells: Cells) -> Line:
         """Write a line that holds a whole object."""
         way, member = self._way, next(name for name in _DOCUMENTS if name in cells)
-        known = Known(_id_of(change) or change.key)
+        known = Known(id_of(change) or change.key)
         made = translate_document(change.type, cells[member], way.from_, way.to, place.context, known)
         told = _with_line(row.line, made.reports)
         if isinstance(made, Refused):
             return Line((), told, refused=True)
         return Line([{**cells, member: made.result}], told)
 
-    def _text_member(self, row: Row, change: Change, place: _Place, cells: dict[str, Json]) -> Line:
+    def _text_member(self, row: Row, change: Change, place: Place, cells: dict[str, Json]) -> Line:
         text = cells["text"]
-        placement = _placement(text["placement"], place)
+        placement = placement_of(text["placement"], place)
         if placement is None:
             return self._no_placement(text["placement"], row, change)
         return Line([{**cells, "text": {**text, "placement": placement}}])
 
     # Most lines of most files: one operation like one before it
 
-    def _remember(self, row: Row, change: Change, place: _Place) -> None:
+    def _remember(self, row: Row, change: Change, place: Place) -> None:
         """Keep what a line was checked for, if lines of its form need only little more."""
         first = change.edits[0]
         if not isinstance(first, Operation):
@@ -325,14 +254,7 @@ class Translator:
             if len(self._settings) >= MOST_SETTINGS:
                 self._settings.clear()
             form = row.cells.get("container"), row.cells.get("type"), first.op, first.path
-            self._settings[form] = found.path, found.carry, self._finder(change)
-
-    def _finder(self, change: Change) -> Callable[[str], Any]:
-        """Return what finds an object of the type of a change, and in its container, in the target."""
-        ids = self._way.ids
-        if self._to_dps:
-            return ids.finder(change.type, change.container)
-        return ids.home_finder(change.type, self._way.container)
+            self._settings[form] = found.path, found.carry, self._places.finder(change)
 
     def quickly(self, row: Row | Problem) -> Cells | None:
         """Translate a line that has nothing but one operation, if one of its form was translated before.
@@ -354,7 +276,7 @@ class Translator:
         if not (found and value and only):
             return None
         if carry is not None:
-            value = carry(value, self._context(container or "" if self._to_dps else found.container))
+            value = carry(value, self._places.context(container or "" if self._to_dps else found.container))
             if value is LEFT:
                 return None
         patch = [{"op": op, "path": path, "value": value}]
@@ -363,17 +285,9 @@ class Translator:
         return {"container": found.container, "type": type_, "id": found.id, "patch": patch}
 
 
-def _containers(homes: Sequence[Home]) -> str:
-    return ", ".join(home.container or "none that is told" for home in homes)
-
-
 def _is_ours(name: str) -> bool:
     """Whether a column is one that we add to files, which means something of the file alone that it was added to."""
     return name.startswith("_")
-
-
-def _id_of(change: Change) -> str:
-    return change.sought.value if change.sought is not None else change.object
 
 
 def _with_line(line: int, reports: Sequence[Report]) -> list[Told]:
@@ -391,11 +305,6 @@ def _with_line(line: int, reports: Sequence[Report]) -> list[Told]:
         )
         for report in reports
     ]
-
-
-def _placement(placement: str, place: _Place) -> str | None:
-    """Return a placement in the target; its name, if it is given by that, is the same there."""
-    return place.context.resolve(EntityType.PLACEMENT, placement) if is_placement_id(placement) else placement
 
 
 def _columns(header: Sequence[str], way: Way) -> dict[str, tuple[str, ...]]:

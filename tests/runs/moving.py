@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from random import Random
 from typing import Any, Literal
 
 import msgspec
@@ -22,6 +23,7 @@ from migrator.emulator import (
 from migrator.emulator.entities import RULE
 from migrator.emulator.seeds import seeded_offer_id
 from migrator.emulator.snapshot import Line
+from tests.conftest import CommandLine, Ended
 
 Style = Literal["xcore", "dps"]
 
@@ -141,6 +143,50 @@ def relations(server: Emulator, style: Style) -> dict[tuple[str, str], Counter[s
         for one in server.store
         if one.style == style
     }
+
+
+def assert_moved(server: Emulator, source: Style) -> None:
+    """Hold the two sides against each other: each object is there once, and refers to what it referred to."""
+    there, made = names(server, source), names(server, OTHER[source])
+    assert made == there, f"missing: {there - made}, too often: {made - there}"
+    wanted, found = relations(server, source), relations(server, OTHER[source])
+    differ = [one for one in wanted if found[one] != wanted[one]]
+    assert not differ, f"refer to something else: {differ}"
+
+
+async def kill_and_resume(
+    migrator: CommandLine, until: Any, server: Emulator, source: Style, effects: tuple[int, int], *flags: str
+) -> Ended:
+    """Move everything, with kill -9 three times.
+
+    Args:
+        migrator: the command line, pointed at the server.
+        until: waits.
+        server: the emulator.
+        source: the style that is read.
+        effects: how many at least and at the most each process that is killed brings about.
+        flags: of each process.
+
+    Returns:
+        The last process, which nobody kills.
+    """
+    chance = Random(source)
+    arguments = (*route(source), "--yes", "--run-id", "moving")
+    for _ in range(3):
+        wanted = len(server.effects) + chance.randint(*effects)
+        running = await migrator.start(*arguments, *flags)
+        await until(lambda wanted=wanted: len(server.effects) >= wanted)
+        running.kill()
+        killed = await migrator.end(running)
+        assert killed.code == -9, killed.err
+        arguments = ("resume", "moving")
+    return await migrator(*arguments, *flags)
+
+
+def end_the_bad_day(server: Emulator) -> None:
+    """Take all faults away."""
+    for fault in list(server.faults):
+        server.remove_fault(fault.number)
 
 
 def written(folder: Path, run: str, name: str) -> list[dict[str, Any]]:

@@ -6,14 +6,25 @@ import asyncio
 import fcntl
 import os
 import signal
-from random import Random
 from typing import Any
 
 import pytest
 
 from migrator.emulator import Choices
 from migrator.emulator.observation import repeats
-from tests.runs.moving import OTHER, SOURCES, Style, library, names, relations, route, served
+from tests.runs.moving import (
+    OTHER,
+    SOURCES,
+    Style,
+    assert_moved,
+    end_the_bad_day,
+    kill_and_resume,
+    library,
+    names,
+    relations,
+    route,
+    served,
+)
 from tests.soak.killing import QUICK
 
 BAD_DAY = (
@@ -31,7 +42,6 @@ async def moved(migrator: Any, source: Style, *flags: str, run: str = "moving") 
 
 @SOURCES
 async def test_everything_is_made_once_and_refers_to_what_it_referred_to(migrator: Any, source: Style) -> None:
-    target = OTHER[source]
     async with served() as server:
         library(server, source)
         migrator.point_at(server.url)
@@ -41,8 +51,7 @@ async def test_everything_is_made_once_and_refers_to_what_it_referred_to(migrato
 
         assert ended.code == 0, ended.err
         assert "20 applied (of 20 rows)" in ended.out
-        assert names(server, target) == names(server, source)
-        assert relations(server, target) == relations(server, source)
+        assert_moved(server, source)
         assert verified.code == 0, verified.out
         assert "20 of 20 rows as written" in verified.out
 
@@ -121,7 +130,6 @@ async def test_lists_that_page_badly_lose_nothing(migrator: Any, source: Style) 
 
 @SOURCES
 async def test_what_is_lost_on_the_way_is_looked_for_and_not_made_twice(migrator: Any, source: Style) -> None:
-    target = OTHER[source]
     async with served(20, faults=BAD_DAY, fault_seed=11) as server:
         library(server, source)
         migrator.point_at(server.url).environment |= QUICK
@@ -130,8 +138,7 @@ async def test_what_is_lost_on_the_way_is_looked_for_and_not_made_twice(migrator
 
         assert ended.code == 0, ended.err
         assert any(fault.hits for fault in server.faults)
-        assert names(server, target) == names(server, source)
-        assert relations(server, target) == relations(server, source)
+        assert_moved(server, source)
         assert not repeats(server.effects)
 
 
@@ -140,29 +147,17 @@ async def test_what_is_lost_on_the_way_is_looked_for_and_not_made_twice(migrator
 async def test_a_migration_that_is_killed_again_and_again_makes_each_object_once(
     migrator: Any, until: Any, source: Style
 ) -> None:
-    target, chance = OTHER[source], Random(source)
     async with served(40, faults=BAD_DAY, fault_seed=3, latency_s=0.02) as server:
         library(server, source)
         migrator.point_at(server.url).environment |= QUICK
-        arguments = (*route(source), "--yes", "--run-id", "moving")
-        for _ in range(3):
-            before, more = len(server.effects), chance.randint(3, 14)
-            running = await migrator.start(*arguments)
-            await until(lambda wanted=before + more: len(server.effects) >= wanted)
-            running.kill()
-            killed = await migrator.end(running)
-            assert killed.code == -9, killed.err
-            arguments = ("resume", "moving")
 
-        ended = await migrator("resume", "moving")
-        for fault in list(server.faults):
-            server.remove_fault(fault.number)
+        ended = await kill_and_resume(migrator, until, server, source, (3, 14))
+        end_the_bad_day(server)
         verified = await migrator("verify", "moving")
 
         assert ended.code == 0, ended.err
         assert "54 applied (of 54 rows)" in ended.out
-        assert names(server, target) == names(server, source)
-        assert relations(server, target) == relations(server, source)
+        assert_moved(server, source)
         assert not repeats(server.effects)
         assert verified.code == 0, verified.out
 
@@ -182,8 +177,7 @@ async def test_a_migration_is_rolled_back_and_made_again(migrator: Any, source: 
         assert undone.code == 0, undone.err
         assert not left
         assert again.code == 0, again.err
-        assert names(server, target) == names(server, source)
-        assert relations(server, target) == relations(server, source)
+        assert_moved(server, source)
 
 
 async def test_nothing_is_lost_of_what_was_made_at_one_moment(migrator: Any) -> None:

@@ -1,9 +1,8 @@
-"""Change files in the other style: the shapes, the id map, the containers, and what is told."""
+"""Change files in the other style: the shapes, the containers, and what is told."""
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import tracemalloc
@@ -17,7 +16,7 @@ from migrator.core.errors import InputError
 from migrator.core.mapping import DPS, XCORE, Context, Loss, routes
 from migrator.core.model import EntityType, Row
 from migrator.planning.draft import Input
-from migrator.translating import IdMap, Tally, Told, Translator, Way, lines, read_id_map, translate_file
+from migrator.translating import IdMap, Tally, Told, Translator, Way, lines, translate_file
 
 OFFER = ("xcore:personalized-offer:1", "dps:personalized-offer:1", "instance-1", "c1")
 MAP = (
@@ -285,6 +284,20 @@ def test_a_line_of_which_nothing_is_left_is_counted_and_not_written(translate: A
     assert made.tally.losses == {"labels": 1}
 
 
+def test_of_a_refused_line_only_what_refuses_it_is_counted_and_said_aloud(translate: Any) -> None:
+    document = {"name": "A", "description": "in xcore by inference", "labels": ["core/C1"], "mystery": 1}
+    line = jsonl({"type": "personalized-offer", "key": "a", "create": document})
+
+    made = translate(line, XCORE, "a.jsonl", container="c1", allowed=frozenset({Loss.LABELS}))
+
+    assert (made.tally.refused, made.tally.refusals, made.tally.losses) == (1, {"unknown": 1}, {})
+    assert [(told.loss, loud) for told, loud in made.told] == [
+        ("unattested", False),
+        ("labels", False),
+        ("unknown", True),
+    ]
+
+
 def test_a_line_that_any_command_would_refuse_is_refused_in_the_same_words(translate: Any) -> None:
     made = translate('{"type": "tag"}\nnot json\n' + jsonl({**ADDRESS, "patch": []}), DPS, "a.jsonl")
 
@@ -351,6 +364,13 @@ def test_a_header_that_no_command_could_use_is_refused_as_a_whole(translate: Any
         translate("id,op,path,value\na,remove,/_instance/xdm:name,\n", DPS)
 
 
+def test_an_export_is_refused_since_not_all_its_cells_are_changes(translate: Any) -> None:
+    """Only with its snapshot is it known which were edited: all would be set, whatever others have changed since."""
+    with pytest.raises(InputError, match=r"changes\.csv is an export, and not all its cells are changes") as refused:
+        translate("type,id,/name,_export\n,dps:personalized-offer:1,Spring,export-1\n", XCORE)
+    assert "without the column _export every cell is translated" in refused.value.hint
+
+
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     def peak(rows: int) -> int:
         path = tmp_path / f"{rows}.jsonl"
@@ -384,53 +404,3 @@ def test_what_is_kept_of_pointers_is_kept_up_to_a_number(monkeypatch: pytest.Mon
         assert not translator.translate(Row(number, cells, json.dumps(cells))).refused
         assert len(translator._settings) <= 50
         assert len(routes.table(EntityType.PERSONALIZED_OFFER, DPS)._routes) <= 50
-
-
-# The id map
-
-
-def write(folder: Path, text: str) -> Path:
-    path = folder / "ids.csv"
-    path.write_text(text)
-    return path
-
-
-def test_an_id_map_is_read_for_a_direction(tmp_path: Path) -> None:
-    path = write(tmp_path, "note,dps,xcore,type,instance_id\nx,d1,x1,tag,i1\ny,m1,a1,ai-model,\nz,,x2,tag,\n")
-
-    there, back = read_id_map(path, DPS), read_id_map(path, XCORE)
-
-    assert [there.finder("tag", "c")(id_) for id_ in ("x1", "i1", "x2", "d1")] == ["d1", "d1", None, None]
-    assert there.resolver("")("ai-model", "a1") == "m1"
-    assert back.resolver("")("tag", "d1") == "x1"
-    assert [home.id for home in back.homes("tag", "d1", "")] == ["i1"]
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "is empty"),
-        ("type,xcore\ntag,x\n", "has no column dps"),
-        ("type,xcore,dps\ntgs,x,d\n", r"ids.csv:2: type: 'tgs' is not a type"),
-        ("type,xcore,dps\ntag,x,d\n\ntag,x,e\n", r"ids.csv:4: contradicts the map: x is d on a line before"),
-        ("type,xcore,dps\ntag, x,d\n", "begins or ends with a blank"),
-        ("type,xcore,dps\ntag,x\n", "ids.csv:2: has 2 cells, the header 3"),
-        ('type,xcore,dps\ntag,"x,d\n', "a quote opens here"),
-        ("type,xcore,dps\n" + "no,x,d\n" * 12, "and 2 more"),
-    ],
-)
-def test_a_bad_id_map_is_explained_line_by_line(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        read_id_map(write(tmp_path, text), DPS)
-
-
-def test_an_id_map_may_be_packed(tmp_path: Path) -> None:
-    path = tmp_path / "ids.csv.gz"
-    path.write_bytes(gzip.compress(b"type;xcore;dps\ntag;x1;d1\n"))
-
-    assert read_id_map(path, DPS).resolver("")("tag", "x1") == "d1"
-
-
-def test_a_missing_id_map_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no file"):
-        read_id_map(tmp_path / "nothing.csv", DPS)

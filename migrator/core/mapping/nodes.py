@@ -33,9 +33,10 @@ from migrator.core.mapping.shapes import (
     Whole,
     Word,
 )
-from migrator.core.mapping.walk import LEFT, Walk, escaped
+from migrator.core.mapping.walk import LEFT, Walk
 from migrator.core.mapping.words import spelling
 from migrator.core.model import Json
+from migrator.core.patch import pointer_to
 
 
 class Below(Struct, frozen=True):
@@ -229,7 +230,7 @@ class KeyedNode(_Converting):
         """Carry each value over under its key, the empty one included."""
         if not isinstance(value, dict):
             return walk.malformed(at, value, "an object")
-        made = {key: self._of.convert(inner, walk, f"{at}/{escaped(key)}") for key, inner in value.items()}
+        made = {key: self._of.convert(inner, walk, pointer_to(at, key)) for key, inner in value.items()}
         return {key: inner for key, inner in made.items() if inner is not LEFT}
 
     def below(self, part: str) -> Below:
@@ -302,7 +303,7 @@ class MembersNode(_Converting):
         for name, inner in value.items():
             if name in ruled:
                 continue
-            entry, place = self.entries.get(name), f"{at}/{escaped(name)}"
+            entry, place = self.entries.get(name), pointer_to(at, name)
             if entry is None:
                 walk.refuse(place, inner, Loss.UNKNOWN, "no table has this member")
             elif entry.lost is not None:

@@ -20,9 +20,9 @@ from migrator.core.mapping.documents import translate_document
 from migrator.core.mapping.losses import ALLOWABLE, Loss, Refused, Translated, Translation
 from migrator.core.mapping.routes import ROOTS, Route, Table, Touch, spelled, table
 from migrator.core.mapping.shapes import XCORE
-from migrator.core.mapping.walk import LEFT, UNKNOWN, Context, Known, Walk, escaped
+from migrator.core.mapping.walk import LEFT, UNKNOWN, Context, Known, Walk
 from migrator.core.model import EntityType, Json, Operation
-from migrator.core.patch import APPEND, CannotApply, apply, value_at
+from migrator.core.patch import APPEND, CannotApply, apply, pointer_to, value_at
 from migrator.core.styles import STYLES
 from migrator.core.values import shown
 
@@ -365,7 +365,7 @@ def _changes(path: str, old: Json | UnsetType, new: Json | UnsetType) -> Iterato
         yield Operation("remove", path)
     elif isinstance(old, dict) and isinstance(new, dict):
         for name in dict.fromkeys([*old, *new]):
-            yield from _changes(f"{path}/{escaped(name)}", old.get(name, UNSET), new.get(name, UNSET))
+            yield from _changes(pointer_to(path, name), old.get(name, UNSET), new.get(name, UNSET))
     elif isinstance(old, list) and isinstance(new, list):
         for index in range(len(old) - 1, len(new) - 1, -1):
             yield Operation("remove", f"{path}/{index}")

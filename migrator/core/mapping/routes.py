@@ -14,9 +14,9 @@ from migrator.core.mapping.losses import Loss, Severity
 from migrator.core.mapping.nodes import Below, Entry, MembersNode, Node, TextNode, compiled
 from migrator.core.mapping.shapes import DPS, XCORE, Lost, Rule
 from migrator.core.mapping.tables import TABLES
-from migrator.core.mapping.walk import Context, escaped
+from migrator.core.mapping.walk import Context
 from migrator.core.model import EntityType, Json
-from migrator.core.patch import parts_of, value_at
+from migrator.core.patch import parts_of, pointer_to, value_at
 from migrator.core.styles import STYLES
 
 ROOTS: Mapping[str, str] = {name: style.root for name, style in STYLES.items()}
@@ -125,7 +125,7 @@ class Table:
             if step.entry is not None and step.entry.lost is not None:
                 return self._dead(pointer, step.entry.lost, touches)
             found.append(step)
-            node, source = step.node, f"{source}/{escaped(part)}"
+            node, source = step.node, pointer_to(source, part)
         return self._alive(pointer, found, touches)
 
     def _dead(self, pointer: str, lost: Lost, touches: Sequence[Touch] = ()) -> Route:
@@ -178,7 +178,7 @@ def spelled(root: str, parts: Sequence[tuple[str, ...]], document: Json = None) 
             by_prefix = [one for one in names if one.startswith("xdm:")] if prefixed else []
             name = (held or by_prefix or names)[0]
             prefixed = name.startswith("xdm:")
-        pointer = f"{pointer}/{escaped(name)}"
+        pointer = pointer_to(pointer, name)
     return pointer, prefixed
 
 

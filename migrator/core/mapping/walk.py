@@ -39,6 +39,10 @@ class Context(Struct, frozen=True):
     asset_urls: bool = False
     other_sandbox: bool = False
 
+    def refuses(self, severity: str, loss: str) -> bool:
+        """Whether a loss of a class and a severity stands in the way."""
+        return severity == Severity.SEVERE and loss not in self.allowed
+
 
 class Known(Struct, frozen=True):
     """What is known of the object that a patch is for. Documents are as `Seen` has them: pointers lead into them.
@@ -102,11 +106,4 @@ class Walk:
     @property
     def refused(self) -> bool:
         """Whether a severe loss is not allowed."""
-        return any(
-            report.severity is Severity.SEVERE and report.loss not in self.context.allowed for report in self.reports
-        )
-
-
-def escaped(name: str) -> str:
-    """Spell a member's name as a part of a pointer (RFC 6901, section 3)."""
-    return name.replace("~", "~0").replace("/", "~1") if "~" in name or "/" in name else name
+        return any(self.context.refuses(report.severity, report.loss) for report in self.reports)

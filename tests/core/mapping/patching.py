@@ -7,9 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from migrator.core.mapping.walk import escaped
 from migrator.core.model import Operation
-from migrator.core.patch import CannotApply, apply
+from migrator.core.patch import CannotApply, apply, pointer_to
 
 Json = Any
 
@@ -18,12 +17,12 @@ def places(value: Json, at: str = "") -> Iterator[tuple[str, Json]]:
     """Yield every place in a value but the whole."""
     pairs: list[tuple[str, Json]] = []
     if isinstance(value, dict):
-        pairs = [(escaped(name), inner) for name, inner in value.items()]
+        pairs = [(pointer_to(at, name), inner) for name, inner in value.items()]
     elif isinstance(value, list):
-        pairs = [(str(index), inner) for index, inner in enumerate(value)]
-    for name, inner in pairs:
-        yield f"{at}/{name}", inner
-        yield from places(inner, f"{at}/{name}")
+        pairs = [(f"{at}/{index}", inner) for index, inner in enumerate(value)]
+    for place, inner in pairs:
+        yield place, inner
+        yield from places(inner, place)
 
 
 def above(pointer: str) -> str:
