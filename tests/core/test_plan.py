@@ -308,3 +308,9 @@ def test_a_thousand_rows_for_one_object_merge_in_linear_time() -> None:
 
     assert isinstance(step, Step)
     assert len(edits_of(step.body)) == 3000
+
+
+def test_a_name_is_read_in_the_words_of_either_style() -> None:
+    assert name_in({"name": "A"}) == name_in({"xdm:name": "A"}) == "A"
+    assert name_in({"name": 5, "xdm:name": "A"}) == "A"
+    assert name_in({}) == name_in(None) == ""

@@ -20,8 +20,8 @@ from migrator.core.styles import DPS, XCORE, Style
 from migrator.core.undo import Lasting, Made, Undo, undo
 from migrator.core.verdict import ErrorClass
 from tests.core.drawn import patches, patches_and_edits
+from tests.core.styles import STYLES
 
-STYLES = pytest.mark.parametrize("style", [DPS, XCORE], ids=["dps", "xcore"])
 ETAG = 4
 
 
