@@ -20,8 +20,8 @@ from migrator.core.columns import EXPORT_COLUMN
 from migrator.core.edit import is_placement_id
 from migrator.core.errors import ServiceRefused, UsageError
 from migrator.core.model import EntityType
-from migrator.core.patch import value_at
 from migrator.core.plan import name_in
+from migrator.core.pointers import value_at
 from migrator.core.snapshot import document_of, line, placed
 from migrator.core.styles import Query, Style
 from migrator.core.texts import Replacement, Text, texts_of

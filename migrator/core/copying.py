@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from migrator.core.model import EntityType, Json, Operation
-from migrator.core.patch import apply, pointer_to
+from migrator.core.patch import apply
+from migrator.core.pointers import pointer_to
 
 _encode = msgspec.json.Encoder().encode
 

@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from migrator.core.compare import same_place
 from migrator.core.model import Json, Touched
-from migrator.core.patch import pointer_to
+from migrator.core.pointers import pointer_to
 
 T = TypeVar("T")
 

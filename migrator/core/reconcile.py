@@ -29,8 +29,9 @@ from msgspec import UNSET, Struct, UnsetType
 from migrator.core.base import Unfit, changes_nothing, drift, examine, is_idempotent, last_changed, now_at, result_of
 from migrator.core.compare import same, same_place, shows
 from migrator.core.model import CREATES, Base, Doubt, Json, Kind, Seen, Touched
-from migrator.core.patch import CannotApply, value_at
+from migrator.core.patch import CannotApply
 from migrator.core.plan import name_in
+from migrator.core.pointers import value_at
 from migrator.core.states import Move
 from migrator.core.styles import Style
 from migrator.core.values import shown

@@ -17,8 +17,8 @@ from rich.text import Text
 from migrator.core.copying import Copy, copy_of, document_of
 from migrator.core.diff import Difference, common_ends, differences
 from migrator.core.model import Json, Kind, Touched
-from migrator.core.patch import pointer_to
 from migrator.core.plan import name_in
+from migrator.core.pointers import pointer_to
 from migrator.core.states import State
 from migrator.core.values import visible
 from migrator.core.verdict import ErrorClass

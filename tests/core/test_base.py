@@ -14,7 +14,8 @@ from migrator.core.base import examine, is_idempotent, now_at, result_of
 from migrator.core.compare import same, same_place
 from migrator.core.edit import edits_body, edits_of
 from migrator.core.model import Base, EntityType, Json, Kind, Operation, Seen, Step, Touched
-from migrator.core.patch import CannotApply, apply, value_at
+from migrator.core.patch import CannotApply, apply
+from migrator.core.pointers import value_at
 from migrator.core.styles import DPS, XCORE
 from migrator.core.styles.base import Style
 from tests.core.drawn import patches

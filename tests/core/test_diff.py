@@ -13,7 +13,7 @@ from migrator.core import diff
 from migrator.core.compare import same_place
 from migrator.core.diff import Difference, common_ends, differences
 from migrator.core.model import Json, Touched
-from migrator.core.patch import parts_of, pointer_to
+from migrator.core.pointers import parts_of, pointer_to
 
 NAMES = st.sampled_from(["a", "b", "a/b", "m~n", "0", "é\x1b"])
 VALUES = st.recursive(

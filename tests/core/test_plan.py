@@ -8,7 +8,6 @@ import pytest
 
 from migrator.core.edit import edits_body, edits_of
 from migrator.core.model import Change, EntityType, Kind, Operation, Step
-from migrator.core.patch import value_at
 from migrator.core.plan import (
     Fingerprint,
     Marker,
@@ -18,6 +17,7 @@ from migrator.core.plan import (
     name_in,
     step_key,
 )
+from migrator.core.pointers import value_at
 from migrator.core.values import Fault
 
 OFFER = EntityType.PERSONALIZED_OFFER

@@ -14,8 +14,9 @@ from migrator.core.base import Unfit, examine
 from migrator.core.compare import same, same_place
 from migrator.core.edit import edits_body, edits_of
 from migrator.core.model import Base, EntityType, Json, Kind, Operation, Seen, Step, Swap, Touched
-from migrator.core.patch import apply, value_at
+from migrator.core.patch import apply
 from migrator.core.plan import restoring_stage_of, step_of
+from migrator.core.pointers import value_at
 from migrator.core.styles import DPS, XCORE, Style
 from migrator.core.undo import Lasting, Made, Undo, undo
 from migrator.core.verdict import ErrorClass
