@@ -82,14 +82,14 @@ class Dps:
     """The style called dps."""
 
     name = "dps"
-    rules = PatchRules("dps", frozenset({"add", "remove", "replace", "copy", "test"}), "")
+    root = ""
+    rules = PatchRules(name, frozenset({"add", "remove", "replace", "copy", "test"}), root)
     needs_container = False
     guards_by_etag = False
     replaceable = (EntityType.DECISION_RULE,)
-    root = ""
     service_owned = SERVICE_OWNED
     texts = TextNames(
-        representations="/representations",
+        representations=f"{root}/representations",
         placement="placement",
         channel="channel",
         component_type="componentType",
