@@ -157,6 +157,22 @@ def test_an_append_goes_again_only_if_another_client_changed_the_object(client: 
     assert finding.base.touched[0].after == ["y", "x"]
 
 
+@pytest.mark.parametrize("client", ["somebody-else", "us", ""])
+def test_an_append_of_which_nothing_is_there_goes_again_whoever_wrote_elsewhere(client: str) -> None:
+    doubt = doubt_of(XCORE, [Operation("add", "/tags/-", "x")], seen(XCORE, ETAG, tags=["y"]))
+    there = replace(seen(XCORE, ETAG + 1, tags=["y"], name="Other"), changed_by_client=client)
+
+    assert word(look(doubt, there, XCORE)) == "rebase"
+
+
+def test_a_patch_to_which_others_have_left_nothing_to_do_goes_again_on_what_they_have_left() -> None:
+    # Of what is found, undoing would look for what it was to become before they came.
+    doubt = doubt_of(DPS, [Operation("copy", "/name", source="/note")], seen(DPS, ETAG, name="Old", note="New"))
+    there = replace(seen(DPS, ETAG + 1, name="Other", note="Other"), changed_by_client="somebody-else")
+
+    assert word(look(doubt, there, DPS)) == "rebase"
+
+
 def test_what_was_taken_away_is_no_default_of_the_service() -> None:
     doubt = doubt_of(DPS, [Operation("replace", "/more", {})], seen(DPS, ETAG, more={"a": "1"}), REFUSED)
 
