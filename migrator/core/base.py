@@ -30,8 +30,9 @@ from msgspec import UNSET, Struct, UnsetType
 from migrator.core.compare import same, same_place
 from migrator.core.edit import Conflict, edits_body, edits_of, located
 from migrator.core.model import Base, Json, Kind, Operation, Seen, Step, Touched
-from migrator.core.patch import CannotApply, apply, pointer_to, value_at
+from migrator.core.patch import CannotApply, apply
 from migrator.core.plan import name_in
+from migrator.core.pointers import is_inside, pointer_to, value_at
 from migrator.core.styles import Style, TextNames
 from migrator.core.values import MAX_OBJECT_BYTES, shown
 from migrator.core.verdict import ErrorClass
@@ -199,7 +200,7 @@ def _members(value: Json | UnsetType) -> Iterable[str]:
 def _places(operations: Iterable[Operation], document: Json) -> list[str]:
     """Return the outermost places that a patch changes, in the order in which it comes to them."""
     found = dict.fromkeys(path for operation in operations for path in _places_of(operation, document))
-    return [path for path in found if not any(other != path and _is_above(other, path) for other in found)]
+    return [path for path in found if not any(is_inside(path, other) for other in found)]
 
 
 def _places_of(operation: Operation, document: Json) -> Iterator[str]:
@@ -210,10 +211,6 @@ def _places_of(operation: Operation, document: Json) -> Iterator[str]:
     above = operation.path.rpartition("/")[0]
     moves_elements = operation.op != "replace" and isinstance(value_at(document, above), list)
     yield above if moves_elements else operation.path
-
-
-def _is_above(path: str, other: str) -> bool:
-    return other.startswith(path + "/")
 
 
 def _with_tests(operations: Sequence[Operation], touched: Sequence[Touched]) -> Iterator[Operation]:
@@ -229,7 +226,7 @@ def _as_effect(operations: Sequence[Operation], touched: Sequence[Touched], docu
         # What the author tested inside of a touched place is tested already. What is tested around one may have been
         # meant for the middle of the patch; here it stands in front, so that it must be what it was before.
         if operation.op == "test" and not any(
-            place.path == operation.path or _is_above(place.path, operation.path) for place in touched
+            place.path == operation.path or is_inside(operation.path, place.path) for place in touched
         ):
             yield Operation("test", operation.path, value_at(document, operation.path))
     for place in touched:

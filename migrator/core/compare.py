@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from msgspec import UNSET, Struct, UnsetType
 
 from migrator.core.model import Json
+from migrator.core.pointers import pointer_to
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
@@ -73,8 +74,7 @@ def _unlike(path: str, actual: Json | UnsetType, written: Json | UnsetType, know
     if isinstance(actual, dict) and isinstance(written, dict):
         surplus = (name for name in actual if name in known and name not in written)
         for name in (*written, *surplus):
-            inner = f"{path}/{name.replace('~', '~0').replace('/', '~1')}"
-            yield from _unlike(inner, actual.get(name, UNSET), written.get(name, UNSET), known)
+            yield from _unlike(pointer_to(path, name), actual.get(name, UNSET), written.get(name, UNSET), known)
     elif isinstance(actual, list) and isinstance(written, list) and len(actual) == len(written):
         for index, pair in enumerate(zip(actual, written, strict=True)):
             yield from _unlike(f"{path}/{index}", *pair, known)

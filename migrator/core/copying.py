@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from migrator.core.model import EntityType, Json, Operation
-from migrator.core.patch import apply, pointer_to
+from migrator.core.patch import apply
+from migrator.core.pointers import pointer_to
 
 _encode = msgspec.json.Encoder().encode
 
@@ -43,13 +44,8 @@ class Copy(Struct, frozen=True):
     references: tuple[Reference, ...] = ()
 
 
-def copy_body(copy: Copy) -> bytes:
-    """Return a copy as JSON text."""
-    return _encode(copy)
-
-
 copy_of = msgspec.json.Decoder(Copy).decode
-"""Read back what `copy_body` wrote."""
+"""Read a copy from the body of its step: `plan.body_of` of a change that has it for its document."""
 
 
 class Marks(Struct, frozen=True):

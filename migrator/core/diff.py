@@ -11,11 +11,11 @@ from difflib import SequenceMatcher
 from typing import TypeVar
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
 from migrator.core.compare import same_place
 from migrator.core.model import Json, Touched
-from migrator.core.patch import pointer_to
+from migrator.core.pointers import pointer_to
 
 T = TypeVar("T")
 
@@ -25,27 +25,16 @@ MOST_PAIRS = 40_000
 """Pairs of elements up to which it is found out which of two lists are alike: the time it takes grows faster."""
 
 
-class Difference(Struct, frozen=True, omit_defaults=True):
-    """One place that differs.
+def differences(touched: Iterable[Touched]) -> Iterator[Touched]:
+    """Yield the innermost places that differ where a change touches an object, in order.
 
-    Attributes:
-        path: JSON Pointer. Of an element that is only there before, its place before; otherwise its place after.
-        before: the value before; `UNSET` if there is none.
-        after: the value after; `UNSET` if there is none.
+    The pointer of an element that is only there before says its place before; any other one the place after.
     """
-
-    path: str
-    before: Json | UnsetType = UNSET
-    after: Json | UnsetType = UNSET
-
-
-def differences(touched: Iterable[Touched]) -> Iterator[Difference]:
-    """Yield what differs at places that a change touches, in their order."""
     for place in touched:
         yield from _between(place.path, place.before, place.after)
 
 
-def _between(path: str, before: Json | UnsetType, after: Json | UnsetType) -> Iterator[Difference]:
+def _between(path: str, before: Json | UnsetType, after: Json | UnsetType) -> Iterator[Touched]:
     if same_place(before, after):
         return
     if isinstance(before, dict) and isinstance(after, dict):
@@ -54,21 +43,21 @@ def _between(path: str, before: Json | UnsetType, after: Json | UnsetType) -> It
     elif isinstance(before, list) and isinstance(after, list):
         yield from _between_lists(path, before, after)
     else:
-        yield Difference(path, before, after)
+        yield Touched(path, before, after)
 
 
-def _between_lists(path: str, before: Sequence[Json], after: Sequence[Json]) -> Iterator[Difference]:
-    for begin, end, other_begin, other_end in _unlike(list(map(_encode, before)), list(map(_encode, after))):
+def _between_lists(path: str, before: Sequence[Json], after: Sequence[Json]) -> Iterator[Touched]:
+    for begin, end, other_begin, other_end in _unequal_parts(list(map(_encode, before)), list(map(_encode, after))):
         both = min(end - begin, other_end - other_begin)
         for index in range(both):
             yield from _between(f"{path}/{other_begin + index}", before[begin + index], after[other_begin + index])
         for index in range(begin + both, end):
-            yield Difference(f"{path}/{index}", before=before[index])
+            yield Touched(f"{path}/{index}", before=before[index])
         for index in range(other_begin + both, other_end):
-            yield Difference(f"{path}/{index}", after=after[index])
+            yield Touched(f"{path}/{index}", after=after[index])
 
 
-def _unlike(some: list[bytes], others: list[bytes]) -> Iterator[tuple[int, int, int, int]]:
+def _unequal_parts(some: list[bytes], others: list[bytes]) -> Iterator[tuple[int, int, int, int]]:
     """Yield the parts in which two lists differ: beginning and end in either of them."""
     start, tail = common_ends(some, others)
     end, other_end = len(some) - tail, len(others) - tail

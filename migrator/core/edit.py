@@ -19,7 +19,8 @@ from msgspec import UNSET, UnsetType
 
 from migrator.core.compare import same_place, shows
 from migrator.core.model import Edit, Json, Operation, Swap, TextChange
-from migrator.core.patch import CannotApply, apply, members_of, value_at
+from migrator.core.patch import CannotApply, apply, members_of
+from migrator.core.pointers import value_at
 from migrator.core.styles import TextNames
 from migrator.core.values import shown
 

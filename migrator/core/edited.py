@@ -16,7 +16,7 @@ from migrator.core.columns import EXPORT_COLUMN
 from migrator.core.compare import same
 from migrator.core.damage import damage
 from migrator.core.model import EntityType, Json, Swap
-from migrator.core.patch import parts_of, value_at
+from migrator.core.pointers import APPEND, is_index, parts_of, value_at
 from migrator.core.values import Fault, cell_value, quote
 from migrator.core.wide import REMOVED, cell_of
 
@@ -153,6 +153,6 @@ def _first_absent(swap: Swap, document: Json) -> str:
     names = swap.path.split("/")
     for end in range(2, len(names)):
         above = "/".join(names[:end])
-        if value_at(document, above) is UNSET and not any(part == "-" or part.isdecimal() for part in names[end:]):
+        if value_at(document, above) is UNSET and not any(part == APPEND or is_index(part) for part in names[end:]):
             return above
     return swap.path

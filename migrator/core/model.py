@@ -171,7 +171,8 @@ class Change(Struct, frozen=True):
             it is to be looked up.
         kind: what is done to it.
         edits: the patch, for `Kind.PATCH` operations only, for `Kind.EDIT` others, too.
-        document: the object to create, for `Kind.CREATE`; what the object is to be, for `Kind.REPLACE`.
+        document: the object to create, for `Kind.CREATE`; what the object is to be, for `Kind.REPLACE`; for `Kind.COPY`
+            a `copying.Copy` as JSON.
         key: the caller's own name for a create, which tells two equal creates apart.
         sought: by what the object is to be looked up, or `None` if its id is known.
     """

@@ -16,13 +16,13 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import cast
 
 import jsonpatch
 from jsonpointer import JsonPointerException
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from migrator.core.model import Json, Operation
+from migrator.core.pointers import APPEND, parts_of, value_at
 from migrator.core.styles import PatchRules
 from migrator.core.values import Fault, did_you_mean, json_kind, shown
 
@@ -34,9 +34,6 @@ TAKES_VALUE = frozenset({"add", "replace", "test"})
 
 XCORE_ROOT = "/_instance"
 """Where xcore keeps the fields of an object (contract 3.4); here only to recognise a pointer of the other style."""
-
-APPEND = "-"
-"""The last part of a pointer that means "behind the last element" (RFC 6902, section 4.1)."""
 
 _BAD_TILDE = re.compile(r"~(?![01])")
 
@@ -226,30 +223,7 @@ def _misfit(operation: Operation, document: Json) -> str:
     return f"{above or 'the object'} is {json_kind(held)}" + (f" of {len(held)}" if isinstance(held, list) else "")
 
 
-def pointer_to(root: str, name: str) -> str:
-    """Return the pointer to the member `name` of what `root` points at (RFC 6901, section 3)."""
-    return f"{root}/{name.replace('~', '~0').replace('/', '~1')}"
-
-
-def parts_of(pointer: str) -> list[str]:
-    """Return the names that a pointer leads through (RFC 6901, section 4)."""
-    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
-
-
 def _copied(value: Json) -> Json:
     if isinstance(value, dict):
         return {name: _copied(member) for name, member in value.items()}
     return [_copied(member) for member in value] if isinstance(value, list) else value
-
-
-def value_at(document: Json, pointer: str) -> Json | UnsetType:
-    """Return what a pointer points at, `UNSET` if nothing is there."""
-    value = document
-    for name in parts_of(pointer):
-        if isinstance(value, dict) and name in value:
-            value = value[name]
-        elif isinstance(value, list) and name.isascii() and name.isdecimal() and int(name) < len(value):
-            value = value[int(name)]
-        else:
-            return UNSET
-    return cast(Json, value)

@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from migrator.core.edit import edits_body
 from migrator.core.model import CREATES, Change, Edit, EntityType, Json, Kind, Operation, Problem, Step, TextChange
-from migrator.core.patch import parts_of, value_at
+from migrator.core.pointers import APPEND, is_index, parts_of, value_at
 from migrator.core.styles import Style
 from migrator.core.values import Fault, json_kind
 
@@ -276,9 +276,9 @@ class _Elements:
     def take(self, line: int, operation: Operation) -> _Write | None:
         """Take in the next operation and return the replacement of an earlier row that it undoes with another value."""
         array, _, last = operation.path.rpartition("/")
-        if operation.op in ("add", "remove", "copy") and (last == "-" or _is_index(last)):
+        if operation.op in ("add", "remove", "copy") and (last == APPEND or is_index(last)):
             self._moves[array] += 1
-        if operation.op != "replace" or not _is_index(last):
+        if operation.op != "replace" or not is_index(last):
             return None
         # The numbers of moves only grow, so an equal sum proves that none of the arrays above has changed.
         place = (operation.path, sum(self._moves[above] for above in _above(operation.path)))
@@ -306,11 +306,7 @@ def _only_one(first: Change, change: Change) -> Problem:
 def _names_its_target(operation: Operation) -> bool:
     """Whether the operation writes, if only an unknown value, to a place that its pointer names for good."""
     last = operation.path.rpartition("/")[2]
-    return operation.op in ("add", "replace", "remove", "copy") and last != "-" and not _is_index(last)
-
-
-def _is_index(segment: str) -> bool:
-    return segment.isascii() and segment.isdecimal()
+    return operation.op in ("add", "replace", "remove", "copy") and last != APPEND and not is_index(last)
 
 
 def _same(one: Operation, other: Operation) -> bool:

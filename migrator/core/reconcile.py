@@ -29,8 +29,9 @@ from msgspec import UNSET, Struct, UnsetType
 from migrator.core.base import Unfit, changes_nothing, drift, examine, is_idempotent, last_changed, now_at, result_of
 from migrator.core.compare import same, same_place, shows
 from migrator.core.model import CREATES, Base, Doubt, Json, Kind, Seen, Touched
-from migrator.core.patch import CannotApply, value_at
+from migrator.core.patch import CannotApply
 from migrator.core.plan import name_in
+from migrator.core.pointers import value_at
 from migrator.core.states import Move
 from migrator.core.styles import Style
 from migrator.core.values import shown
@@ -184,9 +185,8 @@ def _with_base(doubt: Doubt, base: Base, seen: Seen, style: Style, client_id: st
     places = list(zip(base.touched, now_at(base.touched, seen.document), strict=True))
     # What was before is compared first, and to the letter: it may well look like what was sent.
     as_before = all(same_place(place.before, value) for place, value in places)
-    no_op = all(same_place(place.before, place.after) for place in base.touched)
     as_sent = all(shows(value, place.after, place.before) for place, value in places)
-    if as_sent and (no_op or not as_before):
+    if as_sent and (changes_nothing(base) or not as_before):
         return Finding(Move.FIND, _edited_since(moved, seen), seen=seen)
     if _refused(doubt):
         return _after_refusals(doubt, seen, style, intact=as_before and (moved == 0 or not style.guards_by_etag))

@@ -39,6 +39,7 @@ from migrator.core.columns import (
 from migrator.core.edited import Export, row_fault, swaps
 from migrator.core.model import By, Change, Edit, EntityType, Json, Kind, Problem, Row, Sought, TextChange
 from migrator.core.patch import operation, operation_faults, pointer_fault
+from migrator.core.pointers import is_index
 from migrator.core.styles import Style
 from migrator.core.values import (
     MAX_OBJECT_BYTES,
@@ -349,8 +350,7 @@ def _setter(pointer: str) -> str:
     For a member of an object that is `add` (contract 4.4: `replace` of an absent member fails). An element of an array
     is replaced, because `add` would insert before it, unless it is `-`, behind the last.
     """
-    last = pointer.rpartition("/")[2]
-    return "replace" if last.isascii() and last.isdigit() else "add"
+    return "replace" if is_index(pointer.rpartition("/")[2]) else "add"
 
 
 def _filled(row: Row, shape: Shape) -> dict[str, Json]:

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from migrator.core.edit import located
 from migrator.core.model import Json, TextChange
-from migrator.core.patch import CannotApply, value_at
+from migrator.core.patch import CannotApply
+from migrator.core.pointers import value_at
 from migrator.core.styles import TextNames
 
 PLACEHOLDER = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{[\w.$-]+\}", re.DOTALL)

@@ -23,7 +23,8 @@ from migrator.core.base import Unfit, examine
 from migrator.core.compare import shows, unlike
 from migrator.core.edit import edits_of
 from migrator.core.model import CREATES, Json, Kind, Operation, Seen, Step, Touched
-from migrator.core.patch import APPEND, CannotApply, apply, value_at
+from migrator.core.patch import CannotApply, apply
+from migrator.core.pointers import APPEND, is_index, is_inside, value_at
 from migrator.core.states import State
 from migrator.core.styles import Style
 from migrator.core.values import shown
@@ -196,7 +197,7 @@ class _Sketch:
 
     def _outer(self, path: str) -> str | None:
         """Return the known place that `path` lies inside of."""
-        return next((place for place in self.known if _is_inside(path, place)), None)
+        return next((place for place in self.known if is_inside(path, place)), None)
 
     def _value_at(self, path: str) -> Json | UnsetType:
         if path in self.known:
@@ -217,9 +218,9 @@ class _Sketch:
             self.elements.setdefault(array, []).append(operation.value)
             return
         self._clear(operation.path)
-        if last.isdecimal() and operation.op != "replace":
+        if is_index(last) and operation.op != "replace":
             self._move_elements(array)
-        if last.isdecimal() and operation.op == "remove":
+        if is_index(last) and operation.op == "remove":
             self.unknown[operation.path] = None  # the next element has taken its place, if there was one
         else:
             self.known[operation.path] = UNSET if operation.op == "remove" else operation.value
@@ -227,21 +228,17 @@ class _Sketch:
     def _clear(self, path: str) -> None:
         """Drop what is known at and inside of a place, and of arrays whose elements are changed there."""
         for notes in (self.known, self.elements, self.unknown):
-            for place in [place for place in notes if place == path or _is_inside(place, path)]:
+            for place in [place for place in notes if place == path or is_inside(place, path)]:
                 del notes[place]
-        for array in [array for array in self.elements if _is_inside(path, array)]:
+        for array in [array for array in self.elements if is_inside(path, array)]:
             self._forget(array)
 
     def _move_elements(self, array: str) -> None:
         """Forget where the elements of an array are: one was put between them, or taken out."""
-        for place in [place for place in self.known if _is_inside(place, array)]:
-            if place.removeprefix(f"{array}/").partition("/")[0].isdecimal():
+        for place in [place for place in self.known if is_inside(place, array)]:
+            if is_index(place.removeprefix(f"{array}/").partition("/")[0]):
                 self._forget(place)
 
     def _forget(self, path: str) -> None:
         self._clear(path)
         self.unknown[path] = None
-
-
-def _is_inside(path: str, place: str) -> bool:
-    return path.startswith(f"{place}/")

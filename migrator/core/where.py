@@ -21,14 +21,13 @@ from msgspec import Struct
 from migrator.core.compare import instant
 from migrator.core.model import Json
 from migrator.core.styles import Style
+from migrator.core.styles.base import can_be_asked
 from migrator.core.values import Fault
 
 OPERATORS = ("==", "!=", "<=", ">=", "<", ">", "~")
 """Longer ones before those that they begin with."""
 
 _SIGN = re.compile("|".join(OPERATORS) + "|[=!]")
-_SEPARATORS = frozenset(",=<>!~")
-"""What a service might take for the end of a value (contract 4.6: a comma cannot be told from the next condition)."""
 
 _ORDERS: Mapping[str, Callable[[float | str, float | str], bool]] = {
     "<": operator.lt,
@@ -99,7 +98,7 @@ def pushed(conditions: Iterable[Condition]) -> tuple[str, ...]:
 
     A value with something in it that means something in a condition is left for us to check.
     """
-    return tuple(one.path + one.sign + one.value for one in conditions if not _SEPARATORS & set(one.value))
+    return tuple(one.path + one.sign + one.value for one in conditions if can_be_asked(one.value))
 
 
 def meets(document: Json, conditions: Iterable[Condition]) -> bool:

@@ -16,7 +16,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from migrator.core.model import Json
-from migrator.core.patch import pointer_fault, pointer_to
+from migrator.core.patch import pointer_fault
+from migrator.core.pointers import pointer_to
 from migrator.core.styles import PatchRules
 from migrator.core.values import cell_value
 

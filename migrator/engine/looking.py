@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 from migrator.core.model import CREATES, Doubt, Seen
-from migrator.core.patch import value_at
 from migrator.core.plan import name_in
+from migrator.core.pointers import value_at
 from migrator.core.reconcile import Bounds, Finding, document_sent, judge_look, judge_search, told_at
 from migrator.core.states import Move
 from migrator.core.styles import Query

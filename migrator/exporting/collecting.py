@@ -9,8 +9,8 @@ from msgspec import Struct
 from migrator.core.edit import is_placement_id
 from migrator.core.errors import ServiceRefused, UsageError
 from migrator.core.model import EntityType
-from migrator.core.patch import value_at
 from migrator.core.plan import name_in
+from migrator.core.pointers import value_at
 from migrator.core.snapshot import line
 from migrator.core.styles import Query
 from migrator.core.values import did_you_mean, quote

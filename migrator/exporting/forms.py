@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol
 from msgspec import Struct
 
 from migrator.core.columns import EXPORT_COLUMN
-from migrator.core.patch import value_at
+from migrator.core.pointers import value_at
 from migrator.core.snapshot import document_of, placed
 from migrator.core.styles import Style
 from migrator.core.wide import cell_of, column_problem, is_too_long, members

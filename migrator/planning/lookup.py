@@ -16,8 +16,8 @@ import msgspec
 from migrator.core.edit import is_placement_id, representation_for
 from migrator.core.errors import ServiceRefused
 from migrator.core.model import By, EntityType, Page, Problem, Seen, TextChange
-from migrator.core.patch import value_at
 from migrator.core.plan import name_in
+from migrator.core.pointers import value_at
 from migrator.core.styles import Query
 from migrator.core.values import did_you_mean, quote
 from migrator.engine import WORTH_A_LIST, Reader, Unlistable

@@ -15,10 +15,10 @@ from msgspec import UNSET, Struct, UnsetType
 from rich.text import Text
 
 from migrator.core.copying import Copy, copy_of, document_of
-from migrator.core.diff import Difference, common_ends, differences
+from migrator.core.diff import common_ends, differences
 from migrator.core.model import Json, Kind, Touched
-from migrator.core.patch import pointer_to
 from migrator.core.plan import name_in
+from migrator.core.pointers import pointer_to
 from migrator.core.states import State
 from migrator.core.values import visible
 from migrator.core.verdict import ErrorClass
@@ -89,7 +89,7 @@ class Entry(Struct, frozen=True):
     step: PlannedStep
     action: Action
     name: str
-    differences: tuple[Difference, ...]
+    differences: tuple[Touched, ...]
 
 
 def entry(step: PlannedStep) -> Entry:
@@ -97,7 +97,7 @@ def entry(step: PlannedStep) -> Entry:
     action = _action(step)
     if action is Action.CREATE:
         document = _copied(copy_of(step.body)) if step.kind is Kind.COPY else msgspec.json.decode(step.body)
-        made = (Difference(pointer_to("", name), after=value) for name, value in document.items())
+        made = (Touched(pointer_to("", name), after=value) for name, value in document.items())
         return Entry(step, action, name_in(document), tuple(made))
     name = step.base.name if step.base else name_in(copy_of(step.body).document) if step.kind is Kind.COPY else ""
     touched: tuple[Touched, ...] = (step.base and step.base.touched) or ()
@@ -145,7 +145,7 @@ def paragraph(entry: Entry, *, with_container: bool) -> Text:
     return text
 
 
-def _difference(difference: Difference) -> Text:
+def _difference(difference: Touched) -> Text:
     before, after = _spell(difference.before), _spell(difference.after)
     text = Text(f"    {visible(difference.path)}")
     if before and after and len(before) + len(after) <= ON_ONE_LINE and not _is_right_to_left(before + after):

@@ -8,7 +8,8 @@ from msgspec import UNSET
 
 from migrator.core.edit import edits_body, edits_of
 from migrator.core.model import Json, Operation
-from migrator.core.patch import CannotApply, apply, value_at
+from migrator.core.patch import CannotApply, apply
+from migrator.core.pointers import value_at
 
 # Without numbers that Python takes for truth values: the `test` of the library cannot tell those apart.
 SCALARS = st.sampled_from([None, "x", "y", 2, 3, 2.5])

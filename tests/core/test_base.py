@@ -6,8 +6,7 @@ import json
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings
 from msgspec import UNSET
 
 from migrator.core import base as rules
@@ -15,9 +14,12 @@ from migrator.core.base import examine, is_idempotent, now_at, result_of
 from migrator.core.compare import same, same_place
 from migrator.core.edit import edits_body, edits_of
 from migrator.core.model import Base, EntityType, Json, Kind, Operation, Seen, Step, Touched
-from migrator.core.patch import CannotApply, apply, value_at
+from migrator.core.patch import CannotApply, apply
+from migrator.core.pointers import value_at
 from migrator.core.styles import DPS, XCORE
 from migrator.core.styles.base import Style
+from tests.core.drawn import patches
+from tests.core.styles import STYLES
 
 DOCUMENT = {"name": "Old", "tags": ["t1", "t2"], "rank": {"priority": 0, "kind": "x"}, "a/b": {"m~n": 1}, "0": "zero"}
 
@@ -110,7 +112,7 @@ def sent(base: Base) -> list[str]:
         ([], []),
     ],
 )
-@pytest.mark.parametrize("style", [DPS, XCORE], ids=["dps", "xcore"])
+@STYLES
 def test_a_patch_touches_these_places(style: Style, operations: list[Operation], touched: list[Touched]) -> None:
     assert base_of(operations, style).touched == tuple(touched)
 
@@ -241,7 +243,6 @@ def test_a_patch_that_would_be_too_large_with_its_guard_goes_without(monkeypatch
 # --- replacements -----------------------------------------------------------------------------------------------------
 
 KEPT: dict[str, dict[str, Json]] = {"dps": {"id": "o", "etag": 4, "modified": "now"}, "xcore": {"@id": "xcore:o"}}
-STYLES = pytest.mark.parametrize("style", [DPS, XCORE], ids=["dps", "xcore"])
 
 
 def replaced(wanted: Json, style: Style, own: Json = None, etag: int | None = 4) -> tuple[Step, Seen, Base]:
@@ -319,44 +320,6 @@ def test_what_stands_at_a_place_is_compared_as_json() -> None:
 
 
 # --- for random documents and patches ---------------------------------------------------------------------------------
-
-# Without numbers that Python takes for truth values: the `test` of the library cannot tell those apart.
-SCALARS = st.sampled_from([None, "x", "y", 2, 3, 2.5])
-VALUES = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "0"]), inner, max_size=3),
-    max_leaves=6,
-)
-DOCUMENTS = st.dictionaries(st.sampled_from(["a", "b", "c", "d/e"]), VALUES, max_size=4)
-POINTERS = st.lists(st.sampled_from(["a", "b", "c", "d~1e", "0", "1", "-"]), min_size=1, max_size=3).map(
-    lambda parts: "/" + "/".join(parts)
-)
-OPERATIONS = st.builds(
-    Operation,
-    st.sampled_from(["add", "add", "replace", "remove", "copy", "test"]),
-    POINTERS,
-    VALUES,
-    POINTERS,
-)
-
-
-@st.composite
-def patches(draw: st.DrawFn) -> tuple[list[Operation], Json, Json]:
-    """Draw a document and a patch that fits it: what does not fit is left out, and tests test what is there."""
-    document = draw(DOCUMENTS)
-    now: Json = document
-    operations: list[Operation] = []
-    for drawn in draw(st.lists(OPERATIONS, min_size=1, max_size=6)):
-        one = drawn
-        if one.op == "test" and (value := value_at(now, one.path)) is not UNSET:
-            one = test(one.path, value)
-        try:
-            now = apply([one], now)
-        except CannotApply:
-            continue
-        operations.append(operations_of(edits_body([one]))[0])
-    assume(operations)
-    return operations, document, now
 
 
 @settings(max_examples=400, deadline=None)

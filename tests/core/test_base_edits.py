@@ -14,12 +14,12 @@ from migrator.core.model import Base, Edit, Json, Kind, Operation, Swap, Touched
 from migrator.core.patch import CannotApply, apply
 from migrator.core.styles import DPS, XCORE, Style
 from migrator.core.verdict import ErrorClass
+from tests.core.styles import STYLES
 from tests.core.texts import (
     APP,
     HTML,
     MAIL,
     MAIL_TEXTS,
-    STYLES,
     WEB,
     WEB_TEXTS,
     content_at,

@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
-from migrator.core.copying import Copy, Marks, Reference, copy_body, copy_of, document_of, unknown
-from migrator.core.model import EntityType
+from migrator.core.copying import Copy, Marks, Reference, copy_of, document_of, unknown
+from migrator.core.model import Change, EntityType, Kind
+from migrator.core.plan import body_of
 
 MARKS = Marks("4b1d ")
 TAG, OFFER = EntityType.TAG, EntityType.PERSONALIZED_OFFER
@@ -33,7 +35,8 @@ def test_a_mark_becomes_the_id_of_what_was_made(document: Any, places: list[tupl
 
     assert [(one.path, one.type) for one in copy.references] == places
     assert json.loads(document_of(copy, IDS)) == sent
-    assert copy_of(copy_body(copy)) == copy
+    change = Change(2, "prod", OFFER, "", Kind.COPY, document=to_builtins(copy))
+    assert copy_of(body_of(change)) == copy
 
 
 def test_what_is_not_made_is_named() -> None:

@@ -11,9 +11,9 @@ from msgspec import UNSET, UnsetType
 
 from migrator.core import diff
 from migrator.core.compare import same_place
-from migrator.core.diff import Difference, common_ends, differences
+from migrator.core.diff import common_ends, differences
 from migrator.core.model import Json, Touched
-from migrator.core.patch import parts_of, pointer_to
+from migrator.core.pointers import parts_of, pointer_to
 
 NAMES = st.sampled_from(["a", "b", "a/b", "m~n", "0", "é\x1b"])
 VALUES = st.recursive(
@@ -23,7 +23,7 @@ VALUES = st.recursive(
 )
 
 
-def between(before: Json | UnsetType, after: Json | UnsetType, path: str = "") -> list[Difference]:
+def between(before: Json | UnsetType, after: Json | UnsetType, path: str = "") -> list[Touched]:
     return list(differences([Touched(path, before, after)]))
 
 
@@ -32,22 +32,22 @@ def between(before: Json | UnsetType, after: Json | UnsetType, path: str = "") -
     [
         (1, 1, []),
         (1, 1.0, []),
-        (1, True, [Difference("/p", 1, True)]),
-        (UNSET, None, [Difference("/p", UNSET, None)]),
-        ("x", UNSET, [Difference("/p", "x", UNSET)]),
+        (1, True, [Touched("/p", 1, True)]),
+        (UNSET, None, [Touched("/p", UNSET, None)]),
+        ("x", UNSET, [Touched("/p", "x", UNSET)]),
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, []),
-        ({"a": 1, "b": 2}, {"b": 3}, [Difference("/p/a", 1), Difference("/p/b", 2, 3)]),
-        ({"a/b": 1, "m~n": 1}, {"a/b": 2, "m~n": 2}, [Difference("/p/a~1b", 1, 2), Difference("/p/m~0n", 1, 2)]),
-        (["t1"], ["t1", "t2"], [Difference("/p/1", UNSET, "t2")]),
-        (["t1", "t2"], ["t2"], [Difference("/p/0", "t1")]),
-        (["t2"], ["t1", "t2"], [Difference("/p/0", UNSET, "t1")]),
-        ([{"a": 1, "b": 1}], [{"a": 1, "b": 2}], [Difference("/p/0/b", 1, 2)]),
-        ([1, 2, 3], [1.0, 2, 4], [Difference("/p/2", 3, 4)]),
-        ([], {}, [Difference("/p", [], {})]),
+        ({"a": 1, "b": 2}, {"b": 3}, [Touched("/p/a", 1), Touched("/p/b", 2, 3)]),
+        ({"a/b": 1, "m~n": 1}, {"a/b": 2, "m~n": 2}, [Touched("/p/a~1b", 1, 2), Touched("/p/m~0n", 1, 2)]),
+        (["t1"], ["t1", "t2"], [Touched("/p/1", UNSET, "t2")]),
+        (["t1", "t2"], ["t2"], [Touched("/p/0", "t1")]),
+        (["t2"], ["t1", "t2"], [Touched("/p/0", UNSET, "t1")]),
+        ([{"a": 1, "b": 1}], [{"a": 1, "b": 2}], [Touched("/p/0/b", 1, 2)]),
+        ([1, 2, 3], [1.0, 2, 4], [Touched("/p/2", 3, 4)]),
+        ([], {}, [Touched("/p", [], {})]),
     ],
 )
 def test_what_differs_is_said_where_it_is(
-    before: Json | UnsetType, after: Json | UnsetType, found: list[Difference]
+    before: Json | UnsetType, after: Json | UnsetType, found: list[Touched]
 ) -> None:
     assert between(before, after, "/p") == found
 
@@ -62,7 +62,7 @@ def test_the_differences_make_of_what_was_there_what_will_be(before: Json, after
     assert same_place(made_of(before, between(before, after)), after)
 
 
-def made_of(before: Json, found: Sequence[Difference], path: str = "") -> Json:
+def made_of(before: Json, found: Sequence[Touched], path: str = "") -> Json:
     """Apply differences. The place of an element is that after, unless it is only there before."""
     if changed := [one for one in found if one.path == path and UNSET not in (one.before, one.after)]:
         return changed[0].after
@@ -97,7 +97,7 @@ def test_common_ends_do_not_overlap_and_what_is_between_them_differs(one: str, o
 def test_of_long_lists_what_both_begin_and_end_with_is_no_difference() -> None:
     before = list(range(5000))
 
-    assert between(before, ["new", *before]) == [Difference("/0", UNSET, "new")]
+    assert between(before, ["new", *before]) == [Touched("/0", UNSET, "new")]
 
 
 def test_lists_too_long_to_align_are_compared_element_by_element() -> None:
@@ -105,7 +105,7 @@ def test_lists_too_long_to_align_are_compared_element_by_element() -> None:
     before, after = [0, *[1] * side, 2], [3, *[1] * side, 4, 5]
 
     assert between(before, after) == [
-        Difference("/0", 0, 3),
-        Difference(f"/{side + 1}", 2, 4),
-        Difference(f"/{side + 2}", UNSET, 5),
+        Touched("/0", 0, 3),
+        Touched(f"/{side + 1}", 2, 4),
+        Touched(f"/{side + 2}", UNSET, 5),
     ]

@@ -12,13 +12,14 @@ from msgspec.structs import replace
 
 from migrator.core.edit import edits_body, edits_of, located
 from migrator.core.model import Edit, Operation, Swap, TextChange
-from migrator.core.patch import CannotApply, apply, value_at
+from migrator.core.patch import CannotApply, apply
+from migrator.core.pointers import value_at
 from migrator.core.styles import DPS, XCORE, Style
+from tests.core.styles import STYLES
 from tests.core.texts import (
     APP,
     HTML,
     MAIL,
-    STYLES,
     TEXT,
     WEB,
     content_at,

@@ -9,14 +9,15 @@ from msgspec import UNSET
 
 from migrator.core.edit import edits_body, edits_of, is_placement_id, representation_for
 from migrator.core.model import Json, Operation, TextChange
-from migrator.core.patch import apply, value_at
+from migrator.core.patch import apply
+from migrator.core.pointers import value_at
 from migrator.core.styles import Style
+from tests.core.styles import STYLES
 from tests.core.texts import (
     APP,
     HTML,
     MAIL,
     MAIL_TEXTS,
-    STYLES,
     TEXT,
     WEB,
     WEB_TEXTS,

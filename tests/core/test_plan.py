@@ -8,7 +8,6 @@ import pytest
 
 from migrator.core.edit import edits_body, edits_of
 from migrator.core.model import Change, EntityType, Kind, Operation, Step
-from migrator.core.patch import value_at
 from migrator.core.plan import (
     Fingerprint,
     Marker,
@@ -18,6 +17,7 @@ from migrator.core.plan import (
     name_in,
     step_key,
 )
+from migrator.core.pointers import value_at
 from migrator.core.values import Fault
 
 OFFER = EntityType.PERSONALIZED_OFFER
@@ -308,3 +308,9 @@ def test_a_thousand_rows_for_one_object_merge_in_linear_time() -> None:
 
     assert isinstance(step, Step)
     assert len(edits_of(step.body)) == 3000
+
+
+def test_a_name_is_read_in_the_words_of_either_style() -> None:
+    assert name_in({"name": "A"}) == name_in({"xdm:name": "A"}) == "A"
+    assert name_in({"name": 5, "xdm:name": "A"}) == "A"
+    assert name_in({}) == name_in(None) == ""

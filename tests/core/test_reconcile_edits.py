@@ -8,15 +8,17 @@ from msgspec.structs import replace
 from migrator.core.base import examine
 from migrator.core.edit import edits_body, edits_of
 from migrator.core.model import Base, Doubt, Edit, Json, Operation, Seen, Swap, TextChange
-from migrator.core.reconcile import Bounds, Finding, judge_look
+from migrator.core.reconcile import Finding
 from migrator.core.states import Move, State
 from migrator.core.styles import XCORE, Style
 from migrator.core.verdict import ErrorClass
+from tests.core import looks
+from tests.core.looks import ETAG, LOST, QUIET, REFUSED, SENT_AT, SOON
+from tests.core.styles import STYLES
 from tests.core.texts import (
     HTML,
     MAIL,
     MAIL_TEXTS,
-    STYLES,
     WEB,
     WEB_TEXTS,
     content_at,
@@ -29,12 +31,6 @@ from tests.core.texts import (
     text,
 )
 
-SENT_AT = 1000.0
-BOUNDS = Bounds(quiet_period_s=60, search_lag_s=30, max_attempts=5)
-SOON, QUIET = SENT_AT + 59.9, SENT_AT + 60.0
-ETAG = 4
-LOST, REFUSED = ErrorClass.NO_ANSWER, ErrorClass.GUARD_FAILED
-
 
 def doubt_of(style: Style, *edits: Edit, error: str = LOST, misses: int = 0, on: Json = None) -> Doubt:
     """Return an edit of an object as it is, whose last request, sent at `SENT_AT`, was lost or refused."""
@@ -45,7 +41,7 @@ def doubt_of(style: Style, *edits: Edit, error: str = LOST, misses: int = 0, on:
 
 
 def look(doubt: Doubt, there: Seen | None, style: Style, now: float = QUIET) -> Finding:
-    finding = judge_look(doubt, there, style, BOUNDS, client_id="us", now=now)
+    finding = looks.look(doubt, there, style, now)
     assert finding is not None
     return finding
 

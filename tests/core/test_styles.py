@@ -285,3 +285,28 @@ def test_a_page_without_links_is_the_last() -> None:
 )
 def test_what_is_no_page_is_none(style: Style, body: Any) -> None:
     assert style.page(ok(body)) is None
+
+
+@pytest.mark.parametrize(
+    ("etag", "read"),
+    [
+        (b"0", 0),
+        (b"9223372036854775807", 2**63 - 1),
+        (b"9223372036854775808", None),
+        (b"-1", None),
+        (b"9" * 5000, None),
+        (b"1e400", None),
+        (b'"3"', None),
+        (b"true", None),
+        (b"null", None),
+        (b"[1]", None),
+    ],
+)
+@pytest.mark.parametrize(("style", "id_", "member"), [(DPS, b"id", b"etag"), (XCORE, b"instanceId", b"repo:etag")])
+def test_an_etag_that_cannot_be_kept_does_not_lose_the_receipt(
+    style: Style, id_: bytes, member: bytes, etag: bytes, read: int | None
+) -> None:
+    receipt = style.receipt(ok(b'{"%s": "x", "%s": %s}' % (id_, member, etag)))
+
+    assert receipt is not None
+    assert (receipt.object, receipt.etag) == ("x", read)

@@ -14,14 +14,15 @@ from migrator.core.base import Unfit, examine
 from migrator.core.compare import same, same_place
 from migrator.core.edit import edits_body, edits_of
 from migrator.core.model import Base, EntityType, Json, Kind, Operation, Seen, Step, Swap, Touched
-from migrator.core.patch import apply, value_at
+from migrator.core.patch import apply
 from migrator.core.plan import restoring_stage_of, step_of
+from migrator.core.pointers import value_at
 from migrator.core.styles import DPS, XCORE, Style
 from migrator.core.undo import Lasting, Made, Undo, undo
 from migrator.core.verdict import ErrorClass
 from tests.core.drawn import patches, patches_and_edits
+from tests.core.styles import STYLES
 
-STYLES = pytest.mark.parametrize("style", [DPS, XCORE], ids=["dps", "xcore"])
 ETAG = 4
 
 

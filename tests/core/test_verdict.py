@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.core.model import Answer, Failure, FailureKind, Kind, Response
+from migrator.core.model import Answer, Failure, FailureKind, Kind
 from migrator.core.states import Move
-from migrator.core.styles import DPS, XCORE
-from migrator.core.styles.base import Style
+from migrator.core.styles import DPS
 from migrator.core.verdict import (
     Again,
     Attempt,
@@ -26,18 +21,11 @@ from migrator.core.verdict import (
     backoff_s,
     judge,
     judge_read,
-    message_of,
-    retry_after_s,
 )
+from tests.core.answers import NOW, response
 
-NOW = datetime(2026, 11, 22, 18, 0, 0, tzinfo=UTC).timestamp()
 FIRST = Attempt(number=1, elapsed_s=0.0, renewable=True)
 POLICY = Policy(max_attempts=5, budget_s=900, backoff_base_s=1, backoff_cap_s=60)
-
-
-def response(status: int, body: Any = b"", **headers: str) -> Response:
-    octets = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, octets)
 
 
 def judged(answer: Answer, kind: Kind = Kind.PATCH, attempt: Attempt = FIRST, chance: float = 0.5) -> Verdict:
@@ -322,31 +310,6 @@ def test_a_redirect_is_quoted_without_what_may_hold_a_token() -> None:
     assert verdict.message == "HTTP 302 sends us to https://login.example/in"
 
 
-@pytest.mark.parametrize(
-    ("etag", "read"),
-    [
-        (b"0", 0),
-        (b"9223372036854775807", 2**63 - 1),
-        (b"9223372036854775808", None),
-        (b"-1", None),
-        (b"9" * 5000, None),
-        (b"1e400", None),
-        (b'"3"', None),
-        (b"true", None),
-        (b"null", None),
-        (b"[1]", None),
-    ],
-)
-@pytest.mark.parametrize(("style", "id_", "member"), [(DPS, b"id", b"etag"), (XCORE, b"instanceId", b"repo:etag")])
-def test_an_etag_that_cannot_be_kept_does_not_lose_the_receipt(
-    style: Style, id_: bytes, member: bytes, etag: bytes, read: int | None
-) -> None:
-    receipt = style.receipt(response(200, b'{"%s": "x", "%s": %s}' % (id_, member, etag)))
-
-    assert receipt is not None
-    assert (receipt.object, receipt.etag) == ("x", read)
-
-
 def test_a_receipt_is_read_into_the_verdict() -> None:
     verdict = judged(response(200, {"id": "dps:offer:1", "etag": 7, "datasetId": "ignored"}))
 
@@ -389,58 +352,6 @@ def test_a_wait_longer_than_the_budget_stops_the_run_instead_of_sleeping_for_hou
     assert "in 3600 s" in verdict.hint
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("38", 38.0),
-        (" 2 ", 2.0),
-        ("0", 0.0),
-        ("1.5", 1.5),
-        ("Sun, 22 Nov 2026 18:01:30 GMT", 90.0),  # 90 s after NOW
-        ("Sunday, 22-Nov-26 18:01:30 GMT", 90.0),  # the obsolete RFC 850 form
-        ("Sun, 22 Nov 2026 17:00:00 GMT", 0.0),  # in the past
-        ("", None),
-        ("   ", None),
-        ("soon", None),
-        ("-5", None),
-        ("nan", None),
-        ("inf", None),
-        ("1e9", None),
-        ("5, 10", None),
-        ("Infinity ms", None),
-    ],
-)
-def test_retry_after_is_read_strictly(header: str, seconds: float | None) -> None:
-    assert retry_after_s({"retry-after": header}, NOW) == seconds
-
-
-FAR = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
-
-
-@pytest.mark.parametrize("date", [FAR, "Mon, 01 Jan , 00:00:00 GMT", "Mon, 01 Jan 2026 00:00:00 +99999999"])
-def test_a_date_beyond_the_calendar_is_nonsense(date: str) -> None:
-    assert retry_after_s({"retry-after": date}, NOW) is None
-    assert retry_after_s({"retry-after": "Sun, 22 Nov 2026 18:01:30 GMT", "date": date}, NOW) == 90.0
-
-
-PIECES = ["Mon,", "01", "Jan", ",", "00:00:00", "GMT", "2026", "9" * 20, "+99999999", ":", "0:0", "-1", "²"]
-DATES = st.text() | st.lists(st.sampled_from(PIECES)).map(" ".join)
-
-
-@given(retry_after=DATES, date=DATES)
-def test_no_text_breaks_the_reading_of_retry_after(retry_after: str, date: str) -> None:
-    seconds = retry_after_s({"retry-after": retry_after, "date": date}, NOW)
-
-    assert seconds is None or seconds >= 0
-
-
-def test_a_date_is_measured_against_the_clock_of_the_answer() -> None:
-    # The service's clock is an hour ahead of ours; it asks for 30 s.
-    headers = {"retry-after": "Sun, 22 Nov 2026 19:00:30 GMT", "date": "Sun, 22 Nov 2026 19:00:00 GMT"}
-
-    assert retry_after_s(headers, NOW) == 30.0
-
-
 def test_retry_after_is_obeyed_and_without_it_the_delay_is_random() -> None:
     asked = judged(response(429, retry_after="7"), chance=0.25)
     unasked = judged(response(429), attempt=Attempt(3, 0, renewable=True), chance=0.25)
@@ -469,38 +380,6 @@ def test_whatever_the_service_says_a_write_is_repeated_only_on_proof(status: int
         assert status not in (403, 503) or b"error_code" in body
     if isinstance(verdict, Settled) and verdict.move is Move.APPLY:
         assert 200 <= status < 300
-
-
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (
-            response(429, {"error_code": "429050", "message": "Too many requests"}),
-            "HTTP 429: 429050: Too many requests",
-        ),
-        (
-            response(422, {"title": "Unprocessable entity", "detail": "placement does not exist", "report": {}}),
-            "HTTP 422: Unprocessable entity: placement does not exist",
-        ),
-        (response(409, {"errorMessage": "Supplied version=[1]"}), "HTTP 409: Supplied version=[1]"),
-        (response(502, b"<html>\n  bad\n</html>"), "HTTP 502: <html> bad </html>"),
-        (response(500), "HTTP 500: no body"),
-        (response(500, b"\xff\xfe"), "HTTP 500: ��"),
-        (response(400, [1, 2]), "HTTP 400: [1, 2]"),
-        (response(400, {"error_code": ["odd"]}), 'HTTP 400: {"error_code": ["odd"]}'),
-    ],
-)
-def test_the_message_of_any_body_is_one_line(answer: Response, message: str) -> None:
-    assert message_of(answer) == message
-
-
-@pytest.mark.parametrize("body", [b"x" * 100_000, {"detail": "y" * 100_000}, {"message": "a\n\tb" * 1000}])
-def test_a_long_message_is_cut_to_one_line_that_fits_a_screen(body: Any) -> None:
-    message = message_of(response(500, body))
-
-    assert len(message) == len("HTTP 500: ") + 500
-    assert message.endswith("…")
-    assert "\n" not in message
 
 
 def test_every_error_class_is_one_word() -> None:

@@ -16,11 +16,10 @@ from migrator.core.edit import edits_body
 from migrator.core.model import Base, Edit, EntityType, Json, Kind, Operation, Seen, Step, Swap, TextChange
 from migrator.core.patch import CannotApply, apply
 from migrator.core.states import State
-from migrator.core.styles import DPS, XCORE
+from migrator.core.styles import DPS
 from migrator.core.styles.base import Style
 from migrator.core.verify import Difference, Written, effect_of_patch, judge
-
-BOTH = pytest.mark.parametrize("style", [DPS, XCORE], ids=lambda style: style.name)
+from tests.core.styles import STYLES
 
 GONE = "the object is not there any more"
 NOON, NOON_IN_BERLIN = "2026-01-01T12:00:00.000+00:00", "2026-01-01T13:00:00+01:00"
@@ -66,7 +65,7 @@ APPEND = Operation("add", "/tags/-", "b")
 OLD: dict[str, Json] = {"name": "Old", "tags": ["a"], "start": NOON, "rank": {"priority": 1}}
 
 
-@BOTH
+@STYLES
 @pytest.mark.parametrize(
     ("operations", "now", "says"),
     [
@@ -111,14 +110,14 @@ def test_each_place_that_a_patch_touched_is_compared(
     assert told(style, changed(style, OLD, *operations), now) == says
 
 
-@BOTH
+@STYLES
 def test_a_difference_names_both_values(style: Style) -> None:
     judgement = judge(changed(style, OLD, RENAME), seen(style, {"name": "Theirs"}), style)
     assert judgement.differences == (Difference(f"{style.root}/name", "New", "Theirs"),)
     assert judgement.unchecked == ()
 
 
-@BOTH
+@STYLES
 @pytest.mark.parametrize(
     ("now", "says"),
     [
@@ -151,7 +150,7 @@ def offer(style: Style, *texts: tuple[str, str, str]) -> dict[str, Json]:
     return {names.representations.removeprefix(f"{style.root}/"): representations}
 
 
-@BOTH
+@STYLES
 def test_a_text_is_found_where_it_has_moved_to(style: Style) -> None:
     text = TextChange("p1", "en", "New")
     written = changed(style, offer(style, ("p1", "en", "Old"), ("p2", "en", "Two")), text, kind=Kind.EDIT)
@@ -163,7 +162,7 @@ def test_a_text_is_found_where_it_has_moved_to(style: Style) -> None:
     assert told(style, written, offer(style, ("p2", "en", "Two"))) == [f'{content} is "Two", expected "New"']
 
 
-@BOTH
+@STYLES
 @pytest.mark.parametrize(
     ("swap", "now", "says"),
     [
@@ -177,7 +176,7 @@ def test_a_swap_is_compared_where_it_was_made(style: Style, swap: Swap, now: dic
     assert told(style, changed(style, OLD, swap, kind=Kind.EDIT), now) == says
 
 
-@BOTH
+@STYLES
 @pytest.mark.parametrize(
     ("now", "says"),
     [
@@ -192,7 +191,7 @@ def test_what_was_created_shows_the_document_sent(style: Style, now: dict[str, J
     assert told(style, Written(step_of(Kind.CREATE, body), State.APPLIED, None, 1), now) == says
 
 
-@BOTH
+@STYLES
 @pytest.mark.parametrize(("now", "says"), [(None, []), ({"name": "Old"}, ["the object is still there"])])
 def test_what_was_deleted_is_gone(style: Style, now: dict[str, Json] | None, says: list[str]) -> None:
     assert told(style, Written(step_of(Kind.DELETE, b""), State.APPLIED, None, 1), now) == says
@@ -262,7 +261,7 @@ def test_operations_alone_tell_so_much(
     assert list(effect.unchecked) == unchecked
 
 
-@BOTH
+@STYLES
 @pytest.mark.parametrize(
     ("operations", "now", "says"),
     [

@@ -39,6 +39,7 @@ def condition(text: str) -> Condition:
         ("rank.priority<3", "rank.priority", "<", "3"),
         ("name~spring.*", "name", "~", "spring.*"),
         ("name==a==b", "name", "==", "a==b"),
+        ("name==>a", "name", "==", ">a"),
         ("tags", "tags", "", ""),
         ("modified>2024-03-01", "modified", ">", "2024-03-01T00:00:00Z"),
         ("code==2024-03-01", "code", "==", "2024-03-01"),

@@ -10,9 +10,7 @@ from msgspec import UNSET
 from migrator.core.edit import Conflict, located
 from migrator.core.model import Edit, EntityType, Json, Kind, Operation, Seen, Step, TextChange
 from migrator.core.patch import CannotApply
-from migrator.core.styles import DPS, XCORE, Style
-
-STYLES = pytest.mark.parametrize("style", [DPS, XCORE], ids=["dps", "xcore"])
+from migrator.core.styles import Style
 
 WEB, MAIL, APP = (f"dps:offer-placement:{number}" for number in (1, 2, 3))
 

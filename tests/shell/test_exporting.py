@@ -18,7 +18,7 @@ from msgspec import UNSET
 
 from migrator.core.errors import InputError
 from migrator.core.model import Change, EntityType, Problem, Row, Seen, Swap
-from migrator.core.patch import value_at
+from migrator.core.pointers import value_at
 from migrator.core.rows import RowParser
 from migrator.core.snapshot import document_of, line, placed
 from migrator.core.styles import DPS, XCORE, Style

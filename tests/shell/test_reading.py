@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from migrator.core.base import examine
 from migrator.core.edit import edits_body
 from migrator.core.model import Base, EntityType, Json, Kind, Operation, Page, Request, Response, Seen, Step
-from migrator.core.patch import value_at
 from migrator.core.plan import name_in
+from migrator.core.pointers import value_at
 from migrator.core.styles import STYLES, Query
 from migrator.core.styles.base import Style
 from migrator.emulator import Emulator, EmulatorSettings, seeded_container, seeded_instance_id, seeded_offer_id

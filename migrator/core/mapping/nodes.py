@@ -36,7 +36,7 @@ from migrator.core.mapping.shapes import (
 from migrator.core.mapping.walk import LEFT, Walk
 from migrator.core.mapping.words import spelling
 from migrator.core.model import Json
-from migrator.core.patch import pointer_to
+from migrator.core.pointers import pointer_to
 
 
 class Below(Struct, frozen=True):

@@ -22,7 +22,8 @@ from migrator.core.mapping.routes import ROOTS, Route, Table, Touch, spelled, ta
 from migrator.core.mapping.shapes import XCORE
 from migrator.core.mapping.walk import LEFT, UNKNOWN, Context, Known, Walk
 from migrator.core.model import EntityType, Json, Operation
-from migrator.core.patch import APPEND, CannotApply, apply, pointer_to, value_at
+from migrator.core.patch import CannotApply, apply
+from migrator.core.pointers import APPEND, pointer_to, value_at
 from migrator.core.styles import STYLES
 from migrator.core.values import shown
 

@@ -16,7 +16,7 @@ from migrator.core.mapping.shapes import DPS, XCORE, Lost, Rule
 from migrator.core.mapping.tables import TABLES
 from migrator.core.mapping.walk import Context
 from migrator.core.model import EntityType, Json
-from migrator.core.patch import parts_of, pointer_to, value_at
+from migrator.core.pointers import parts_of, pointer_to, value_at
 from migrator.core.styles import STYLES
 
 ROOTS: Mapping[str, str] = {name: style.root for name, style in STYLES.items()}

@@ -91,6 +91,15 @@ class PatchRules(Struct, frozen=True):
     root: str
 
 
+_SEPARATORS = frozenset(",=<>!~")
+"""What a service might take for the end of a value (contract 4.6: a comma cannot be told from the next condition)."""
+
+
+def can_be_asked(value: str) -> bool:
+    """Whether a value can stand in a condition of a list. One that cannot is looked for in all objects."""
+    return not _SEPARATORS & set(value)
+
+
 class Query(Struct, frozen=True):
     """Which objects of a type a page of a list is to have.
 

@@ -15,6 +15,7 @@ from migrator.core.styles.base import (
     PatchRules,
     Query,
     TextNames,
+    can_be_asked,
     decode_object,
     decoded,
     etag_in,
@@ -81,14 +82,14 @@ class Dps:
     """The style called dps."""
 
     name = "dps"
-    rules = PatchRules("dps", frozenset({"add", "remove", "replace", "copy", "test"}), "")
+    root = ""
+    rules = PatchRules(name, frozenset({"add", "remove", "replace", "copy", "test"}), root)
     needs_container = False
     guards_by_etag = False
     replaceable = (EntityType.DECISION_RULE,)
-    root = ""
     service_owned = SERVICE_OWNED
     texts = TextNames(
-        representations="/representations",
+        representations=f"{root}/representations",
         placement="placement",
         channel="channel",
         component_type="componentType",
@@ -161,7 +162,7 @@ class Dps:
             return _get(BASE + query.after, container, request_id)
         path, parameters = RESOURCES[type_]
         parameters = f"{parameters or '?'}&orderby=id&limit={PAGE_LIMIT}".replace("?&", "?")
-        by_name = [f"name=={query.name}"] if query.name and not set(query.name) & set(",=<>!~") else []
+        by_name = [f"name=={query.name}"] if query.name and can_be_asked(query.name) else []
         for condition in (*by_name, *query.where):
             parameters += "&property=" + quote(condition, safe="")
         return _get(f"{BASE}{path}{parameters}", container, request_id)

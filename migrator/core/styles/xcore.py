@@ -97,14 +97,14 @@ class Xcore:
     """The style called xcore."""
 
     name = "xcore"
-    rules = PatchRules("xcore", frozenset({"add", "remove", "replace"}), "/_instance")
+    root = "/_instance"
+    rules = PatchRules(name, frozenset({"add", "remove", "replace"}), root)
     needs_container = True
     guards_by_etag = True
     replaceable = tuple(EntityType)
-    root = "/_instance"
     service_owned = frozenset({"@id", "_links"})
     texts = TextNames(
-        representations="/_instance/xdm:representations",
+        representations=f"{root}/xdm:representations",
         placement="xdm:placement",
         channel="xdm:channel",
         component_type="xdm:componentType",

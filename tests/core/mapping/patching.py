@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from migrator.core.model import Operation
-from migrator.core.patch import CannotApply, apply, pointer_to
+from migrator.core.patch import CannotApply, apply
+from migrator.core.pointers import pointer_to
 
 Json = Any
 

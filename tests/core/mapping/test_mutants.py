@@ -20,7 +20,7 @@ from migrator.core.mapping import tables as mapping_tables
 from migrator.core.mapping.losses import ALLOWABLE
 from migrator.core.mapping.shapes import Keyed, Many, Member, Members, Shape, Word
 from migrator.core.model import EntityType
-from migrator.core.patch import value_at
+from migrator.core.pointers import value_at
 from migrator.emulator.schemas import SCHEMAS
 from migrator.emulator.shapes import Rewriting
 from tests.core.mapping import test_properties as properties

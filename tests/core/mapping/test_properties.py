@@ -25,7 +25,8 @@ from migrator.core.mapping import (
 )
 from migrator.core.mapping.routes import spelled, table
 from migrator.core.model import EntityType
-from migrator.core.patch import apply, parts_of
+from migrator.core.patch import apply
+from migrator.core.pointers import parts_of
 from tests.core.mapping.documents import DOCUMENTS, DPS_ONLY, TO_DPS, TO_XCORE
 from tests.core.mapping.patching import patches
 

@@ -12,13 +12,12 @@ from migrator.core.states import Move, State
 from migrator.core.styles import DPS, XCORE
 from migrator.core.styles.base import Style
 from migrator.core.verdict import ErrorClass
+from tests.core.styles import STYLES
 
 FIRST_SENT_AT, SENT_AT = 1000.0, 2000.0
 BOUNDS = Bounds(quiet_period_s=60, search_lag_s=30, max_attempts=5)
 SOON, QUIET = SENT_AT + 89.9, SENT_AT + 90.0
 US = "our-client"
-
-STYLES = pytest.mark.parametrize("style", [DPS, XCORE], ids=["dps", "xcore"])
 
 
 def spelled(style: Style, **members: Json) -> dict[str, Json]:
