@@ -14,6 +14,7 @@ import pytest
 
 from migrator.emulator import Emulator
 from tests.forking import Mother
+from tests.postgres import Server, running
 
 TIMEOUT_S = 120
 """Far more than any command here takes; a hanging one fails instead of blocking the suite."""
@@ -149,3 +150,10 @@ def seen_by(server: Emulator) -> dict[str, int]:
     for effect in server.effects:
         counts[effect.id] = counts.get(effect.id, 0) + 1
     return counts
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server for all tests that need a database."""
+    with running() as server:
+        yield server
