@@ -65,6 +65,18 @@ def _is_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _ledger(value: object) -> object:
+    """Keep the URL of a database as it is, and take everything else for a folder."""
+    if not (isinstance(value, str) and value.startswith(("postgresql://", "postgres://"))):
+        return value if not isinstance(value, str) else Path(value)
+    parts = urlsplit(value)
+    if parts.password is not None:
+        raise ValueError("must not hold a password: put that into PGPASSWORD or ~/.pgpass")
+    if not parts.path.strip("/"):
+        raise ValueError("must name a database: postgresql://[user@]host[:port]/database")
+    return value
+
+
 Seconds = Annotated[float, BeforeValidator(duration_s), Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, BeforeValidator(rate_per_s), Field(ge=0, allow_inf_nan=False)]
 Url = Annotated[str, AfterValidator(_is_url)]
@@ -105,7 +117,10 @@ class Settings(BaseSettings):
     scopes: Word = Field(
         default=DEFAULT_SCOPES, description="Scopes asked of the identity service, separated by commas."
     )
-    ledger: Path = Field(default=Path("runs"), description="Folder of runs; on a local disk.")
+    ledger: Annotated[Path | str, BeforeValidator(_ledger)] = Field(
+        default=Path("runs"),
+        description="Folder of runs, on a local disk; or postgresql://[user@]host/database, that of a fleet.",
+    )
     rate: Rate = Field(default=5.0, description="Requests a second, all together, or '300/m'; 0 for no limit.")
     container_rate: Rate = Field(default=0.0, description="Requests a second for each container; 0 for no limit.")
     concurrency: int = Field(default=4, ge=1, le=1024, description="Requests in flight, all together.")
@@ -189,6 +204,23 @@ class Settings(BaseSettings):
         return self
 
     _profile: str | None = PrivateAttr(default=None)
+
+    @property
+    def runs(self) -> Path:
+        """The folder of runs.
+
+        Raises:
+            UsageError: the runs are in a database.
+        """
+        if isinstance(self.ledger, Path):
+            return self.ledger
+        hint = "name a folder with --ledger; `migrator ledger copy` moves a run between the two"
+        raise UsageError("this is not done with the runs of a fleet", hint)
+
+    @property
+    def fleet(self) -> str | None:
+        """The database of the fleet, or `None` if the runs are in a folder."""
+        return None if isinstance(self.ledger, Path) else self.ledger
 
     @property
     def policy(self) -> Policy:

@@ -140,7 +140,7 @@ async def _run(
             guard=settings.guard,
             bounds=settings.bounds,
             limits=settings.limits,
-            decide=decide if settings.on_doubt == "ask" else _always(Decision(settings.on_doubt)),
+            decide=decide if settings.on_doubt == "ask" else always(Decision(settings.on_doubt)),
         )
         # What is held back waits for somebody to let it be sent; to settle doubts is not that.
         if work is not Work.RECONCILE and (unknown := await ledger.choose(choice)):
@@ -156,7 +156,9 @@ async def _run(
         log.info("run.traffic", run=run.id, writes=engine.tally.requests, reads=engine.tally.reads)
 
 
-def _always(decision: Decision) -> Decide:
+def always(decision: Decision) -> Decide:
+    """Decide the same each time."""
+
     async def decide(doubt: Doubt, sentence: str) -> Decision:
         del doubt, sentence
         return decision

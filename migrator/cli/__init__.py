@@ -15,6 +15,7 @@ from migrator.cli import (
     demo,
     emulator,
     export,
+    fleet,
     migrate,
     plan,
     reconcile,
@@ -72,6 +73,8 @@ for command in (
     verify.verify,
     export.export,
     translate.translate,
+    fleet.worker,
+    fleet.stop,
     emulator.emulator,
     demo.demo,
 ):

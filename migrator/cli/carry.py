@@ -12,6 +12,7 @@ from functools import partial
 import click
 
 from migrator import api
+from migrator.cli import fleet
 from migrator.cli.options import Viewing
 from migrator.cli.output import Output, exit_code, is_terminal, next_step, tell
 from migrator.cli.progress import shown
@@ -45,6 +46,8 @@ def carry_out(
         work: what to do.
         choice: which of its steps are sent now; all if `None`.
     """
+    if settings.fleet is not None:
+        return _let_fleet(run, settings, out, work, choice)
     asks = settings.on_doubt == "ask"
     if asks and not is_terminal():
         raise UsageError("nobody can be asked here", "choose another --on-doubt: hold, assume-applied or resend")
@@ -62,6 +65,18 @@ def carry_out(
         ended_by.hint = "; ".join(filter(None, (ended_by.hint, f"then go on with `migrator resume {run.id}`")))
         raise ended_by
     return exit_code(summary)
+
+
+def _let_fleet(run: RunFolder, settings: Settings, out: Output, work: api.Work, choice: api.Choice | None) -> int:
+    if work is not api.Work.SEND:
+        raise UsageError(
+            "a fleet does not only look", f"`migrator resume {run.id}` settles what is in doubt, and goes on"
+        )
+    if choice is not None:
+        raise UsageError(
+            "a fleet does not do only some objects", "try those first on one machine, with a folder for --ledger"
+        )
+    return fleet.carry_out(run, settings, out)
 
 
 def watching(viewing: Viewing, *, live: bool) -> api.Around:

@@ -145,7 +145,7 @@ def migrate(
                 return 0
             if not (yes or dry_run):
                 ask(draft, settings)
-            with Runs(where.ledger).locked():
+            with Runs(where.runs).locked():
                 remembered = settings.remembered() | {api.Origin.MIGRATES.value: from_}
                 draft.accept(run.id, f"{from_} {sides[from_]}", remembered, SystemClock.now())
             if dry_run:

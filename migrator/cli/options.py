@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +37,9 @@ def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
 profile_option = click.option(
     "--profile", metavar="NAME", envvar="MIGRATOR_PROFILE", help="Settings from config/NAME.toml."
 )
-ledger_option = click.option("--ledger", metavar="FOLDER", help="Folder of runs [default: runs].")
+ledger_option = click.option(
+    "--ledger", metavar="FOLDER|URL", help="Folder of runs, or database of a fleet [default: runs]."
+)
 output_option = click.option(
     "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="What stdout carries."
 )
@@ -186,7 +191,41 @@ def flags_of(values: dict[str, Any]) -> dict[str, Any]:
 
 def runs_of(values: dict[str, Any]) -> Runs:
     """Return the folder of runs that a command's parameters, or the settings, name."""
-    return Runs(load(flags_of(values), profile=values.get("profile")).ledger)
+    return Runs(load(flags_of(values), profile=values.get("profile")).runs)
+
+
+def find_run(values: dict[str, Any], name: str | None) -> RunFolder:
+    """Return the run called `name`, or the newest one for `None`; one of a fleet as a copy, until the command ends.
+
+    Raises:
+        UsageError: there is none.
+    """
+    settings = load(flags_of(values), profile=values.get("profile"))
+    return Runs(settings.runs).find(name) if settings.fleet is None else mirrored(name, settings)
+
+
+def mirrored(name: str | None, settings: Settings) -> RunFolder:
+    """Copy a run of a fleet out of its database."""
+    need_fleet()
+    from migrator.api import fleet  # noqa: PLC0415 (it needs an extra)
+
+    folder = click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="migrator-"))
+    return asyncio.run(fleet.mirror(name, settings, Path(folder)))
+
+
+OF_FLEET = ("asyncpg", "dbos")
+"""What the extra `fleet` brings."""
+
+
+def need_fleet() -> None:
+    """Refuse to go on without the extra `fleet`.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    if missing := [name for name in OF_FLEET if find_spec(name) is None]:
+        hint = "pip install 'offer-migrator[fleet]'"
+        raise UsageError(f"a fleet needs {' and '.join(missing)}, which this installation has not", hint)
 
 
 def run_of(values: dict[str, Any], name: str | None) -> tuple[RunFolder, Settings]:
@@ -195,7 +234,7 @@ def run_of(values: dict[str, Any], name: str | None) -> tuple[RunFolder, Setting
     Raises:
         UsageError: there is none, or the settings would send the rest of it somewhere else.
     """
-    found = runs_of(values).find(name)
+    found = find_run(values, name)
     return found, api.resumed(found, flags_of(values), values.get("profile"))
 
 

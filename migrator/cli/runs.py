@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from migrator.cli.options import ledger_option, output_option, profile_option, runs_of
+from migrator.cli import fleet
+from migrator.cli.options import find_run, flags_of, ledger_option, output_option, profile_option
 from migrator.cli.output import Output, next_step, tell
 from migrator.core.errors import MigratorError
-from migrator.ledger.folder import RunFolder
-from migrator.ledger.reading import read_run, summarize
+from migrator.ledger.folder import Runs
+from migrator.ledger.reading import Summary, read_run, summarize
 from migrator.reports.results import ResultsFile, write_results
+from migrator.settings import load
 from migrator.translating.idmap import write_id_map
 
 ID_MAP = "id-map"
@@ -32,7 +35,10 @@ def status(run: str | None, output: str, **values: Any) -> int:
     Examples:  migrator status
                migrator status 20261122-181502-3fa9 --output json
     """
-    found = runs_of(values).find(run)
+    settings = load(flags_of(values), profile=values.get("profile"))
+    if settings.fleet is not None:
+        return fleet.status(run, settings, Output(output))
+    found = Runs(settings.runs).find(run)
     running, summary = found.running, summarize(found.ledger)
     Output(output).summary(summary, "" if running else next_step(summary), running=running)
     return 0
@@ -45,24 +51,26 @@ def status(run: str | None, output: str, **values: Any) -> int:
 def runs(output: str, **values: Any) -> int:
     """List the runs, oldest first."""
     out = Output(output)
-    for run in runs_of(values).all():
-        _list(run, out)
+    settings = load(flags_of(values), profile=values.get("profile"))
+    if settings.fleet is not None:
+        return fleet.list_runs(settings, partial(_list, out=out))
+    for run in Runs(settings.runs).all():
+        try:
+            _list(summarize(run.ledger), out)
+        except MigratorError as error:
+            out.say(f"{run.id}  unreadable: {error}", "run", run=run.id, error=str(error))
     return 0
 
 
-def _list(run: RunFolder, out: Output) -> None:
-    try:
-        summary = summarize(run.ledger)
-    except MigratorError as error:
-        out.say(f"{run.id}  unreadable: {error}", "run", run=run.id, error=str(error))
-        return
+def _list(summary: Summary, out: Output) -> None:
+    run = summary.run.id
     began = datetime.fromtimestamp(summary.run.created_at, UTC)
     counts = ", ".join(f"{count:,} {state.value.lower()}" for state, count in sorted(summary.rows.items()))
     what = f"{summary.run.style:5}  {summary.run.rows:>9,} rows"
     out.say(
-        f"{run.id}  {began:%Y-%m-%d %H:%M} UTC  {what}  {counts}  {summary.run.input}",
+        f"{run}  {began:%Y-%m-%d %H:%M} UTC  {what}  {counts}  {summary.run.input}",
         "run",
-        run=run.id,
+        run=run,
         created_at=began.isoformat(),
         style=summary.run.style,
         rows=summary.run.rows,
@@ -88,8 +96,10 @@ def results(run: str | None, folder: Path | None, output: str, **values: Any) ->
     Columns that begin with _ are ours; they are ignored when a file is fed back, so failed.csv can be mended
     and applied as it is. Those of a rollback are the rows that it undoes: applied, they make the changes again.
     """
-    found = runs_of(values).find(run)
-    folder = folder or found.results
+    found = find_run(values, run)
+    # The copy of a run of a fleet is gone when this ends.
+    settings = load(flags_of(values), profile=values.get("profile"))
+    folder = folder or (found.results if settings.fleet is None else Path("runs") / found.id / "results")
     written = write_results(found.ledger, folder)
     if source := read_run(found.ledger).migrates:
         path = folder / f"{ID_MAP}.csv"

@@ -50,10 +50,17 @@ class Shard(Struct, frozen=True):
         return f"{self.run}/{self.number}"
 
 
+class ShardTaken(Stopped):
+    """Somebody else has the shard."""
+
+
 class ShardLedger:
     """The open ledger of a shard. It implements `ports.Ledger`; use as an async context manager.
 
     Opening it takes the shard, and puts every intent that an earlier process left open in doubt.
+
+    Attributes:
+        on_stop: called when the database says that nobody is to go on with the run.
     """
 
     def __init__(
@@ -66,7 +73,6 @@ class ShardLedger:
         good_s: float,
         grace_s: float,
         owner: str | None = None,
-        on_stop: Callable[[str], None] = lambda _: None,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -80,7 +86,6 @@ class ShardLedger:
             good_s: for how long requests may leave on the strength of a batch; they are over before the lease is.
             grace_s: for how long the lease of somebody else must have been over.
             owner: host and process id; those of this process if `None`.
-            on_stop: is told why the run was stopped, when it was.
             now: wall-clock seconds since the epoch.
             monotonic: seconds that never go back.
         """
@@ -92,7 +97,7 @@ class ShardLedger:
         self._good_s = good_s
         self._grace_s = grace_s
         self._owner = owner or this_process()
-        self._on_stop = on_stop
+        self.on_stop: Callable[[], None] | None = None
         self._now = now
         self._monotonic = monotonic
         self._epoch = 0
@@ -137,7 +142,7 @@ class ShardLedger:
         owner, until = found
         host, _, process = owner.rpartition(" ")
         at = f"{datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M:%S} UTC" if until > 0 else "a moment from now"
-        return Stopped(f"process {process} on {host} carries out shard {self._shard}, at least until {at}")
+        return ShardTaken(f"process {process} on {host} carries out shard {self._shard}, at least until {at}")
 
     async def _rows(self, statement: str, *parameters: object) -> list[Any]:
         with postgres_errors(self._place):
@@ -299,8 +304,8 @@ class ShardLedger:
         if stopped is None:
             hint = "nothing that this process has not sent yet is sent by it any more"
             raise LedgerFailed(f"another process has taken over shard {self._shard}", hint)
-        if stopped:
-            self._on_stop(stopped)
+        if stopped and self.on_stop is not None:
+            self.on_stop()
 
     async def _write(self, connection: Connection, batch: Batch) -> None:
         for rows in one_a_step([_row(outcome) for outcome in batch.outcomes]):

@@ -41,8 +41,7 @@ CREATE TABLE run (
     settings     text NOT NULL,
     rows         bigint NOT NULL,
     steps        bigint NOT NULL,
-    stopped      text NOT NULL DEFAULT '',  -- why nobody is to go on with it now; JSON: kind, message, hint
-    submitted    integer NOT NULL DEFAULT 0 -- how often it was handed to the engine
+    stopped      text NOT NULL DEFAULT ''  -- why nobody is to go on with it now, as JSON: see `runs.Stop`
 );
 CREATE TABLE container (
     run text NOT NULL, id integer NOT NULL, name text NOT NULL, PRIMARY KEY (run, id), UNIQUE (run, name)
@@ -88,6 +87,7 @@ CREATE TABLE shard (
     owner text NOT NULL DEFAULT '',    -- host and process id
     expires_at timestamptz NOT NULL DEFAULT '-infinity',
     done boolean NOT NULL DEFAULT false,
+    submitted integer NOT NULL DEFAULT 0,  -- how often it was handed to the engine
     PRIMARY KEY (run, number)
 ) PARTITION BY LIST (run);
 CREATE TABLE worker (

@@ -1,0 +1,194 @@
+"""The commands of a fleet, and what other commands do when the runs are in its database.
+
+What needs the extra `fleet` is imported where it is used: one machine needs nothing of it.
+"""
+
+# ruff: noqa: PLC0415
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from migrator.cli.options import (
+    flags_of,
+    ledger_option,
+    need_fleet,
+    output_option,
+    profile_option,
+    viewing_of,
+    viewing_options,
+)
+from migrator.cli.output import Output, counted, exit_code, next_step, tell
+from migrator.core.errors import Interrupted, MigratorError, UsageError
+from migrator.ledger.folder import RunFolder
+from migrator.ledger.reading import Summary
+from migrator.settings import Settings, load
+
+if TYPE_CHECKING:
+    from migrator.fleet.runs import FleetRuns, Standing
+
+T = TypeVar("T")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def carry_out(run: RunFolder, settings: Settings, out: Output) -> int:
+    """Let the fleet carry a run out, or go on with it, and watch it to its end."""
+    from migrator.api import fleet
+
+    if settings.on_doubt == "ask":
+        raise UsageError("a fleet has nobody to ask", "choose another --on-doubt: hold, assume-applied or resend")
+    asyncio.run(fleet.carry_out(run.ledger, settings))
+    return watch(run.id, settings, out)
+
+
+def watch(run: str, settings: Settings, out: Output) -> int:
+    """Watch a run of the fleet to its end, and say how it ended."""
+    from migrator.api import fleet
+
+    ended_by: MigratorError | None = None
+    try:
+        asyncio.run(_watched(fleet.watch(run, settings), run))
+    except MigratorError as error:
+        ended_by = error
+    summary = asyncio.run(_asked(settings, lambda runs: runs.summary(run)))
+    out.summary(summary, next_step(summary))
+    if ended_by is not None and not summary.complete:
+        raise ended_by
+    return exit_code(summary)
+
+
+def status(run: str | None, settings: Settings, out: Output) -> int:
+    """Say where a run of the fleet stands, or its newest for `None`, and who is at work."""
+    need_fleet()
+
+    async def say(runs: FleetRuns) -> None:
+        name = await runs.find(run)
+        standing, summary = await runs.standing(name), await runs.summary(name)
+        out.summary(summary, "" if not standing.over else next_step(summary), running=not standing.over)
+        shards = {"shards": standing.shards, "done": standing.done, "at_work": standing.at_work}
+        text = f"{standing.done:,} of {counted(standing.shards, 'shard')} done, {standing.at_work} at work"
+        out.say(text, "shards", run=name, **shards)
+        if standing.stopped is not None:
+            out.say(f"stopped: {standing.stopped.message}", "stopped", run=name, message=standing.stopped.message)
+        for worker in await runs.workers():
+            text = f"worker {worker.name}: {counted(worker.shards, 'shard')}, heard of {worker.silent_s:.0f} s ago"
+            out.say(text, "worker", **msgspec.structs.asdict(worker))
+
+    asyncio.run(_asked(settings, say))
+    return 0
+
+
+def list_runs(settings: Settings, list_one: Callable[[Summary], None]) -> int:
+    """List the runs of the fleet, oldest first."""
+    need_fleet()
+
+    async def say(runs: FleetRuns) -> None:
+        for name in await runs.all():
+            list_one(await runs.summary(name))
+
+    asyncio.run(_asked(settings, say))
+    return 0
+
+
+async def _asked(settings: Settings, question: Callable[[FleetRuns], Coroutine[Any, Any, T]]) -> T:
+    from migrator.api import fleet
+
+    async with fleet.runs(settings) as runs:
+        return await question(runs)
+
+
+async def _watched(standings: AsyncIterator[Standing], run: str) -> None:
+    """Tell how a run goes on, until it is over. A signal ends the watching, not the run."""
+    body = asyncio.current_task()
+    assert body is not None
+    received: list[int] = []
+
+    def leave(number: int) -> None:
+        received.append(number)
+        body.cancel()
+
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, leave, number)
+    try:
+        async for standing in standings:
+            tell(_line(standing))
+    except asyncio.CancelledError:
+        hint = f"`migrator status {run}` looks again, `migrator stop {run}` stops it"
+        if not received:
+            raise
+        raise Interrupted("the workers go on with it", hint, signal_number=received[0]) from None
+
+
+def _line(standing: Standing) -> str:
+    counts = " · ".join(f"{count:,} {state.value.lower()}" for state, count in sorted(standing.rows.items()))
+    shards = f"{standing.done:,} of {counted(standing.shards, 'shard')} done, {standing.at_work} at work"
+    return f"run {standing.run}: {shards}: {counts}"
+
+
+@click.command()
+@click.option(
+    "--shards", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N", help="Shards at a time."
+)
+@ledger_option
+@profile_option
+@viewing_options
+def worker(shards: int, **values: Any) -> int:
+    """Be a worker of the fleet whose database --ledger names: take shards of its runs, and carry them out.
+
+    Start as many as you like, on any number of hosts. The first signal stops cleanly: what is in flight is answered
+    and recorded. What a worker leaves, another one takes up; so kill -9 and the loss of a host are harmless, too.
+    Secrets come from the environment, or from where the profile of a run says.
+
+    \b
+    Examples:  migrator worker --ledger postgresql://db.example.com/migrator
+               migrator worker --ledger postgresql:///migrator --shards 8
+    Exit codes: 0 stopped cleanly · 2 configuration · 6 the database cannot be used
+    """
+    need_fleet()
+    from migrator.api import working
+
+    viewing_of(values)
+    settings = load(flags_of(values), profile=values.get("profile"))
+
+    def on_ready(stop: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, stop)
+        tell("ready")
+
+    asyncio.run(working.work(settings, at_once=shards, on_ready=on_ready))
+    return 0
+
+
+@click.command()
+@click.argument("run", required=False)
+@ledger_option
+@profile_option
+@output_option
+def stop(run: str | None, output: str, **values: Any) -> int:
+    """Let the workers stop RUN (the newest one by default) of a fleet; `migrator resume` lets them go on.
+
+    What is in flight is answered and recorded. A run on one machine is stopped with Ctrl-C.
+
+    \b
+    Examples:  migrator stop 20261122-181502-3fa9 --ledger postgresql://db.example.com/migrator
+    """
+    need_fleet()
+    from migrator.fleet.runs import Stop
+
+    settings = load(flags_of(values), profile=values.get("profile"))
+
+    async def stopped(runs: FleetRuns) -> str:
+        name = await runs.find(run)
+        await runs.stop(name, Stop("asked", f"run {name} was stopped", f"go on with `migrator resume {name}`"))
+        return name
+
+    name = asyncio.run(_asked(settings, stopped))
+    Output(output).say(f"run {name} stops as soon as its workers hear of it", "stopped", run=name)
+    return 0
