@@ -170,14 +170,16 @@ async def _fill(connection: Connection, db: sqlite3.Connection, run: str, place:
     record = await connection.fetchrow(f"SELECT {', '.join(RUN)} FROM run WHERE id = $1", run)
     if record is None:
         raise UsageError(f"there is no run {run} in {place}", "`migrator runs` lists those there are")
-    db.executescript(f"PRAGMA synchronous = OFF; BEGIN; {PLAN}{PROGRESS}")
+    db.executescript(f"PRAGMA synchronous = OFF; {PLAN}{PROGRESS}")
+    db.execute("BEGIN")
     db.execute(_insert("run", RUN), tuple(record))
     for table, columns in COLUMNS.items():
         query = f"SELECT {', '.join(columns)} FROM {table} WHERE run = $1"
         cursor = await connection.cursor(query, run)
         while page := await cursor.fetch(PAGE):
             db.executemany(_insert(table, columns), [tuple(row) for row in page])
-    db.executescript(f"{VIEW}{triggers()} PRAGMA user_version = {FORMAT}; COMMIT; PRAGMA journal_mode = WAL;")
+    db.execute("COMMIT")
+    db.executescript(f"{VIEW}{triggers()} PRAGMA user_version = {FORMAT}; PRAGMA journal_mode = WAL;")
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:

@@ -67,7 +67,11 @@ class Dbos:
             log_level="ERROR",
         )
         DBOS(config=config)
-        DBOS.workflow(name=QUEUE)(self._carry_out)
+
+        @DBOS.workflow(name=QUEUE)
+        async def carry_out(run: str, number: int) -> None:
+            await self._handler(Shard(run, number))
+
         DBOS.listen_queues([QUEUE])
         # It blocks for a moment; but called from here it runs workflows in this loop, not in one of its own.
         DBOS.launch()
@@ -78,9 +82,6 @@ class Dbos:
 
     async def __aexit__(self, *exception: object) -> None:
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
-
-    async def _carry_out(self, run: str, number: int) -> None:
-        await self._handler(Shard(run, number))
 
     async def submit(self, shards: Mapping[Shard, int]) -> None:
         """Let shards be handed out, each for the time that is said; the same again has no further effect."""
