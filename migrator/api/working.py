@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from migrator.api.executing import always
 from migrator.api.fleet import url_of
-from migrator.api.service import caller_of, new_throttle, transport_of
+from migrator.api.service import caller_of, transport_of
 from migrator.api.target import as_planned
 from migrator.clock import SystemClock
 from migrator.core.styles import STYLES
@@ -20,12 +20,12 @@ from migrator.fleet.database import Pool, connected, where
 from migrator.fleet.dbos import Dbos
 from migrator.fleet.foreman import Foreman
 from migrator.fleet.ledger import Shard, ShardLedger
+from migrator.fleet.limiter import FleetThrottle, Lanes, Limit
 from migrator.fleet.runs import FleetRuns
 from migrator.fleet.worker import Worker
 from migrator.ledger.lease import this_process
 from migrator.ports import Transport
 from migrator.settings import Settings
-from migrator.transport.throttle import Throttle
 
 
 async def work(settings: Settings, *, at_once: int, on_ready: Callable[[Callable[[], None]], None]) -> None:
@@ -78,15 +78,15 @@ class Way:
     Attributes:
         settings: of the run.
         transport: sends.
-        throttle: grants leave to.
+        lanes: the limits.
         users: how many shards are on it.
     """
 
-    def __init__(self, settings: Settings, transport: Transport, throttle: Throttle, stack: AsyncExitStack) -> None:
+    def __init__(self, settings: Settings, transport: Transport, lanes: Lanes, stack: AsyncExitStack) -> None:
         """Begin with nobody on it; `stack` closes it."""
         self.settings = settings
         self.transport = transport
-        self.throttle = throttle
+        self.lanes = lanes
         self.users = 0
         self.stack = stack
 
@@ -145,8 +145,20 @@ class Crew:
         settings = as_planned(await self._runs.settings(run), f"run {run}", {}, None, hint)
         async with AsyncExitStack() as stack:
             transport = await stack.enter_async_context(transport_of(settings))
-            return Way(settings, transport, new_throttle(settings), stack.pop_all())
+            lanes = self._lanes(settings)
+            stack.push_async_callback(lanes.close)
+            return Way(settings, transport, lanes, stack.pop_all())
         raise AssertionError  # pragma: no cover (a stack swallows nothing)
+
+    def _lanes(self, settings: Settings) -> Lanes:
+        """Return the limits that hold for an API key, and for each container, on all hosts."""
+        key = f"{settings.org_id} {settings.client_id}"
+
+        def limit(what: str, rate: float) -> Limit | None:
+            return Limit(f"{what} {key}", rate) if rate else None
+
+        rates = {"rate": settings.rate, "write_rate": 0.0, "container_rate": settings.container_rate}
+        return Lanes(self._pool, self._place, **{what: limit(what, rate) for what, rate in rates.items()})
 
     def _taken(self, shard: Shard, settings: Settings) -> ShardLedger:
         return ShardLedger(
@@ -164,7 +176,7 @@ class Crew:
         return Engine(
             ledger=ledger,
             transport=way.transport,
-            throttle=way.throttle,
+            throttle=FleetThrottle(way.lanes),
             clock=SystemClock(),
             style=STYLES[settings.style],
             caller=caller_of(settings),

@@ -117,6 +117,8 @@ class Wire:
         if held_up is not None and held_up():
             self.throttle.returned(container)
             return NotSent.HELD_UP
+        if not (self.throttle.free or await self.throttle.due(container)):
+            return NotSent.HELD_UP
         self.throttle.sent(container)
         self.tally.in_flight += 1
         try:
@@ -145,6 +147,8 @@ class Wire:
         while await self.throttle.permit(container):
             began_at = self.clock.monotonic()
             answer = await self.send(container, request(self.clock.request_id()))
+            if answer is NotSent.HELD_UP:
+                continue
             if isinstance(answer, NotSent):
                 return None
             patience.count(began_at)

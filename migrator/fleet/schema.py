@@ -95,6 +95,15 @@ CREATE TABLE worker (
     shards integer NOT NULL
 );
 CREATE UNLOGGED TABLE permits (key text PRIMARY KEY, until timestamptz NOT NULL);
+CREATE FUNCTION reserve(asked text, n integer, gap_s double precision, penalty_s double precision)
+RETURNS double precision LANGUAGE sql AS $$
+    INSERT INTO migrator.permits AS p
+    VALUES (asked, clock_timestamp() + make_interval(secs => penalty_s + n * gap_s))
+    ON CONFLICT (key) DO UPDATE SET
+        until = greatest(p.until, clock_timestamp() + make_interval(secs => penalty_s))
+            + make_interval(secs => n * gap_s)
+    RETURNING extract(epoch FROM p.until - clock_timestamp())::double precision - n * gap_s
+$$;
 """
 
 

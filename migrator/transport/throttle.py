@@ -131,6 +131,10 @@ class Gate:
         """Let nobody wait any longer: the run stops."""
         self._closed.set()
 
+    async def closing(self) -> None:
+        """Wait until the run stops."""
+        await self._closed.wait()
+
     async def wait(self, seconds: float) -> None:
         """Wait `seconds`, or until the run stops."""
         with suppress(TimeoutError):
@@ -251,6 +255,11 @@ class Throttle:
                 return False
             taken.pop_all()
             return True
+
+    async def due(self, container: str) -> bool:
+        """Return `True`: a permit is good from when it is given."""
+        del container
+        return True
 
     def sent(self, container: str) -> None:
         """Log that a request to `container` leaves now."""
