@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from migrator.core.errors import UsageError
 from migrator.fleet.copying import copy_in, copy_out
-from migrator.fleet.database import Pool, connected, where
+from migrator.fleet.database import LedgerAway, Pool, connected, where
 from migrator.fleet.runs import FleetRuns, Standing
 from migrator.ledger.folder import RunFolder
 from migrator.ledger.reading import read_run
@@ -76,16 +76,19 @@ async def _refuse_same_objects(fleet: FleetRuns, run: str) -> None:
 
 
 async def watch(run: str, settings: Settings) -> AsyncIterator[Standing]:
-    """Yield where a run stands, now and then, until it is over.
+    """Yield where a run stands, now and then, until it is over. That the database is away for a while ends nothing.
 
     Raises:
-        MigratorError: it was stopped before its end.
+        MigratorError: the run was stopped before its end.
     """
     async with runs(settings) as fleet:
-        while not (standing := await fleet.standing(run)).over:
-            yield standing
+        while True:
+            with suppress(LedgerAway):
+                standing = await fleet.standing(run)
+                yield standing
+                if standing.over:
+                    break
             await asyncio.sleep(WATCH_EVERY_S)
-        yield standing
         if standing.stopped is not None:
             raise standing.stopped.error()
 
