@@ -90,13 +90,19 @@ async def copy_in(pool: Pool, place: str, path: Path, *, size: int = STEPS) -> s
         db.execute("BEGIN")
         pieces = cut(_counts(db), size)
         async with pool.acquire() as connection, connection.transaction():
-            run = await _add_run(connection, db, place)
+            run, number = await _add_run(connection, db, place)
+            for table in PARTITIONED:
+                await connection.execute(f"CREATE TABLE {table}_{number} (LIKE {table} INCLUDING ALL)")
             for table, columns in COLUMNS.items():
                 rows = _rows(db, run, table, columns)
                 if table == "step":
-                    await _copy(connection, table, (*columns, "shard"), _sharded(rows, pieces))
+                    await _copy(connection, f"{table}_{number}", (*columns, "shard"), _sharded(rows, pieces))
                 else:
-                    await _copy(connection, table, columns, rows)
+                    await _copy(connection, f"{table}_{number}", columns, rows)
+            # Only now: what is written from here on obeys the triggers, and what has happened need not happen again.
+            for table in PARTITIONED:
+                attach = f"ALTER TABLE {table} ATTACH PARTITION {table}_{number}"
+                await connection.execute(f"{attach} FOR VALUES IN ('{run}')")
             await connection.execute(COUNT_SHARDS, run)
         return run
 
@@ -112,8 +118,8 @@ def _counts(db: sqlite3.Connection) -> Iterator[Counted]:
     return (Counted(*row) for row in found)
 
 
-async def _add_run(connection: Connection, db: sqlite3.Connection, place: str) -> str:
-    """Add the run and its partitions."""
+async def _add_run(connection: Connection, db: sqlite3.Connection, place: str) -> tuple[str, int]:
+    """Add the run; return its id, and the number that its partitions are called by."""
     record = db.execute(f"SELECT {', '.join(RUN)} FROM run").fetchone()
     run = str(record[0])
     marks = ", ".join(f"${number}" for number in range(1, len(RUN) + 1))
@@ -122,9 +128,7 @@ async def _add_run(connection: Connection, db: sqlite3.Connection, place: str) -
     )
     if number is None:
         raise UsageError(f"there is already a run {run} in {place}", "choose another --run-id, or drop that one")
-    for table in PARTITIONED:
-        await connection.execute(f"CREATE TABLE {table}_{number} PARTITION OF {table} FOR VALUES IN ('{run}')")
-    return run
+    return run, number
 
 
 def _rows(db: sqlite3.Connection, run: str, table: str, columns: Sequence[str]) -> Iterator[Row]:

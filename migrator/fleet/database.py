@@ -87,7 +87,7 @@ async def connected(url: str) -> AsyncIterator[Pool]:
     """
     with postgres_errors(where(url)):
         pool = await asyncpg.create_pool(
-            url, min_size=1, max_size=CONNECTIONS, timeout=10, server_settings={"search_path": "migrator"}
+            url, min_size=0, max_size=CONNECTIONS, timeout=10, server_settings={"search_path": "migrator"}
         )
     try:
         with postgres_errors(where(url)):

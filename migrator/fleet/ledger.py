@@ -138,7 +138,7 @@ class ShardLedger:
         """Say who has the shard."""
         found = await connection.fetchrow(statements.TAKEN, self._run, self._number)
         if found is None:
-            return Stopped(f"there is no shard {self._shard}", "its run has been dropped, or moved")
+            return Stopped(f"there is no shard {self._shard}", "its run has been dropped")
         owner, until = found
         host, _, process = owner.rpartition(" ")
         at = f"{datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M:%S} UTC" if until > 0 else "a moment from now"

@@ -10,6 +10,10 @@ that the intent is on the disk by then; whoever has one waits for the moment; an
 little, the permit is gone. So in no period are there more requests than moments, whatever the disk, the loop or the
 database do, and the gap is wider than the rate asks for by as much as a request may be late.
 
+Where a request has several limits, it gets one moment that is free in all of them, one call a request: moments that
+were reserved for one limit alone would be too early or too late for another. Where a narrower limit has none soon,
+nothing is reserved, so that what is slow does not hold up everything else.
+
 A 429 is a penalty for everybody: no moment is given out before it is over, on any host.
 """
 
@@ -20,6 +24,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from msgspec import Struct
 
@@ -30,9 +35,6 @@ from migrator.transport.throttle import Gate
 
 LATE_S = 0.015
 """How long after its moment a request may leave. Of a limit per second, 1.5 % is the price."""
-
-APART_S = 0.005
-"""How far the moments of two limits for one request may be apart; it is a part of how late a request may be."""
 
 AHEAD_S = 0.025
 """How long before its moment a permit is given: the intent is written meanwhile."""
@@ -45,6 +47,8 @@ AGAIN_S = 0.5
 
 RESERVE = "SELECT migrator.reserve($1, $2, $3, $4)"
 
+RESERVE_ONE_OF_EACH = "SELECT granted, in_s FROM migrator.reserve_one_of_each($1, $2, $3)"
+
 
 class Limit(Struct, frozen=True):
     """So many requests a second, all together.
@@ -56,6 +60,17 @@ class Limit(Struct, frozen=True):
 
     key: str
     rate: float
+
+
+async def patiently(pool: Pool, place: str, statement: str, *parameters: object) -> Sequence[tuple[Any, ...]]:
+    """Ask the database until it answers."""
+    while True:
+        try:
+            with postgres_errors(place):
+                return [tuple(row) for row in await pool.fetch(statement, *parameters)]
+        except LedgerFailed as error:
+            log.warning("limiter.failed", because=str(error))
+            await asyncio.sleep(AGAIN_S)
 
 
 class Lane:
@@ -71,8 +86,8 @@ class Lane:
         """
         self._pool = pool
         self._place = place
-        self._key = limit.key
-        self._gap_s = (1 + LATE_S) / limit.rate
+        self.key = limit.key
+        self.gap_s = (1 + LATE_S) / limit.rate
         self._most = max(1, round(LEASE_S * limit.rate))
         self._size = 1
         self._moments: deque[float] = deque()
@@ -82,7 +97,7 @@ class Lane:
         """Take the next moment (monotonic seconds), if one is reserved; see to it that there will be more."""
         self._drop_missed()
         if len(self._moments) <= self._size // 2 and self._reserving is None:
-            self._reserving = asyncio.create_task(self._reserve(), name=f"reserve {self._key}")
+            self._reserving = asyncio.create_task(self._reserve(), name=f"reserve {self.key}")
         return self._moments.popleft() if self._moments else None
 
     async def more(self) -> None:
@@ -103,22 +118,18 @@ class Lane:
         """Reserve the next moments; more at a time for as long as all of them are used."""
         n = self._size
         try:
-            wait_s = await self._ask(n, 0.0)
+            # The first moment is not so soon that no intent could be written until then.
+            wait_s = await self._ask(n, AHEAD_S)
         finally:
             self._reserving = None
         # Counted from the answer: later than the database meant, by the way back, and never earlier.
         first = time.monotonic() + wait_s
-        self._moments.extend(first + number * self._gap_s for number in range(n))
+        self._moments.extend(first + number * self.gap_s for number in range(n))
         self._size = min(self._most, self._size * 2)
 
-    async def _ask(self, n: int, penalty_s: float) -> float:
-        while True:
-            try:
-                with postgres_errors(self._place):
-                    return float(await self._pool.fetchval(RESERVE, self._key, n, self._gap_s, penalty_s))
-            except LedgerFailed as error:
-                log.warning("limiter.failed", because=str(error))
-                await asyncio.sleep(AGAIN_S)
+    async def _ask(self, n: int, wait_s: float) -> float:
+        ((in_s,),) = await patiently(self._pool, self._place, RESERVE, self.key, n, self.gap_s, wait_s)
+        return float(in_s)
 
     async def penalize(self, seconds: float) -> None:
         """Let nobody have a moment of this limit for `seconds` from now."""
@@ -141,6 +152,8 @@ class Lanes:
             write_rate: of writes.
             container_rate: of each container, whose name is added to the key.
         """
+        self._pool = pool
+        self._place = place
 
         def lane(limit: Limit) -> Lane:
             return Lane(pool, place, limit)
@@ -168,6 +181,19 @@ class Lanes:
             limit = Limit(f"{self._of_container.key} {container}", self._of_container.rate)
             own = self._own[container] = self._lane(limit)
         return [own, *shared]
+
+    async def reserve_one_of_each(self, lanes: Sequence[Lane]) -> tuple[bool, float]:
+        """Reserve one moment that is free in all of `lanes`.
+
+        Args:
+            lanes: of which the last is the widest.
+
+        Returns:
+            Whether it was had, and when it is; or when to ask again, on the monotonic clock.
+        """
+        keys, gaps_s = [lane.key for lane in lanes], [lane.gap_s for lane in lanes]
+        ((granted, in_s),) = await patiently(self._pool, self._place, RESERVE_ONE_OF_EACH, keys, gaps_s, AHEAD_S)
+        return bool(granted), time.monotonic() + float(in_s)
 
     def pause(self, seconds: float, reason: str) -> None:
         """Stop everybody: those here at once, the others as soon as the database knows."""
@@ -214,26 +240,21 @@ class FleetThrottle:
         """Wait until shortly before the moment for one request to `container`; `False` means that the run stops."""
         if not await self.gate.passed():
             return False
-        moment = await self._moment_of(self._lanes.of(container, write=write))
+        lanes = self._lanes.of(container, write=write)
+        moment = await self._moment(lanes[0]) if len(lanes) == 1 else await self._moment_in_all(lanes)
         await self._until(moment - AHEAD_S)
         if self.gate.closed:
             return False
         self._given[container, write].append(moment)
         return True
 
-    async def _moment_of(self, lanes: Sequence[Lane]) -> float:
-        """Take a moment of each lane, all of them nearly the same, and return the latest.
-
-        The narrowest lane is waited for first, so that what is slow does not hold moments of everything else.
-        """
-        moments: dict[Lane, float] = {}
-        while not self.gate.closed:
-            latest = max(moments.values(), default=0.0)
-            lane = next((lane for lane in lanes if moments.get(lane, -1.0) < latest - APART_S), None)
-            if lane is None:
-                return latest
-            moments[lane] = await self._moment(lane)
-            await self._until(moments[lane] - AHEAD_S)
+    async def _moment_in_all(self, lanes: Sequence[Lane]) -> float:
+        """Wait for a moment that is free in all of `lanes`; 0 if there are none, or if the run stops first."""
+        while lanes and not self.gate.closed:
+            granted, moment = await self._lanes.reserve_one_of_each(lanes)
+            if granted:
+                return moment
+            await self._until(moment - AHEAD_S)
         return 0.0
 
     async def _moment(self, lane: Lane) -> float:
@@ -260,7 +281,7 @@ class FleetThrottle:
             return True
         if (wait_s := moment - time.monotonic()) > 0:
             await asyncio.sleep(wait_s)
-        return time.monotonic() <= moment + LATE_S - APART_S
+        return time.monotonic() <= moment + LATE_S
 
     def sent(self, container: str, *, write: bool = False) -> None:
         """Note that a request to `container` leaves now: its moment was taken by `due`."""

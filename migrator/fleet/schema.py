@@ -95,15 +95,34 @@ CREATE TABLE worker (
     shards integer NOT NULL
 );
 CREATE UNLOGGED TABLE permits (key text PRIMARY KEY, until timestamptz NOT NULL);
-CREATE FUNCTION reserve(asked text, n integer, gap_s double precision, penalty_s double precision)
+CREATE FUNCTION reserve(asked text, n integer, gap_s double precision, wait_s double precision)
 RETURNS double precision LANGUAGE sql AS $$
     INSERT INTO migrator.permits AS p
-    VALUES (asked, clock_timestamp() + make_interval(secs => penalty_s + n * gap_s))
+    VALUES (asked, clock_timestamp() + make_interval(secs => wait_s + n * gap_s))
     ON CONFLICT (key) DO UPDATE SET
-        until = greatest(p.until, clock_timestamp() + make_interval(secs => penalty_s))
-            + make_interval(secs => n * gap_s)
+        until = greatest(p.until, clock_timestamp() + make_interval(secs => wait_s)) + make_interval(secs => n * gap_s)
     RETURNING extract(epoch FROM p.until - clock_timestamp())::double precision - n * gap_s
 $$;
+CREATE FUNCTION reserve_one_of_each(
+    asked text[], gaps_s double precision[], wait_s double precision, OUT granted boolean, OUT in_s double precision
+) LANGUAGE plpgsql AS $$
+DECLARE
+    now timestamptz := clock_timestamp() + make_interval(secs => wait_s);
+    widest timestamptz;
+    narrower timestamptz;
+BEGIN
+    INSERT INTO migrator.permits SELECT key, now FROM unnest(asked) AS key ORDER BY key ON CONFLICT DO NOTHING;
+    PERFORM FROM migrator.permits WHERE key = ANY (asked) ORDER BY key FOR UPDATE;
+    SELECT greatest(max(until) FILTER (WHERE key = asked[cardinality(asked)]), now),
+           max(until) FILTER (WHERE key <> asked[cardinality(asked)])
+    INTO widest, narrower FROM migrator.permits WHERE key = ANY (asked);
+    granted := narrower <= widest + make_interval(secs => wait_s);
+    IF granted THEN
+        UPDATE migrator.permits AS p SET until = greatest(widest, narrower) + make_interval(secs => gaps_s[k.number])
+        FROM unnest(asked) WITH ORDINALITY AS k (key, number) WHERE p.key = k.key;
+    END IF;
+    in_s := extract(epoch FROM greatest(widest, narrower) - clock_timestamp());
+END $$;
 """
 
 

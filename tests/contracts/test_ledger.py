@@ -17,7 +17,7 @@ from migrator.core.model import Base, Change, Doubt, EntityType, Kind, Touched
 from migrator.core.states import State
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import How, Intent, Ledger, Outcome
-from tests.fleet import ShardInDatabase
+from tests.fleet.shard import ShardInDatabase
 from tests.memory import MemoryLedger
 from tests.plans import change, changes, failing, make_plan, stages, steps, written
 from tests.postgres import Server

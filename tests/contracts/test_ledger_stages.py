@@ -18,7 +18,7 @@ from migrator.core.plan import PATCHES
 from migrator.core.states import State
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import How, Intent, Ledger, Outcome
-from tests.fleet import ShardInDatabase
+from tests.fleet.shard import ShardInDatabase
 from tests.memory import MemoryLedger
 from tests.plans import change, failing, make_plan, stages, steps, written
 from tests.postgres import Server
