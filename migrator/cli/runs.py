@@ -13,6 +13,7 @@ from migrator.cli.output import Output, next_step, tell
 from migrator.core.errors import MigratorError
 from migrator.ledger.folder import RunFolder
 from migrator.ledger.reading import read_run, summarize
+from migrator.reports.errors import summarize_errors
 from migrator.reports.results import ResultsFile, write_results
 from migrator.translating.idmap import write_id_map
 
@@ -33,8 +34,8 @@ def status(run: str | None, output: str, **values: Any) -> int:
                migrator status 20261122-181502-3fa9 --output json
     """
     found = runs_of(values).find(run)
-    running, summary = found.running, summarize(found.ledger)
-    Output(output).summary(summary, "" if running else next_step(summary), running=running)
+    running, (summary, errors) = found.running, summarize_errors(found.ledger)
+    Output(output).summary(summary, errors, "" if running else next_step(summary), running=running)
     return 0
 
 
