@@ -98,22 +98,26 @@ class Embedding:
 
     def _long(self, row: Told) -> Mapping[str, object]:
         places = places_of(row.kind, row.body, row.base)
-        shown = None if places is None else [contrast(place) for place in places[:MOST_PLACES]]
-        return {
+        known = {
             "kind": self.kinds.number(row.kind),
-            "step": row.step,
-            "places": shown,
+            "step": row.step if row.step != row.line else None,
+            "places": None if places is None else [contrast(place) for place in places[:MOST_PLACES]],
             "more": max(0, len(places or ()) - MOST_PLACES),
-            "planned": visible(cut(row.body.decode())) if shown is None else "",
+            "planned": visible(cut(row.body.decode())) if places is None else "",
             "input": [visible(cut(cell)) for cell in cells_of(row.raw)],
             "attempts": row.attempts,
             "attempt": row.attempt,
             "request": row.request_id,
-            "sent": row.sent_at,
-            "ended": row.ended_at,
+            "sent": _to_ms(row.sent_at),
+            "ended": _to_ms(row.ended_at),
             "how": row.how,
             "etag": row.etag,
         }
+        return {name: value for name, value in known.items() if value or name in ("kind", "places")}
+
+
+def _to_ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def outcome_of(state: State) -> str:

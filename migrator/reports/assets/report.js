@@ -154,17 +154,17 @@
     const how = { answer: "the service's answer", look: "looking at the object afterwards", policy: "decision" }[details.how];
     return [
       ["Container", row.container],
-      ["Kind", details.step === row.line ? kind : `${kind}, together with line ${details.step}`],
-      ["Attempts", details.attempt || "none: nothing was sent"],
-      ["Sent", details.attempt && details.sent !== null ? moment(details.sent) : ""],
-      ["Settled", details.ended === null ? "" : moment(details.ended)],
-      ["Settled by", details.attempt ? how ?? "" : ""],
-      ["Version after", details.etag ?? ""],
+      ["Kind", details.step ? `${kind}, together with line ${details.step}` : kind],
+      ["Attempts", details.attempt ?? "none: nothing was sent"],
+      ["Sent", details.attempt && moment(details.sent)],
+      ["Settled", details.ended && moment(details.ended)],
+      ["Settled by", details.attempt && how],
+      ["Version after", details.etag],
       ["x-request-id", details.request],
-    ].filter(([, value]) => value !== "");
+    ].filter(([, value]) => value !== undefined);
   }
 
-  function attempts(tried) {
+  function attempts(tried = []) {
     if (!tried.length) return [];
     const cells = ([number, sent, ended, status, error, message]) => [
       `Attempt ${number}`,
