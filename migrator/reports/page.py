@@ -161,4 +161,10 @@ def _took(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-_environment.filters |= {"moment": _moment, "took": _took, "slices": slices}
+def _commands(text: str) -> Markup:
+    """Set off what is to be typed, which stands between backticks."""
+    parts = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
+
+
+_environment.filters |= {"moment": _moment, "took": _took, "slices": slices, "commands": _commands}
