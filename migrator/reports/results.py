@@ -31,7 +31,10 @@ OUTCOMES: Mapping[State, str] = {
 }
 """Which file a row goes to, by the state of its step."""
 
-COLUMNS = ("_line", "_state", "_http_status", "_error_class", "_message", "_etag")
+COLUMNS = ("_line", "_state", "_http_status", "_error_class", "_message", "_etag", "_object")
+"""Our columns: the input's line, what became of it and why, and of which object, as of one that was created.
+
+The view `results` of a ledger has them too, see `ledger.schema`."""
 
 
 class ResultsFile(Struct):
@@ -76,7 +79,7 @@ def _write_all(rows: Iterator[OutcomeRow], shape: InputShape, folder: Path, stac
         outcome = OUTCOMES[row.state]
         if outcome not in files:
             path = folder / f"{outcome}.{shape.format}"
-            stream = stack.enter_context(path.open("w", encoding="utf-8", newline=""))
+            stream = stack.enter_context(path.open("w", encoding="utf-8-sig" if shape.marked else "utf-8", newline=""))
             files[outcome] = ResultsFile(outcome, path)
             writers[outcome] = _csv_writer(stream, shape) if shape.format == "csv" else _jsonl_writer(stream, shape)
         writers[outcome](row)
@@ -86,7 +89,7 @@ def _write_all(rows: Iterator[OutcomeRow], shape: InputShape, folder: Path, stac
 
 def _ours(row: OutcomeRow) -> dict[str, Any]:
     """Return our columns of a row, in the order of `COLUMNS`."""
-    values = (row.line, row.state.value, row.http_status, row.error_class, row.message, row.etag)
+    values = (row.line, row.state.value, row.http_status, row.error_class, row.message, row.etag, row.object)
     return dict(zip(COLUMNS, values, strict=True))
 
 
