@@ -14,7 +14,7 @@ from migrator.core.errors import MigratorError
 from migrator.ledger.folder import RunFolder
 from migrator.ledger.reading import read_run, summarize
 from migrator.reports.errors import summarize_errors
-from migrator.reports.results import ResultsFile, write_results
+from migrator.reports.results import ResultsFile, stale_files, write_results
 from migrator.translating.idmap import write_id_map
 
 ID_MAP = "id-map"
@@ -98,6 +98,8 @@ def results(run: str | None, folder: Path | None, output: str, **values: Any) ->
     out = Output(output)
     for file in written:
         out.say(f"{file.rows:>9,} rows  {file.path}", "file", path=str(file.path), rows=file.rows, outcome=file.outcome)
+    for path in stale_files(folder, written):
+        tell(f"warning: {path} was there before, and has no row of this run")
     undone = read_run(found.ledger).rolls_back
     if undone is not None:
         tell(

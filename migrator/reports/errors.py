@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from migrator.core.states import OPEN, State
 from migrator.core.verdict import ErrorClass
 from migrator.ledger.history import Refusal, at_one_moment, refusals
 from migrator.ledger.reading import Summary, summary_of
+from migrator.ledger.records import RunRecord
 
 MOST_FREQUENT = 3
 """Errors that a summary shows."""
@@ -26,8 +28,6 @@ MOST_KINDS = 1000
 _VARIABLE = re.compile(r"""(?<!\w)'[^']*'|"[^"]*"|\S*\d\S*""")
 """Words that differ from row to row: what is in quotes, and whatever has a digit, as ids, numbers and times do."""
 
-_MEND = "mend these rows in failed.csv and apply it"
-_LOOK = "`migrator plan failed.csv` shows what is there now"
 _RETRY = "then `migrator retry {run}` sends these rows again"
 _LATER = "`migrator retry {run}` sends these rows again, once the service is well"
 _RECONCILE = "`migrator reconcile {run}` looks again; with --on-doubt ask you decide row by row"
@@ -35,10 +35,10 @@ _RESUME = "`migrator resume {run}` goes on with these rows"
 
 HINTS: Mapping[str, str] = {
     ErrorClass.NONE: "",
-    ErrorClass.VALIDATION: f"the service does not take what the row says: {_MEND}",
-    ErrorClass.NOT_FOUND: f"check the id, the container and the sandbox; {_MEND}",
-    ErrorClass.CONFLICT: f"the object is not what the row was made for: {_LOOK}",
-    ErrorClass.TOO_LARGE: f"shorten what it writes: {_MEND}",
+    ErrorClass.VALIDATION: "the service does not take what the row says: {mend}",
+    ErrorClass.NOT_FOUND: "check the id, the container and the sandbox; {mend}",
+    ErrorClass.CONFLICT: "the object is not what the row was made for: {look}",
+    ErrorClass.TOO_LARGE: "shorten what it writes: {mend}",
     ErrorClass.CREDENTIALS: f"check MIGRATOR_CLIENT_ID and its secret, {_RETRY}",
     ErrorClass.PERMISSION: f"check the product profile of the credentials and the sandbox, {_RETRY}",
     ErrorClass.RATE_LIMITED: f"lower --rate, {_RETRY}",
@@ -48,13 +48,13 @@ HINTS: Mapping[str, str] = {
     ErrorClass.NO_ANSWER: _LATER,
     ErrorClass.UNREADABLE: f"the answers are not the service's: check MIGRATOR_BASE_URL and the proxy, {_RETRY}",
     ErrorClass.REDIRECT: f"the service does not redirect: check MIGRATOR_BASE_URL and the proxy, {_RETRY}",
-    ErrorClass.GUARD_FAILED: f"the object is not what the row was made for: {_LOOK}",
+    ErrorClass.GUARD_FAILED: "the object is not what the row was made for: {look}",
     ErrorClass.UNDECIDED: _RECONCILE,
     ErrorClass.UNCONFIRMED: _RECONCILE,
-    ErrorClass.CANNOT_APPLY: f"the change does not fit its object: {_LOOK}",
-    ErrorClass.DRIFTED: f"the object has changed since the plan: {_LOOK}",
+    ErrorClass.CANNOT_APPLY: "the change does not fit its object: {look}",
+    ErrorClass.DRIFTED: "the object has changed since the plan: {look}",
 }
-"""What to do about a row that has failed, by its error class."""
+"""What to do about a row that has failed, by its error class; with the words of `words_for` in it."""
 
 
 class ErrorGroup(Struct):
@@ -100,11 +100,24 @@ def summarize_errors(ledger: Path) -> tuple[Summary, Errors]:
     """Return where the run stands whose ledger this is, and its errors."""
     with at_one_moment(ledger) as db:
         summary = summary_of(db)
-        return summary, group(refusals(db), summary.run.id)
+        return summary, group(refusals(db), words_for(summary.run))
 
 
-def group(found: Iterable[Refusal], run: str) -> Errors:
-    """Put together what is the same error, for hints that name `run`."""
+def words_for(run: RunRecord) -> dict[str, str]:
+    """Return what hints say of a run: its id, how its rows are mended, and how one looks at what they are about."""
+    if run.rolls_back:
+        stay = f"these objects stay as they are; `migrator verify {run.rolls_back}` shows what they are now"
+        return {"run": run.id, "mend": stay, "look": stay}
+    if run.migrates:
+        again = "mend these objects in their source, and migrate again: what is there is not made twice"
+        return {"run": run.id, "mend": again, "look": again}
+    file = f"failed.{msgspec.json.decode(run.shape).get('format', 'csv')}"
+    look = f"`migrator plan {file}` shows what is there now"
+    return {"run": run.id, "mend": f"mend these rows in {file} and apply it", "look": look}
+
+
+def group(found: Iterable[Refusal], words: Mapping[str, str]) -> Errors:
+    """Put together what is the same error, for hints with `words` in them."""
     by_class: dict[str, int] = {}
     groups: dict[tuple[object, ...], ErrorGroup] = {}
     for one in found:
@@ -114,7 +127,7 @@ def group(found: Iterable[Refusal], run: str) -> Errors:
         if key in groups:
             _add(groups[key], one)
         else:
-            groups[key] = _first(one, run)
+            groups[key] = _first(one, words)
     ranked = sorted(groups.values(), key=lambda error: (-error.rows, error.line))
     return Errors(dict(sorted(by_class.items(), key=lambda item: (-item[1], item[0]))), tuple(ranked))
 
@@ -130,8 +143,8 @@ def _add(error: ErrorGroup, one: Refusal) -> None:
         error.line, error.object, error.message = one.line, _object(one), one.message
 
 
-def _first(one: Refusal, run: str) -> ErrorGroup:
-    hint = _hint(one).replace("{run}", run)
+def _first(one: Refusal, words: Mapping[str, str]) -> ErrorGroup:
+    hint = _hint(one).format_map(words)
     return ErrorGroup(one.error_class, one.http_status, one.rows, one.line, _object(one), one.message, hint)
 
 

@@ -25,7 +25,7 @@ from migrator.ledger.reading import Summary, summary_of
 from migrator.ledger.records import Origin
 from migrator.reports.charts import latency, slices, timeline
 from migrator.reports.embedding import Embedding, embed, outcome_of
-from migrator.reports.errors import group
+from migrator.reports.errors import group, words_for
 from migrator.reports.results import OUTCOMES
 from migrator.settings import SECRETS, Settings
 from migrator.sources.writing import whole_file
@@ -89,7 +89,7 @@ def _context(db: sqlite3.Connection, summary: Summary) -> dict[str, Any]:
         "counts": _by_word(summary.rows),
         "sandbox": settings.get("sandbox"),
         "most_errors": MOST_ERRORS,
-        "errors": group(refusals(db), summary.run.id),
+        "errors": group(refusals(db), words_for(summary.run)),
         "timeline": timeline(sent_by_second(db), settings.get("rate", 0.0)),
         "limit": settings.get("rate", 0.0),
         "latency": latency(latencies(db)),

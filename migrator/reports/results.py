@@ -6,7 +6,7 @@ columns, so the failed rows can be mended and fed back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,6 +18,7 @@ from migrator.core.errors import UsageError
 from migrator.core.states import State
 from migrator.ledger.reading import OutcomeRow, outcome_rows, read_run
 from migrator.sources import InputShape, csv_writer
+from migrator.sources.shape import CSV, JSONL
 
 OUTCOMES: Mapping[State, str] = {
     State.APPLIED: "applied",
@@ -70,6 +71,13 @@ def write_results(ledger: Path, folder: Path) -> list[ResultsFile]:
         raise UsageError(
             f"results cannot be written to {folder}: {error.strerror}", "name another folder with --to"
         ) from error
+
+
+def stale_files(folder: Path, written: Collection[ResultsFile]) -> list[Path]:
+    """Return the files in `folder` that are called like results and are not among those that were written now."""
+    ours = {file.path for file in written}
+    found = (folder / f"{outcome}.{format_}" for outcome in set(OUTCOMES.values()) for format_ in (CSV, JSONL))
+    return sorted(path for path in found if path not in ours and path.exists())
 
 
 def _write_all(rows: Iterator[OutcomeRow], shape: InputShape, folder: Path, stack: ExitStack) -> list[ResultsFile]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from migrator.core.model import EntityType
 from migrator.core.states import State
@@ -17,9 +18,12 @@ from migrator.ledger.history import Refusal
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import Outcome
 from migrator.reports import errors
-from migrator.reports.errors import HINTS, group, outline, summarize_errors
-from tests.plans import written
+from migrator.reports.errors import HINTS, group, outline, summarize_errors, words_for
+from tests.plans import run_record, written
 from tests.shell.ledgers import intent
+
+RUN = run_record("spring")
+WORDS = words_for(RUN)
 
 GHOST = "dps:personalized-offer:0000000000000000"
 
@@ -50,7 +54,7 @@ def test_what_differs_from_row_to_row_is_no_part_of_an_error(message: str, kind:
 
 
 def test_rows_that_were_told_the_same_are_one_error_told_by_the_first_of_them() -> None:
-    found = group([refusal(9, "no offer 'b'", 2), refusal(4, "no offer 'a'"), refusal(2, "no name", 2)], "r")
+    found = group([refusal(9, "no offer 'b'", 2), refusal(4, "no offer 'a'"), refusal(2, "no name", 2)], WORDS)
 
     assert [(one.rows, one.line, one.message) for one in found.most_frequent] == [
         (3, 4, "no offer 'a'"),
@@ -61,7 +65,7 @@ def test_rows_that_were_told_the_same_are_one_error_told_by_the_first_of_them() 
 
 
 def test_the_most_frequent_class_comes_first() -> None:
-    found = group([refusal(2, "a", 1, error="conflict"), refusal(3, "b", 5, error="not_found")], "r")
+    found = group([refusal(2, "a", 1, error="conflict"), refusal(3, "b", 5, error="not_found")], WORDS)
 
     assert list(found.by_class.items()) == [("not_found", 5), ("conflict", 1)]
 
@@ -76,9 +80,23 @@ def test_the_most_frequent_class_comes_first() -> None:
     ],
 )
 def test_what_to_do_depends_on_where_the_rows_stand(state: State, command: str) -> None:
-    (one,) = group([refusal(2, "no", state=state)], "spring").most_frequent
+    (one,) = group([refusal(2, "no", state=state)], WORDS).most_frequent
 
     assert command in one.hint
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings", "hint"),
+    [
+        ('{"format": "jsonl"}', "{}", "mend these rows in failed.jsonl"),
+        ("{}", '{"rolls_back": "winter"}', "stay as they are; `migrator verify winter`"),
+        ('{"format": "jsonl"}', '{"migrates": "xcore"}', "in their source, and migrate again"),
+    ],
+)
+def test_what_to_do_depends_on_what_the_rows_are(shape: str, settings: str, hint: str) -> None:
+    (one,) = group([refusal(2, "no")], words_for(replace(RUN, shape=shape, settings=settings))).most_frequent
+
+    assert hint in one.hint
 
 
 def test_a_service_that_says_something_else_about_every_row_does_not_fill_the_memory(
@@ -86,7 +104,7 @@ def test_a_service_that_says_something_else_about_every_row_does_not_fill_the_me
 ) -> None:
     monkeypatch.setattr(errors, "MOST_KINDS", 3)
 
-    found = group([refusal(line, f"reason {'x' * line}") for line in range(2, 50)], "r")
+    found = group([refusal(line, f"reason {'x' * line}") for line in range(2, 50)], WORDS)
 
     assert len(found.most_frequent) == 4
     assert sum(one.rows for one in found.most_frequent) == 48

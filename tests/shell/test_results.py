@@ -19,7 +19,7 @@ from migrator.core.model import Change, EntityType, Kind, Operation, Row
 from migrator.core.states import State
 from migrator.ledger.planfile import PlanFile
 from migrator.ledger.records import RunRecord
-from migrator.reports.results import COLUMNS, OUTCOMES, write_results
+from migrator.reports.results import COLUMNS, OUTCOMES, stale_files, write_results
 from migrator.sources import InputShape, open_source
 
 CSV = InputShape("csv", ("id", "note"), ";", "\n")
@@ -121,6 +121,19 @@ def test_files_of_an_earlier_call_do_not_stay(tmp_path: Path) -> None:
     write_results(ledger, folder)
 
     assert [path.name for path in folder.iterdir()] == ["pending.csv"]
+
+
+def test_a_file_of_an_earlier_run_stays_elsewhere_and_is_named(tmp_path: Path) -> None:
+    ledger = ledger_of(tmp_path / "l.sqlite", CSV, ['["1",""]'])
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("failed.csv", "pending.csv", "mine.csv"):
+        (elsewhere / name).write_text("of yesterday")
+
+    written = write_results(ledger, elsewhere)
+
+    assert stale_files(elsewhere, written) == [elsewhere / "failed.csv"]
+    assert (elsewhere / "failed.csv").read_text() == "of yesterday"
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
