@@ -112,7 +112,7 @@ def _summary_text(summary: Summary, errors: Errors, next_step: str, *, running: 
     lines = [
         f"{name}: {_standing(summary, running=running)} (of {counted(summary.run.rows, 'row')})",
         _pace(summary),
-        *_errors(errors),
+        *_errors(errors, running=running),
         f"next: {next_step}" if next_step else "",
     ]
     return "\n".join(filter(None, lines))
@@ -134,13 +134,17 @@ def _standing(summary: Summary, *, running: bool) -> str:
     return " · ".join(f"{count:,} {what}" for what, count in counts if count or what == "applied")
 
 
-def _errors(errors: Errors) -> list[str]:
-    """Say how many rows have which error, and show the most frequent ones by their first row."""
+def _errors(errors: Errors, *, running: bool) -> list[str]:
+    """Say how many rows have which error, and show the most frequent ones by their first row.
+
+    What to do is said when the run has ended: while it is running, it may yet do that itself.
+    """
     lines = [f"errors: {' · '.join(f'{rows:,} {one}' for one, rows in errors.by_class.items())}"]
     for one in errors.shown:
         such = f"{one.rows:,} rows such as " if one.rows > 1 else ""
         lines.append(f"  {such}line {one.line}, {one.object}: {one.message}")
-        lines.append(f"    {one.hint}")
+        if not running:
+            lines.append(f"    {one.hint}")
     return lines if errors.by_class else []
 
 

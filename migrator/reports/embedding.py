@@ -2,8 +2,7 @@
 
 Of each row the page has a short array, to list, filter and search, and an object with the rest, which is only read when
 somebody opens the row. Both come in chunks of as many rows, so that neither the page's maker nor its reader holds all
-that is long.
-Words that many rows have are numbers into lists, which stand behind all rows (`Words`).
+that is long. Words that many rows have are numbers into lists, which stand behind all rows.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from migrator.core.states import FINE, State
+from migrator.core.values import visible
 from migrator.ledger.history import at_one_moment, latencies, refusals, sent_by_second, states_by_container, told_rows
 from migrator.ledger.reading import Summary, summary_of
 from migrator.ledger.records import Origin
@@ -167,4 +168,4 @@ def _commands(text: str) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
-_environment.filters |= {"moment": _moment, "took": _took, "slices": slices, "commands": _commands}
+_environment.filters |= {"moment": _moment, "took": _took, "slices": slices, "commands": _commands, "visible": visible}

@@ -35,20 +35,13 @@
 
   // Filter
 
-  function choices(select, all, values) {
-    const counts = new Map();
-    for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-    select.append(make("option", { value: "", textContent: all }));
-    return counts;
-  }
-
   function fill(select, all, member, order) {
-    const counts = choices(select, all, rows.map((row) => row[member]).filter(Boolean));
-    for (const value of order ?? [...counts.keys()].sort((one, other) => counts.get(other) - counts.get(one))) {
-      if (!counts.has(value)) continue;
-      const textContent = `${spaced(value)} (${counts.get(value).toLocaleString("en")})`;
-      select.append(make("option", { value, textContent }));
-    }
+    const counts = new Map();
+    for (const row of rows) if (row[member]) counts.set(row[member], (counts.get(row[member]) ?? 0) + 1);
+    const frequent = [...counts.keys()].sort((one, other) => counts.get(other) - counts.get(one));
+    const options = (order ?? frequent).filter((value) => counts.has(value)).map((value) =>
+      make("option", { value, textContent: `${spaced(value)} (${counts.get(value).toLocaleString("en")})` }));
+    select.append(make("option", { value: "", textContent: all }), ...options);
     select.closest("label").hidden = counts.size < (member === "error" ? 1 : 2);
   }
 
