@@ -73,7 +73,7 @@
   }
 
   function listed(row) {
-    const line = make("button", { type: "button", className: "line", textContent: row.line.toLocaleString("en") });
+    const line = make("button", { type: "button", className: "line", textContent: row.line });
     line.setAttribute("aria-expanded", "false");
     line.setAttribute("aria-label", `Line ${row.line}, details`);
     const why = [row.error && spaced(row.error), row.status].filter(Boolean).join(", ");
@@ -115,24 +115,26 @@
   function inFull(row, details) {
     const cells = details.input.map((cell, index) => [legend.header[index] ?? "", cell]).filter(([, cell]) => cell);
     return [
-      ...changes(details),
+      ...changes(row, details),
       make("div", { className: "beside" },
         make("div", {}, make("h3", { textContent: "Request" }), pairs(request(row, details)), ...attempts(details.attempts)),
         make("div", {}, make("h3", { textContent: "Row as it was read" }), pairs(cells))),
     ];
   }
 
-  function changes(details) {
-    const kind = words.kinds[details.kind];
-    const title = make("h3", { textContent: "Change" });
-    if (kind === "delete") return [title, make("p", { textContent: "The object is deleted." })];
+  function changes(row, details) {
+    const done = row.outcome === "applied";
+    const title = make("h3", { textContent: done ? "Change" : "Change, as it was to be made" });
+    const say = (textContent) => [title, make("p", { textContent })];
+    if (row.outcome === "unchanged") return say("None: the object was as wanted already.");
+    if (words.kinds[details.kind] === "delete") return say(done ? "The object was deleted." : "The object is deleted.");
     if (!details.places) {
-      const planned = details.planned ? make("code", { textContent: details.planned }) : null;
-      return [title, make("p", { textContent: "What was there before is not in the ledger. As planned:" }), make("p", {}, planned)];
+      const planned = make("p", {}, make("code", { textContent: details.planned }));
+      return [...say("What was there before is not in the ledger. As planned:"), planned];
     }
-    if (!details.places.length) return [title, make("p", { textContent: "Nothing differs." })];
-    const more = details.more ? make("p", { textContent: `… and ${counted(details.more, "more place")}` }) : null;
-    return [title, ...details.places.map(place), ...(more ? [more] : [])];
+    if (!details.places.length) return say("Nothing differs.");
+    const more = details.more ? [make("p", { textContent: `… and ${counted(details.more, "more place")}` })] : [];
+    return [title, ...details.places.map(place), ...more];
   }
 
   function place([path, head, before, after, tail]) {
@@ -144,7 +146,7 @@
 
   function request(row, details) {
     const kind = words.kinds[details.kind];
-    const how = { answer: "the service's answer", look: "looking at the object afterwards", policy: "decision" }[details.how];
+    const how = { answer: "the service's answer", look: "looking at the object afterwards", policy: "what --on-doubt says" }[details.how];
     return [
       ["Container", row.container],
       ["Kind", details.step ? `${kind}, together with line ${details.step}` : kind],
