@@ -93,6 +93,15 @@ async def watch(run: str, settings: Settings) -> AsyncIterator[Standing]:
             raise standing.stopped.error()
 
 
+class MirroredRun(RunFolder):
+    """A copy of a run of the fleet. It is soon gone; what is written about it stays."""
+
+    @property
+    def beside(self) -> Path:
+        """Where what is written about the run goes unless told otherwise."""
+        return Path("runs") / self.id
+
+
 async def mirror(run: str | None, settings: Settings, folder: Path) -> RunFolder:
     """Copy a run, or the newest one for `None`, out of the database into a folder, to be read there.
 
@@ -108,7 +117,7 @@ async def mirror(run: str | None, settings: Settings, folder: Path) -> RunFolder
         for one in await fleet.all():
             if one == name or one.startswith((f"{name}.retry-", f"{name}.rollback-")):
                 await _copy(pool, where(url), RunFolder(folder / one))
-        return RunFolder(folder / name)
+        return MirroredRun(folder / name)
 
 
 async def _copy(pool: Pool, place: str, run: RunFolder) -> None:

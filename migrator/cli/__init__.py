@@ -19,6 +19,7 @@ from migrator.cli import (
     migrate,
     plan,
     reconcile,
+    report,
     retry,
     rollback,
     runs,
@@ -30,7 +31,7 @@ from migrator.cli.carry import STOPPING
 from migrator.cli.output import explain, tell
 from migrator.core.errors import MigratorError
 
-NOT_BUILT = frozenset({"report", "doctor"})
+NOT_BUILT = frozenset({"doctor"})
 """Commands that the design names and this version does not have: asked for, they say so."""
 
 
@@ -69,6 +70,7 @@ for command in (
     runs.status,
     runs.runs,
     runs.results,
+    report.report,
     migrate.migrate,
     verify.verify,
     export.export,

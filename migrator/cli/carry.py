@@ -19,7 +19,7 @@ from migrator.cli.progress import shown
 from migrator.core.errors import Interrupted, MigratorError, UsageError
 from migrator.core.model import Doubt
 from migrator.ledger.folder import RunFolder
-from migrator.ledger.reading import summarize
+from migrator.reports.errors import summarize_errors
 from migrator.settings import Settings
 
 _NOTHING = "nothing was sent"
@@ -59,8 +59,8 @@ def carry_out(
         asyncio.run(api.execute(run, settings, work, choice=choice, around=around, decide=Questions().ask))
     except MigratorError as error:
         ended_by = error
-    summary = summarize(run.ledger)
-    out.summary(summary, next_step(summary))
+    summary, errors = summarize_errors(run.ledger)
+    out.summary(summary, errors, next_step(summary))
     if ended_by is not None and not summary.complete:
         ended_by.hint = "; ".join(filter(None, (ended_by.hint, f"then go on with `migrator resume {run.id}`")))
         raise ended_by

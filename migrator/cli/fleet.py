@@ -27,6 +27,7 @@ from migrator.cli.output import Output, counted, exit_code, next_step, tell
 from migrator.core.errors import Interrupted, MigratorError, UsageError
 from migrator.ledger.folder import RunFolder
 from migrator.ledger.reading import Summary
+from migrator.reports.errors import group, words_for
 from migrator.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def watch(run: str, settings: Settings, out: Output) -> int:
         asyncio.run(_watched(fleet.watch(run, settings), run))
     except MigratorError as error:
         ended_by = error
-    summary = asyncio.run(_asked(settings, lambda runs: runs.summary(run)))
-    out.summary(summary, next_step(summary))
+    summary, refusals = asyncio.run(_asked(settings, lambda runs: runs.summary(run)))
+    out.summary(summary, group(refusals, words_for(summary.run)), next_step(summary))
     if ended_by is not None and not summary.complete:
         raise ended_by
     return exit_code(summary)
@@ -69,8 +70,9 @@ def status(run: str | None, settings: Settings, out: Output) -> int:
 
     async def say(runs: FleetRuns) -> None:
         name = await runs.find(run)
-        standing, summary = await runs.standing(name), await runs.summary(name)
-        out.summary(summary, "" if not standing.over else next_step(summary), running=not standing.over)
+        standing, (summary, refusals) = await runs.standing(name), await runs.summary(name)
+        errors = group(refusals, words_for(summary.run))
+        out.summary(summary, errors, next_step(summary) if standing.over else "", running=not standing.over)
         shards = {"shards": standing.shards, "done": standing.done, "at_work": standing.at_work}
         text = f"{standing.done:,} of {counted(standing.shards, 'shard')} done, {standing.at_work} at work"
         out.say(text, "shards", run=name, **shards)
@@ -90,7 +92,7 @@ def list_runs(settings: Settings, list_one: Callable[[Summary], None]) -> int:
 
     async def say(runs: FleetRuns) -> None:
         for name in await runs.all():
-            list_one(await runs.summary(name))
+            list_one((await runs.summary(name))[0])
 
     asyncio.run(_asked(settings, say))
     return 0

@@ -189,11 +189,6 @@ def flags_of(values: dict[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in SETTINGS if values.get(name) is not None}
 
 
-def runs_of(values: dict[str, Any]) -> Runs:
-    """Return the folder of runs that a command's parameters, or the settings, name."""
-    return Runs(load(flags_of(values), profile=values.get("profile")).runs)
-
-
 def find_run(values: dict[str, Any], name: str | None) -> RunFolder:
     """Return the run called `name`, or the newest one for `None`; one of a fleet as a copy, until the command ends.
 

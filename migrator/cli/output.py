@@ -15,9 +15,10 @@ from rich.text import Text
 
 from migrator.core.errors import Interrupted, MigratorError
 from migrator.core.model import Problem
-from migrator.core.states import FINE, State
+from migrator.core.states import State
 from migrator.core.values import visible
 from migrator.ledger.reading import Summary
+from migrator.reports.errors import Errors
 
 
 class Output:
@@ -65,10 +66,10 @@ class Output:
         hint = f"; {problem.hint}" if problem.hint else ""
         self.say(f"{place}:{column} {problem.message}{hint}", "problem", **msgspec.structs.asdict(problem))
 
-    def summary(self, summary: Summary, next_step: str, *, running: bool = False) -> None:
-        """Write where a run stands and what to type next."""
+    def summary(self, summary: Summary, errors: Errors, next_step: str, *, running: bool = False) -> None:
+        """Write where a run stands, what was wrong with rows, and what to type next."""
         self.say(
-            _summary_text(summary, next_step, running=running),
+            _summary_text(summary, errors, next_step, running=running),
             "summary",
             run=summary.run.id,
             retries=summary.run.retries,
@@ -78,6 +79,8 @@ class Output:
             states={state.value: count for state, count in summary.rows.items()},
             requests=summary.attempts,
             last_error=summary.last_error,
+            error_classes=errors.by_class,
+            errors=errors.shown,
             next=next_step,
         )
 
@@ -104,7 +107,18 @@ def _encode(values: Mapping[str, Any]) -> str:
     return msgspec.json.encode(values).decode()
 
 
-def _summary_text(summary: Summary, next_step: str, *, running: bool) -> str:
+def _summary_text(summary: Summary, errors: Errors, next_step: str, *, running: bool) -> str:
+    name = f"run {summary.run.id}" + (", running" if running else "")
+    lines = [
+        f"{name}: {_standing(summary, running=running)} (of {counted(summary.run.rows, 'row')})",
+        _pace(summary),
+        *_errors(errors, running=running),
+        f"next: {next_step}" if next_step else "",
+    ]
+    return "\n".join(filter(None, lines))
+
+
+def _standing(summary: Summary, *, running: bool) -> str:
     open_ = summary.count(State.INTENT)
     counts = [
         ("applied", summary.count(State.APPLIED)),
@@ -117,13 +131,21 @@ def _summary_text(summary: Summary, next_step: str, *, running: bool) -> str:
         ("not sent", summary.count(State.PENDING) - summary.held),
         ("held back", summary.held),
     ]
-    shown = " · ".join(f"{count:,} {what}" for what, count in counts if count or what == "applied")
-    name = f"run {summary.run.id}" + (", running" if running else "")
-    lines = [f"{name}: {shown} (of {counted(summary.run.rows, 'row')})", _pace(summary)]
-    if summary.last_error and not (summary.complete and summary.count(*FINE) == summary.run.rows):
-        lines.append(f"last error: {summary.last_error}")
-    lines.append(f"next: {next_step}" if next_step else "")
-    return "\n".join(filter(None, lines))
+    return " · ".join(f"{count:,} {what}" for what, count in counts if count or what == "applied")
+
+
+def _errors(errors: Errors, *, running: bool) -> list[str]:
+    """Say how many rows have which error, and show the most frequent ones by their first row.
+
+    What to do is said when the run has ended: while it is running, it may yet do that itself.
+    """
+    lines = [f"errors: {' · '.join(f'{rows:,} {one}' for one, rows in errors.by_class.items())}"]
+    for one in errors.shown:
+        such = f"{one.rows:,} rows such as " if one.rows > 1 else ""
+        lines.append(f"  {such}line {one.line}, {one.object}: {one.message}")
+        if not running:
+            lines.append(f"    {one.hint}")
+    return lines if errors.by_class else []
 
 
 def _pace(summary: Summary) -> str:

@@ -15,7 +15,8 @@ from migrator.cli.output import Output, next_step, tell
 from migrator.core.errors import MigratorError
 from migrator.ledger.folder import Runs
 from migrator.ledger.reading import Summary, read_run, summarize
-from migrator.reports.results import ResultsFile, write_results
+from migrator.reports.errors import summarize_errors
+from migrator.reports.results import ResultsFile, stale_files, write_results
 from migrator.settings import load
 from migrator.translating.idmap import write_id_map
 
@@ -39,8 +40,8 @@ def status(run: str | None, output: str, **values: Any) -> int:
     if settings.fleet is not None:
         return fleet.status(run, settings, Output(output))
     found = Runs(settings.runs).find(run)
-    running, summary = found.running, summarize(found.ledger)
-    Output(output).summary(summary, "" if running else next_step(summary), running=running)
+    running, (summary, errors) = found.running, summarize_errors(found.ledger)
+    Output(output).summary(summary, errors, "" if running else next_step(summary), running=running)
     return 0
 
 
@@ -97,9 +98,7 @@ def results(run: str | None, folder: Path | None, output: str, **values: Any) ->
     and applied as it is. Those of a rollback are the rows that it undoes: applied, they make the changes again.
     """
     found = find_run(values, run)
-    # The copy of a run of a fleet is gone when this ends.
-    settings = load(flags_of(values), profile=values.get("profile"))
-    folder = folder or (found.results if settings.fleet is None else Path("runs") / found.id / "results")
+    folder = folder or found.results
     written = write_results(found.ledger, folder)
     if source := read_run(found.ledger).migrates:
         path = folder / f"{ID_MAP}.csv"
@@ -107,6 +106,8 @@ def results(run: str | None, folder: Path | None, output: str, **values: Any) ->
     out = Output(output)
     for file in written:
         out.say(f"{file.rows:>9,} rows  {file.path}", "file", path=str(file.path), rows=file.rows, outcome=file.outcome)
+    for path in stale_files(folder, written):
+        tell(f"warning: {path} was there before, and has no row of this run")
     undone = read_run(found.ledger).rolls_back
     if undone is not None:
         tell(

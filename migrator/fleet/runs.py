@@ -12,11 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from migrator.core.errors import MigratorError, ServiceRefused, Stopped, UsageError
-from migrator.core.states import OPEN, State
+from migrator.core.model import EntityType
+from migrator.core.states import FINE, OPEN, State
 from migrator.core.verdict import ErrorClass
 from migrator.fleet.database import Connection, Pool, postgres_errors
 from migrator.fleet.ledger import Shard
 from migrator.fleet.schema import PARTITIONED
+from migrator.ledger.history import Refusal
 from migrator.ledger.reading import Summary
 from migrator.ledger.records import RunRecord
 
@@ -144,6 +146,15 @@ WHERE i.run = $1 AND p.state = '{State.REJECTED}' AND p.error_class = '{ErrorCla
 
 HELD = "SELECT count(*) FROM held AS h JOIN input_row AS i ON i.run = $1 AND i.step = h.step WHERE h.run = $1"
 
+REFUSALS = f"""
+SELECT p.error_class, p.http_status, p.message, p.state, count(*), min(i.line),
+       (array_agg(s.type ORDER BY i.line))[1], (array_agg(coalesce(nullif(s.object, ''), p.object) ORDER BY i.line))[1]
+FROM input_row AS i JOIN progress AS p ON p.run = $1 AND p.step = i.step
+JOIN step AS s ON s.run = $1 AND s.seq = i.step
+WHERE i.run = $1 AND p.error_class <> '' AND p.state NOT IN ({", ".join(f"'{state}'" for state in sorted(FINE))})
+GROUP BY 1, 2, 3, 4
+"""
+
 RECORD = f"SELECT {', '.join(RunRecord.__struct_fields__)} FROM run WHERE id = $1"
 
 NEXT = """
@@ -226,12 +237,12 @@ class FleetRuns:
         stop = msgspec.json.decode(stopped, type=Stop) if stopped else None
         return Standing(run, rows, shards, done, at_work, stop)
 
-    async def summary(self, run: str) -> Summary:
-        """Count a run, as `ledger.reading.summarize` counts a file; all of it at one moment."""
+    async def summary(self, run: str) -> tuple[Summary, Sequence[Refusal]]:
+        """Count a run, and what its rows were told, as is done with a file; all of it at one moment."""
         one_moment = {"isolation": "repeatable_read", "readonly": True}
         with postgres_errors(self._place):
             async with self._pool.acquire() as connection, connection.transaction(**one_moment):
-                return await _summary(connection, run)
+                return await _summary(connection, run), await _refusals(connection, run)
 
     async def stop(self, run: str, stop: Stop) -> None:
         """Let nobody go on with a run. The first reason stays."""
@@ -313,6 +324,13 @@ async def _summary(connection: Connection, run: str) -> Summary:
         await connection.fetchval(DRIFTED, run) if record.plan else 0,
         await connection.fetchval(HELD, run),
     )
+
+
+async def _refusals(connection: Connection, run: str) -> Sequence[Refusal]:
+    return [
+        Refusal(error, status, message, State(state), rows, line, EntityType(type_), object_)
+        for error, status, message, state, rows, line, type_, object_ in await connection.fetch(REFUSALS, run)
+    ]
 
 
 async def _counts(connection: Connection, query: str, run: str) -> Mapping[State, int]:

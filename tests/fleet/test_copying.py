@@ -16,6 +16,7 @@ from migrator.core.states import State
 from migrator.fleet.copying import COLUMNS, RUN, copy_in, copy_out
 from migrator.fleet.database import Pool
 from migrator.fleet.runs import FleetRuns
+from migrator.ledger.history import at_one_moment, refusals
 from migrator.ledger.reading import outcome_rows, summarize
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import Intent, Outcome
@@ -68,7 +69,10 @@ async def test_the_database_counts_a_run_as_a_file_does(pool: Pool, tmp_path: Pa
     path = await half_done(tmp_path / "before.sqlite")
     run = await copy_in(pool, PLACE, path)
 
-    assert await FleetRuns(pool, PLACE).summary(run) == summarize(path)
+    summary, found = await FleetRuns(pool, PLACE).summary(run)
+    with at_one_moment(path) as db:
+        assert found == list(refusals(db)) != []
+    assert summary == summarize(path)
 
 
 async def test_a_copy_can_be_gone_on_with_on_one_machine(pool: Pool, tmp_path: Path) -> None:
