@@ -13,13 +13,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from migrator.core.errors import UsageError
 from migrator.fleet.copying import copy_in, copy_out
 from migrator.fleet.database import LedgerAway, Pool, connected, where
-from migrator.fleet.runs import FleetRuns, Standing
-from migrator.ledger.folder import RunFolder
+from migrator.fleet.runs import FleetRuns, Standing, Stop
+from migrator.ledger.folder import RunFolder, Runs
 from migrator.ledger.reading import read_run
 from migrator.settings import Settings
 
@@ -91,6 +92,50 @@ async def watch(run: str, settings: Settings) -> AsyncIterator[Standing]:
             await asyncio.sleep(WATCH_EVERY_S)
         if standing.stopped is not None:
             raise standing.stopped.error()
+
+
+MOVED = "ledger.moved.sqlite"
+"""What the ledger of a run is called that a fleet has taken over."""
+
+
+async def move_in(run: RunFolder, url: str) -> None:
+    """Move a run on one machine into the database of a fleet, which goes on with it.
+
+    Raises:
+        UsageError: the fleet has a run of that name, or one that is still to change some of the same objects.
+        Stopped: a process is running it.
+    """
+    with run.locked():
+        async with connected(url) as pool:
+            await copy_in(pool, where(url), run.ledger)
+            await _refuse_same_objects(FleetRuns(pool, where(url)), run.id)
+        # No command finds it any more, by either name: first that, so that nothing is sent twice whatever comes now.
+        run.ledger.rename(run.path / MOVED)
+        names = (run.path.with_name(f"{run.id}.moved-{number}") for number in count(1))
+        run.path.rename(next(name for name in names if not name.exists()))
+
+
+async def move_out(run: str, url: str, runs: Runs) -> RunFolder:
+    """Move a run of a fleet to one machine. It is stopped first, and nothing stays of it in the database.
+
+    Raises:
+        UsageError: there is none, or there is a run of that name here.
+    """
+    async with connected(url) as pool:
+        fleet = FleetRuns(pool, where(url))
+        await fleet.find(run)
+        folder = runs.create(run)
+        try:
+            hint = f"go on with `migrator resume {run}`"
+            await fleet.stop(run, Stop("asked", f"run {run} is being moved to one machine", hint))
+            while (await fleet.standing(run)).at_work:  # noqa: ASYNC110 (the database does not call)
+                await asyncio.sleep(WATCH_EVERY_S)
+            await copy_out(pool, where(url), run, folder.ledger)
+        except BaseException:
+            folder.remove()
+            raise
+        await fleet.drop(run)
+        return folder
 
 
 class MirroredRun(RunFolder):

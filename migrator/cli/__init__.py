@@ -77,6 +77,7 @@ for command in (
     translate.translate,
     fleet.worker,
     fleet.stop,
+    fleet.ledger,
     emulator.emulator,
     demo.demo,
 ):

@@ -25,7 +25,7 @@ from migrator.cli.options import (
 )
 from migrator.cli.output import Output, counted, exit_code, next_step, tell
 from migrator.core.errors import Interrupted, MigratorError, UsageError
-from migrator.ledger.folder import RunFolder
+from migrator.ledger.folder import RunFolder, Runs
 from migrator.ledger.reading import Summary
 from migrator.reports.errors import group, words_for
 from migrator.settings import Settings, load
@@ -193,4 +193,38 @@ def stop(run: str | None, output: str, **values: Any) -> int:
 
     name = asyncio.run(_asked(settings, stopped))
     Output(output).say(f"run {name} stops as soon as its workers hear of it", "stopped", run=name)
+    return 0
+
+
+@click.group()
+def ledger() -> None:
+    """Move runs between one machine and a fleet."""
+
+
+@ledger.command()
+@click.argument("run")
+@click.option("--from", "from_", metavar="FOLDER|URL", required=True, help="Where it is.")
+@click.option("--to", "to", metavar="FOLDER|URL", required=True, help="Where it is to go on.")
+def copy(run: str, from_: str, to: str) -> int:
+    """Move RUN, with all that is known of it, from a folder into the database of a fleet, or back.
+
+    Where it came from it is not run any more, so that nothing is sent twice: a folder keeps its ledger under another
+    name, a database keeps nothing.
+
+    \b
+    Examples:  migrator ledger copy 20261122-181502-3fa9 --from runs --to postgresql://db.example.com/migrator
+               migrator ledger copy 20261122-181502-3fa9 --from postgresql://db.example.com/migrator --to runs
+    Exit codes: 0 moved · 2 nothing was moved · 6 one of them cannot be used, or the run is running
+    """
+    need_fleet()
+    from migrator.api import fleet
+
+    source, target = load({"ledger": from_}), load({"ledger": to})
+    if source.fleet is None and target.fleet is not None:
+        asyncio.run(fleet.move_in(Runs(source.runs).find(run), target.fleet))
+    elif source.fleet is not None and target.fleet is None:
+        asyncio.run(fleet.move_out(run, source.fleet, Runs(target.runs)))
+    else:
+        raise UsageError("a run is moved between a folder and a database", "name one of each")
+    tell(f"run {run} is in {to} now: `migrator resume {run} --ledger {to}` goes on with it")
     return 0

@@ -135,11 +135,13 @@ class ShardLedger:
         await connection.execute(statements.FORGET_BASES, *at)
 
     async def _taken(self, connection: Connection) -> Stopped:
-        """Say who has the shard."""
+        """Say why the shard cannot be taken."""
         found = await connection.fetchrow(statements.TAKEN, self._run, self._number)
         if found is None:
             return Stopped(f"there is no shard {self._shard}", "its run has been dropped")
-        owner, until = found
+        owner, until, stopped = found
+        if stopped:
+            return Stopped(f"run {self._run} is stopped", f"go on with `migrator resume {self._run}`")
         host, _, process = owner.rpartition(" ")
         at = f"{datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M:%S} UTC" if until > 0 else "a moment from now"
         return ShardTaken(f"process {process} on {host} carries out shard {self._shard}, at least until {at}")

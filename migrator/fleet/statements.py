@@ -142,11 +142,15 @@ TAKE = """
 UPDATE shard SET epoch = epoch + 1, owner = $3, expires_at = clock_timestamp() + make_interval(secs => $4)
 WHERE run = $1 AND number = $2
   AND (owner = $3 OR expires_at + make_interval(secs => $5) < clock_timestamp())
+  AND EXISTS (SELECT 1 FROM run WHERE id = $1 AND stopped = '')
 RETURNING epoch
 """
 """Only when the lease of whoever had it has been over for some time more: its last request has ended then."""
 
-TAKEN = "SELECT owner, extract(epoch FROM expires_at)::double precision FROM shard WHERE run = $1 AND number = $2"
+TAKEN = """
+SELECT h.owner, extract(epoch FROM h.expires_at)::double precision, r.stopped
+FROM shard AS h JOIN run AS r ON r.id = $1 WHERE h.run = $1 AND h.number = $2
+"""
 
 RENEW = """
 UPDATE shard AS h SET expires_at = clock_timestamp() + make_interval(secs => $4)

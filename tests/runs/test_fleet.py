@@ -49,8 +49,8 @@ def alive(workers: list[Process]) -> list[Process]:
     return [worker for worker in workers if worker.returncode is None]
 
 
-async def start_worker(migrator: Any) -> Process:
-    process: Process = await migrator.start("worker", "--shards", "4")
+async def start_worker(migrator: Any, *fleet: str) -> Process:
+    process: Process = await migrator.start("worker", "--shards", "4", *(("--ledger", *fleet) if fleet else ()))
     assert process.stderr is not None
     async with asyncio.timeout(TIMEOUT_S):
         while line := await process.stderr.readline():
@@ -208,3 +208,31 @@ async def test_a_database_that_cannot_be_used_is_named(migrator: Any, fleet: str
         assert ended.code in {2, 6}
         assert said in ended.err
         assert "secret" not in ended.err
+
+
+async def test_a_run_that_was_begun_alone_is_ended_by_a_fleet_and_the_other_way_round(
+    migrator: Any, fleet: str, until: Any
+) -> None:
+    job = Job("dps", appends=60, creates=20)
+    async with emulator(job, latency_s=0.02) as server:
+        lay_out(migrator, server, job)
+        migrator.environment["MIGRATOR_LEDGER"] = "runs"
+        alone = await migrator.start(*apply("dps"))
+        await until(lambda: len(server.effects) >= 10)
+        alone.kill()
+        await migrator.end(alone)
+
+        moved = await migrator("ledger", "copy", "spring", "--from", "runs", "--to", fleet)
+        assert moved.code == 0, moved.err
+        assert (await migrator("resume", "spring")).code == 2, "it is not here any more"
+        async with working(migrator, 0):
+            worker = await start_worker(migrator, fleet)
+            await until(lambda: len(server.effects) >= 30)
+            worker.kill()
+            await migrator.end(worker)
+
+        moved = await migrator("ledger", "copy", "spring", "--from", fleet, "--to", "runs")
+        assert moved.code == 0, moved.err
+        assert (await migrator("runs", "--ledger", fleet)).out == ""
+        assert (await migrator("resume", "spring")).code == 0
+        assert job.look(server).exactly_once
