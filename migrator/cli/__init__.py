@@ -12,7 +12,9 @@ import click
 from migrator import __version__
 from migrator.cli import (
     apply,
+    config,
     demo,
+    doctor,
     emulator,
     export,
     migrate,
@@ -29,7 +31,7 @@ from migrator.cli.carry import STOPPING
 from migrator.cli.output import explain, tell
 from migrator.core.errors import MigratorError
 
-NOT_BUILT = frozenset({"report", "doctor"})
+NOT_BUILT = frozenset({"report"})
 """Commands that the design names and this version does not have: asked for, they say so."""
 
 
@@ -72,6 +74,8 @@ for command in (
     verify.verify,
     export.export,
     translate.translate,
+    doctor.doctor,
+    config.config,
     emulator.emulator,
     demo.demo,
 ):

@@ -11,9 +11,10 @@ from typing import Any
 
 from migrator.cli.options import flags_of
 from migrator.core.errors import UsageError
+from migrator.layers import read_toml
 from migrator.ledger.savedplan import is_saved_plan
 from migrator.planning.draft import Input
-from migrator.settings import Settings, load, read_toml
+from migrator.settings import Settings, load
 
 
 @contextmanager

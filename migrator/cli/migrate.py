@@ -25,11 +25,12 @@ from migrator.core.mapping import Context, Loss, Report
 from migrator.core.model import EntityType
 from migrator.core.styles import STYLES
 from migrator.exporting.snapshots import Spool
+from migrator.layers import read_toml
 from migrator.ledger.folder import Runs
 from migrator.migrating.copies import Migration
 from migrator.migrating.route import Route
 from migrator.migrating.selecting import Selection
-from migrator.settings import Settings, load, read_toml, require_target
+from migrator.settings import Settings, load, require_target
 from migrator.translating.idmap import read_id_map
 
 STYLE = click.Choice(sorted(STYLES))

@@ -7,6 +7,7 @@ message, or of a log line.
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import Callable
 from typing import Annotated, Protocol, TypeVar
@@ -60,6 +61,10 @@ class Credentials(Protocol):
     def at_hand(self) -> bool:
         """Whether `token` returns at once."""
 
+    @property
+    def life_s(self) -> float | None:
+        """For how many more seconds the token at hand lives, or `None` if it does not say so."""
+
     async def token(self) -> str:
         """Return a token that has some life left.
 
@@ -83,6 +88,12 @@ class ReadyToken:
         self.client_id = client_id
         self._token = token.strip()
 
+    @property
+    def life_s(self) -> float | None:
+        """What the token says of its end, if it is one that says anything."""
+        ends_at = ends_at_s(self._token)
+        return None if ends_at is None else ends_at - time.time()
+
     async def token(self) -> str:
         """Return the token."""
         return self._token
@@ -98,6 +109,13 @@ class _Grant(Struct):
     expires_in: Annotated[float, Meta(gt=0)]
 
 
+class _Claims(Struct):
+    """What an access token of the identity service says of its life: both in milliseconds, as text."""
+
+    created_at: float
+    expires_in: float
+
+
 class _OAuthError(Struct):
     """How OAuth says no (RFC 6749, 5.2)."""
 
@@ -107,6 +125,7 @@ class _OAuthError(Struct):
 
 _T = TypeVar("_T")
 _decode_grant = msgspec.json.Decoder(_Grant, strict=False).decode
+_decode_claims = msgspec.json.Decoder(_Claims, strict=False).decode
 _decode_error = msgspec.json.Decoder(_OAuthError).decode
 
 
@@ -150,6 +169,11 @@ class ClientCredentials:
     def at_hand(self) -> bool:
         """Whether there is a token that still lives; one that is due is renewed meanwhile."""
         return time.monotonic() < self._ends_at
+
+    @property
+    def life_s(self) -> float | None:
+        """Seconds that are left of the life that the grant named."""
+        return self._ends_at - time.monotonic()
 
     async def token(self) -> str:
         """Return the current token; fetch one, or wait for it, if there is none."""
@@ -234,6 +258,22 @@ def _look(renewal: asyncio.Task[str]) -> None:
     """Look at the failure of a renewal: one that goes on behind the scenes has nobody else to look at it."""
     if not renewal.cancelled():
         renewal.exception()
+
+
+def ends_at_s(token: str) -> float | None:
+    """Return when a token ends by its own claims, in seconds since the epoch, or `None` if it has none that we know.
+
+    Nothing is decided by that: whether a token is good only the service can say. Source of the claims:
+    github.com/adobe/aio-lib-ims, `src/ims.js`.
+    """
+    _, _, rest = token.partition(".")
+    payload = rest.partition(".")[0]
+    try:
+        octets = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+    except ValueError:
+        return None
+    claims = _read(_decode_claims, octets)
+    return None if claims is None else (claims.created_at + claims.expires_in) / 1000
 
 
 def life_s(expires_in: float) -> float:
