@@ -246,13 +246,14 @@ def viewing_of(values: dict[str, Any]) -> Viewing:
     every_s = duration_s(values["stats"])
     if not isinstance(every_s, float) or every_s <= 0:
         raise UsageError(f"--stats {values['stats']} is not a time", "write 5s, 1m or the like")
-    interactive = sys.stderr.isatty()
+    interactive = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     logs.configure(
         json=values["log_format"] == "json",
         verbosity=values["verbose"] + (0 if interactive else 1),
         colors=interactive and not _no_color(),
     )
-    return Viewing(is_terminal() if values["progress"] is None else values["progress"], every_s)
+    live = interactive and is_terminal() if values["progress"] is None else values["progress"]
+    return Viewing(live, every_s)
 
 
 def _no_color() -> bool:

@@ -51,6 +51,8 @@ class Notes:
         tally.unchanged += state is State.UNCHANGED
         tally.rejected += state is State.REJECTED
         tally.in_doubt += state is State.DOUBT
+        if state is not State.DOUBT and state is not State.PENDING:
+            tally.ended[step.container] += 1
         tally.last_error = outcome.message or tally.last_error
         tell, event = self._events[state]
         tell(
