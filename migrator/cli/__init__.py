@@ -23,6 +23,7 @@ from migrator.cli import (
     retry,
     rollback,
     runs,
+    schema,
     translate,
     validate,
     verify,
@@ -76,6 +77,7 @@ for command in (
     translate.translate,
     doctor.doctor,
     config.config,
+    schema.schema,
     emulator.emulator,
     demo.demo,
 ):

@@ -13,6 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from migrator.cli.events import encoded
 from migrator.core.errors import Interrupted, MigratorError
 from migrator.core.model import Problem
 from migrator.core.states import FINE, State
@@ -34,14 +35,14 @@ class Output:
 
         Args:
             text: for a person.
-            event: what kind of thing it is, for a program.
-            members: what a program reads of it.
+            event: what kind of line it is, for a program (`events`).
+            members: those of such a line.
         """
         self._write(_readable(text), event, members)
 
     def _write(self, text: str, event: str, members: Mapping[str, Any]) -> None:
         try:
-            click.echo(_encode({"event": event, **members}) if self.json else text)
+            click.echo(encoded(event, members) if self.json else text)
         except BrokenPipeError:
             # Whoever read our output has seen enough. The work goes on, and its exit code counts.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -98,10 +99,6 @@ def duration(seconds: float) -> str:
 def _readable(text: str) -> str:
     """Let nothing through to a terminal that it would act upon, but for the ends of lines."""
     return "\n".join(map(visible, text.split("\n")))
-
-
-def _encode(values: Mapping[str, Any]) -> str:
-    return msgspec.json.encode(values).decode()
 
 
 def _summary_text(summary: Summary, next_step: str, *, running: bool) -> str:
