@@ -142,6 +142,8 @@ doubt_options = _all(
     ),
 )
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
 viewing_options = _all(
     click.option("--progress/--no-progress", default=None, help="Live view [default: on a terminal]."),
     click.option(
@@ -151,6 +153,12 @@ viewing_options = _all(
         "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of stderr."
     ),
     click.option("-v", "--verbose", count=True, help="More events on stderr; -vv for every request."),
+    click.option(
+        "--log-file", metavar="FILE", type=_FILE, help="Every event and request as a JSON line, after what is there."
+    ),
+    click.option(
+        "--metrics-file", metavar="FILE", type=_FILE, help="Numbers for Prometheus, anew at each interval of --stats."
+    ),
 )
 
 running_options = _all(ledger_option, profile_option, sending_options, doubt_options, output_option, viewing_options)
@@ -228,11 +236,13 @@ class Viewing(Struct, frozen=True):
 
     Attributes:
         live: a live view; otherwise a line now and then.
-        every_s: how often that line comes, in seconds.
+        every_s: how often that line comes, in seconds, and how often the metrics are written.
+        metrics: where those are written, if at all.
     """
 
     live: bool
     every_s: float
+    metrics: Path | None = None
 
 
 def viewing_of(values: dict[str, Any]) -> Viewing:
@@ -241,7 +251,7 @@ def viewing_of(values: dict[str, Any]) -> Viewing:
     On a terminal events are quiet, for the live view tells what matters; elsewhere every event of a run is written.
 
     Raises:
-        UsageError: `--stats` is no time.
+        UsageError: `--stats` is no time, or the log file cannot be written.
     """
     every_s = duration_s(values["stats"])
     if not isinstance(every_s, float) or every_s <= 0:
@@ -251,9 +261,10 @@ def viewing_of(values: dict[str, Any]) -> Viewing:
         json=values["log_format"] == "json",
         verbosity=values["verbose"] + (0 if interactive else 1),
         colors=interactive and not _no_color(),
+        file=values["log_file"],
     )
     live = interactive and is_terminal() if values["progress"] is None else values["progress"]
-    return Viewing(live, every_s)
+    return Viewing(live, every_s, values["metrics_file"])
 
 
 def _no_color() -> bool:

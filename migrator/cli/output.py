@@ -19,6 +19,7 @@ from migrator.core.model import Problem
 from migrator.core.states import FINE, State
 from migrator.core.values import visible
 from migrator.ledger.reading import Summary
+from migrator.logs import redact
 
 
 class Output:
@@ -158,7 +159,7 @@ def exit_code(summary: Summary) -> int:
 def tell(text: str) -> None:
     """Write a line on stderr, if anybody is still there to read it."""
     with suppress(OSError):
-        click.echo(_readable(text), err=True)
+        click.echo(_readable(redact(text)), err=True)
 
 
 def explain(error: MigratorError) -> None:

@@ -59,7 +59,10 @@ class Notes:
             event,
             line=step.seq,
             container=step.container,
+            type=step.type,
             object=step.object,
+            kind=step.kind,
+            http_status=outcome.http_status,
             error=outcome.error_class,
             message=outcome.message,
         )

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 from yarl import URL
 
+from migrator.logs import hide
 from migrator.transport.failures import BROKEN, describe
 from migrator.transport.proxies import proxy_for
 
@@ -87,6 +88,7 @@ class ReadyToken:
         """Use `token` for every request, without the line break that an environment variable may end with."""
         self.client_id = client_id
         self._token = token.strip()
+        hide(self._token)
 
     @property
     def life_s(self) -> float | None:
@@ -159,6 +161,7 @@ class ClientCredentials:
         self._url = URL(ims_url.rstrip("/") + TOKEN_PATH)
         self._proxy = proxy_for(self._url)
         self._secret = client_secret
+        hide(client_secret)
         self._scopes = scopes
         self._token = ""
         self._renew_at = 0.0
@@ -202,6 +205,7 @@ class ClientCredentials:
         self._renew_at = min(asked_at + RETRY_S, self._ends_at)
         grant = _read_grant(*await self._ask(), hidden=self._secret)
         self._token = grant.access_token
+        hide(grant.access_token)
         self._renew_at = asked_at + renew_after_s(grant.expires_in)
         self._ends_at = asked_at + life_s(grant.expires_in)
         return grant.access_token
