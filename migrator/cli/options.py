@@ -156,12 +156,15 @@ viewing_options = _all(
     click.option(
         "--log-file", metavar="FILE", type=_FILE, help="Every event and request as a JSON line, after what is there."
     ),
-    click.option(
-        "--metrics-file", metavar="FILE", type=_FILE, help="Numbers for Prometheus, anew at each interval of --stats."
-    ),
 )
 
-running_options = _all(ledger_option, profile_option, sending_options, doubt_options, output_option, viewing_options)
+metrics_option = click.option(
+    "--metrics-file", metavar="FILE", type=_FILE, help="Numbers for Prometheus, anew at each interval of --stats."
+)
+
+running_options = _all(
+    ledger_option, profile_option, sending_options, doubt_options, output_option, viewing_options, metrics_option
+)
 """What every command takes that goes on with a run, or makes one of something else than a file."""
 
 SETTINGS = (
@@ -264,7 +267,7 @@ def viewing_of(values: dict[str, Any]) -> Viewing:
         file=values["log_file"],
     )
     live = interactive and is_terminal() if values["progress"] is None else values["progress"]
-    return Viewing(live, every_s, values["metrics_file"])
+    return Viewing(live, every_s, values.get("metrics_file"))
 
 
 def _no_color() -> bool:

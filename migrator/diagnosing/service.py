@@ -18,6 +18,7 @@ from migrator.core.states import Move
 from migrator.core.styles import Style
 from migrator.core.verdict import Attempt, Halt, Policy, Scope, Settled, judge_read
 from migrator.diagnosing.finding import Finding, Grade, ok, warn
+from migrator.logs import redact
 from migrator.transport.credentials import Credentials
 from migrator.transport.http import HttpTransport
 
@@ -57,7 +58,8 @@ def watch(seen: list[Exchange]) -> TraceConfig:
         context.began_at, context.began = time.time(), time.monotonic()
 
     async def end(_: Any, context: SimpleNamespace, told: TraceRequestEndParams) -> None:
-        headers = {name.lower(): value for name, value in told.response.headers.items()}
+        # What stands on the way may print what it got.
+        headers = {name.lower(): redact(value) for name, value in told.response.headers.items()}
         seen.append(Exchange(context.began_at, time.monotonic() - context.began, headers))
 
     trace = TraceConfig()
