@@ -310,7 +310,7 @@ class Setting(Line, tag="setting"):
 
 
 class Job(Line, tag="job"):
-    """A job file and what it would do; `error` if it cannot be used."""
+    """A job file, and the command that does it; what it would do, or why it cannot be used."""
 
     file: str
     description: str
