@@ -7,8 +7,8 @@ The worker needs `migrator` on its path, this repository in MIGRATOR_HOME, and t
 (MIGRATOR_PROFILE, MIGRATOR_CLIENT_SECRET_FILE, MIGRATOR_LEDGER). The runs folder has to be the same for each try: with
 several workers give the task a queue of its own.
 
-This file is imported and its task is run by the project's tests against a stand-in for Airflow's decorators and
-exceptions, not against Airflow itself.
+The project's tests import this file and run its task against a stand-in for Airflow's decorators and exceptions. With
+Airflow itself that was done by hand once, with 3.3.2; no scheduler has run it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from airflow.exceptions import AirflowException, AirflowFailException
 from airflow.sdk import dag, task
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 RESUMABLE = {6, 130, 143}
 """Exit codes after which trying again goes on. Those of a kill, which are negative, are among them, too."""

@@ -61,6 +61,8 @@ def cli() -> None:
     """Change thousands of Adobe Journey Optimizer offers at once, safely.
 
     \b
+    Examples:  migrator doctor --profile production
+               migrator validate changes.csv, then migrator plan changes.csv, then migrator apply changes.csv
     Exit codes: 0 all rows applied · 2 usage, configuration or input, nothing was sent · 3 some rows failed
     4 some rows unresolved · 5 the service refuses the run · 6 stopped, resumable
     7 some objects changed since the plan · 10 plan --detailed-exitcode: changes · 130/143 interrupted, resumable

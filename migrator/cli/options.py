@@ -15,6 +15,7 @@ from migrator import api, logs
 from migrator.cli.output import is_terminal
 from migrator.core.errors import UsageError
 from migrator.core.mapping import ALLOWABLE
+from migrator.layers import profiles
 from migrator.ledger.folder import RunFolder, Runs
 from migrator.ports import Choice
 from migrator.settings import Settings, duration_s, load
@@ -31,8 +32,16 @@ def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
+def _complete_profile(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    return [name for name in profiles() if name.startswith(begun)]
+
+
 profile_option = click.option(
-    "--profile", metavar="NAME", envvar="MIGRATOR_PROFILE", help="Settings from config/NAME.toml."
+    "--profile",
+    metavar="NAME|FILE",
+    envvar="MIGRATOR_PROFILE",
+    shell_complete=_complete_profile,
+    help="Settings from config/NAME.toml, or from FILE: .toml, or .json of aepp.",
 )
 ledger_option = click.option("--ledger", metavar="FOLDER", help="Folder of runs [default: runs].")
 output_option = click.option(
