@@ -8,6 +8,9 @@ from typing import Any
 
 import click
 import msgspec
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from migrator import api
@@ -17,6 +20,11 @@ from migrator.core.values import visible
 from migrator.diagnosing import Finding, Grade
 
 COLORS = {Grade.OK: "green", Grade.WARN: "yellow", Grade.FAIL: "bold red"}
+
+INDENT, NARROW_INDENT = 19, 6
+"""Columns before what is said, on a terminal and on one that is narrower than `NARROW`."""
+
+NARROW = 60
 
 LAST = "limits"
 """The last thing that is looked at."""
@@ -51,7 +59,7 @@ async def _show(values: dict[str, Any], out: Output) -> int:
     async for finding in api.diagnose(flags_of(values), values["profile"]):
         grades[finding.grade] += 1
         exit_code = exit_code or finding.exit_code
-        out.show(_paragraph(finding), "check", **msgspec.structs.asdict(finding))
+        out.show(_drawn(finding, out.columns), "check", **msgspec.structs.asdict(finding))
     complete = finding is not None and finding.check == LAST
     out.say(_sums(grades, complete=complete), "doctor", exit_code=exit_code, complete=complete, **_numbers(grades))
     return exit_code
@@ -68,12 +76,30 @@ def _sums(grades: Counter[Grade], *, complete: bool) -> str:
     return f"a run would work: {counted(grades[Grade.WARN], 'warning')}" if grades[Grade.WARN] else "a run would work"
 
 
-def _paragraph(finding: Finding) -> Text:
-    """Write a finding: its grade, what was looked at, what was found; below it what belongs to it and what to do."""
-    text = Text(f"{finding.grade.value:4}", COLORS[finding.grade])
-    text.append(f"  {finding.check:13}{visible(finding.message)}", "")
-    for name, value in finding.details.items():
-        text.append(f"\n{'':19}{name} = {visible(value)}", "dim")
-    if finding.hint:
-        text.append(f"\n{'':19}{visible(finding.hint)}", "")
-    return text
+def _drawn(finding: Finding, columns: int | None) -> RenderableType:
+    """Draw a finding: its grade, what was looked at, what was found; below it what belongs to it and what to do.
+
+    On a terminal it is a table, so that what does not fit into a line goes on where it began.
+    """
+    grade, check = Text(f"{finding.grade.value:4}", COLORS[finding.grade]), f"  {finding.check:13}"
+    said = _said(finding)
+    if columns is None:
+        below = [Text(" " * INDENT).append(line) for line in said[1:]]
+        return Text("\n").join([Text.assemble(grade, check, said[0]), *below])
+    table = Table.grid(padding=0)
+    if columns < NARROW:
+        table.add_column(ratio=1, overflow="fold")
+        table.add_row(Text.assemble(grade, check))
+        table.add_row(Padding(Text("\n").join(said), (0, 0, 0, NARROW_INDENT)))
+        return table
+    table.add_column(width=INDENT)
+    table.add_column(ratio=1, overflow="fold")
+    table.add_row(Text.assemble(grade, check), Text("\n").join(said))
+    return table
+
+
+def _said(finding: Finding) -> list[Text]:
+    """Return the lines of a finding."""
+    details = [Text(f"{name} = {visible(value)}", "dim") for name, value in finding.details.items()]
+    hint = [Text(visible(finding.hint))] if finding.hint else []
+    return [Text(visible(finding.message)), *details, *hint]

@@ -10,8 +10,7 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.text import Text
+from rich.console import Console, RenderableType
 
 from migrator.cli.events import encoded
 from migrator.core.errors import Interrupted, MigratorError
@@ -31,6 +30,11 @@ class Output:
         # On a terminal lines are wrapped between words; elsewhere a program may read them, and they stay whole.
         self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
+    @property
+    def columns(self) -> int | None:
+        """How wide the terminal is, or `None` if there is none."""
+        return None if self._console.soft_wrap else self._console.width
+
     def say(self, text: str, event: str, **members: Any) -> None:
         """Write one thing, in the form that was chosen.
 
@@ -48,7 +52,7 @@ class Output:
             # Whoever read our output has seen enough. The work goes on, and its exit code counts.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def show(self, text: Text, event: str, **members: Any) -> None:
+    def show(self, text: RenderableType, event: str, **members: Any) -> None:
         """Write one thing like `say`, for a person in colours where there are any.
 
         Args:
@@ -159,7 +163,9 @@ def exit_code(summary: Summary) -> int:
 def tell(text: str) -> None:
     """Write a line on stderr, if anybody is still there to read it."""
     with suppress(OSError):
-        click.echo(_readable(redact(text)), err=True)
+        # Not by click, which writes to what is below `sys.stderr`, and so through a live view that stands there.
+        sys.stderr.write(f"{_readable(redact(text))}\n")
+        sys.stderr.flush()
 
 
 def explain(error: MigratorError) -> None:
