@@ -30,7 +30,7 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 HIDDEN = "***"
 
-SHORTEST = 6
+SHORTEST = 10
 """Characters: to blot out every occurrence of a shorter secret would blot out words, and not keep it secret."""
 
 _LOOKS_SECRET = re.compile(

@@ -9,8 +9,10 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from rich.live import Live
 
 from migrator.cli.live import FEW, SLOWEST, Bar, Sight, picture, shown_bars
+from migrator.cli.output import tell
 from migrator.cli.standing import Standing
 from migrator.ledger.reading import ContainerStand
 
@@ -102,3 +104,11 @@ def test_of_many_containers_the_slowest_have_a_bar_and_those_that_are_done_never
     assert [bar.name for bar in bars] == ["c2", "c4", "c6"]
     assert hidden == 8 - SLOWEST
     assert shown_bars(stands(*[10] * 8), {}) == ([], 8)
+
+
+def test_what_is_told_while_a_view_is_live_goes_above_it_and_not_through_it() -> None:
+    screen = io.StringIO()
+    with Live("the view", console=Console(file=screen, force_terminal=True, width=80), auto_refresh=False):
+        tell("stopping")
+
+    assert "stopping" in screen.getvalue()

@@ -41,10 +41,10 @@ def test_what_looks_like_a_secret_is_blotted_out(text: str, redacted: str) -> No
 
 def test_what_is_known_to_be_a_secret_is_blotted_out_and_what_is_too_short_to_be_one_is_not() -> None:
     hide(SECRET)
-    hide("a")
+    hide("anything")
     hide("")
 
-    assert redact(f"a {SECRET}a") == "a ***a"
+    assert redact(f"anything but {SECRET}") == "anything but ***"
 
 
 @pytest.mark.parametrize("json_", [True, False])
