@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -57,6 +58,7 @@ def tracing() -> Iterator[Traces]:
         return
     from migrator.tracing import TracedTransport, run_span  # noqa: PLC0415 (needs what is optional)
 
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)  # what it will try again is no news
     provider = TracerProvider(resource=Resource.create({"service.name": "migrator", "service.version": __version__}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     tracer = provider.get_tracer("migrator", __version__)

@@ -16,7 +16,7 @@ from migrator.core.model import Answer, Response
 from migrator.core.reconcile import SKEW_S
 from migrator.core.states import Move
 from migrator.core.styles import Style
-from migrator.core.verdict import Attempt, Halt, Policy, Scope, Settled, judge_read
+from migrator.core.verdict import Attempt, Halt, Policy, Scope, Settled, Verdict, judge_read
 from migrator.diagnosing.finding import Finding, Grade, ok, warn
 from migrator.logs import redact
 from migrator.transport.credentials import Credentials
@@ -74,9 +74,7 @@ async def token(transport: HttpTransport, credentials: Credentials) -> Finding:
     failure = await transport.make_ready()
     seconds = time.monotonic() - began
     if failure is not None:
-        verdict = judge_read(failure, Attempt(1, 0.0, renewable=False), _ONCE, scope=Scope.RUN, now=0.0, chance=0.0)
-        hint = verdict.hint if isinstance(verdict, Halt) and verdict.refused else _unreachable("MIGRATOR_IMS_URL")
-        return _failed("token", failure.message, hint)
+        return _failed("token", failure.message, _hint(failure, "MIGRATOR_IMS_URL"))
     life_s = credentials.life_s
     if not credentials.renewable:
         return _ready_token(life_s)
@@ -102,10 +100,10 @@ async def answers(
     name = f"GET {request.target.partition('?')[0]}"
     before = len(seen)
     answer = await transport.send(request)
-    if (refused := _refusal(answer)) is not None:
-        yield _failed("service", f"{name}: {refused.message}", refused.hint)
+    verdict = _judged(answer)
+    if not (isinstance(answer, Response) and isinstance(verdict, Settled) and verdict.move is Move.APPLY):
+        yield _failed("service", f"{name}: {verdict.message}", _hint(answer, "MIGRATOR_BASE_URL"))
     else:
-        assert isinstance(answer, Response)
         yield ok("service", f"{name}: HTTP {answer.status} in {seen[-1].seconds:.2f} s")
         yield _sandbox(style, answer, sandbox)
     if len(seen) > before:
@@ -113,24 +111,23 @@ async def answers(
         yield _limits(seen[-1])
 
 
-class _Refusal(Struct):
-    message: str
-    hint: str
-
-
 _ONCE = Policy(max_attempts=1)
 
 
-def _refusal(answer: Answer) -> _Refusal | None:
-    """Say why an answer is none, if so; nothing is tried twice."""
+def _judged(answer: Answer) -> Verdict:
+    """Judge an answer of which nothing is tried twice."""
     attempt = Attempt(1, 0.0, renewable=False)
-    verdict = judge_read(answer, attempt, _ONCE, scope=Scope.RUN, now=time.time(), chance=0.0)
+    return judge_read(answer, attempt, _ONCE, scope=Scope.RUN, now=time.time(), chance=0.0)
+
+
+def _hint(answer: Answer, setting: str) -> str:
+    """Say what to do about an answer that is a refusal, or none."""
+    verdict = _judged(answer)
     if isinstance(verdict, Settled):
-        if verdict.move is Move.APPLY:
-            return None
-        return _Refusal(verdict.message, "check MIGRATOR_BASE_URL, --style and --sandbox")
-    hint = verdict.hint if isinstance(verdict, Halt) and verdict.refused else _unreachable("MIGRATOR_BASE_URL")
-    return _Refusal(verdict.message, hint)
+        return f"check {setting}, --style and --sandbox"
+    if isinstance(verdict, Halt) and verdict.refused:
+        return verdict.hint
+    return f"try again later; if it stays so, check {setting}, the network and https_proxy"
 
 
 def _sandbox(style: Style, answer: Response, sandbox: str) -> Finding:
@@ -171,10 +168,6 @@ def _limits(exchange: Exchange) -> Finding:
 
 def _failed(check: str, message: str, hint: str) -> Finding:
     return Finding(check, Grade.FAIL, message, hint, exit_code=ServiceRefused.exit_code)
-
-
-def _unreachable(setting: str) -> str:
-    return f"try again later; if it stays so, check {setting}, the network and https_proxy"
 
 
 def _span(seconds: float) -> str:

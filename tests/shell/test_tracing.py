@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode, Tracer
 
+from migrator.cli.telemetry import UNTRACED, tracing
 from migrator.ports import Transport
 from migrator.tracing import TracedTransport, run_span
 from tests.wire import TOKEN, Server, answers, hangs_up, request, transport_to
@@ -73,3 +75,15 @@ async def test_what_is_wrapped_is_as_ready_as_what_wraps_it(tracer: Tracer) -> N
         wrapped = TracedTransport(transport, tracer)
 
         assert (wrapped.ready, wrapped.renewable) == (transport.ready, transport.renewable)
+
+
+def test_without_the_extra_whoever_asks_for_traces_is_told_and_the_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+
+    with tracing() as traces:
+        assert traces is UNTRACED
+
+    assert "pip install 'offer-migrator[otel]'" in capsys.readouterr().err
