@@ -26,7 +26,8 @@ import structlog
 
 from migrator.core.errors import UsageError
 
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
+"""What an event is called by below an error."""
 
 HIDDEN = "***"
 
@@ -129,7 +130,7 @@ class _InFile:
         with suppress(OSError):  # a full disk must not decide a run
             stamped = {"timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", **event}
             os.write(self._file, f"{_encode(stamped)}\n".encode())
-        if LEVELS[method] < self._level:
+        if LEVELS.get(method, logging.ERROR) < self._level:
             raise structlog.DropEvent
         return event
 

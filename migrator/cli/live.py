@@ -89,19 +89,18 @@ class View:
     def look(self) -> Sight:
         """Return what there is to see now."""
         tally, standing = self._running.engine.tally, standing_of(self._running)
-        rate = self._requests.read(tally.requests + tally.reads)
         bars, hidden = shown_bars(self._began, tally.ended)
         return Sight(
             standing,
             self._total,
             bars,
             hidden,
-            rate,
-            self._running.throttle.rate,
-            _left_s(self._total - standing.done, self._ended.read(standing.done)),
-            self._running.work is Work.SURVEY,
-            _note(self._running),
-            tally.last_error,
+            rate=self._requests.read(tally.requests + tally.reads),
+            limit=self._running.throttle.rate,
+            left_s=_left_s(self._total - standing.done, self._ended.read(standing.done)),
+            surveys=self._running.work is Work.SURVEY,
+            note=_note(self._running),
+            last_error=tally.last_error,
         )
 
 
