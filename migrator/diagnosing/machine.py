@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from migrator import __version__
-from migrator.core.errors import MigratorError
+from migrator.core.errors import MigratorError, UsageError
 from migrator.diagnosing.finding import Finding, fail, ok, warn
 from migrator.ledger.database import check_sqlite
 from migrator.ledger.place import FileSystem, file_system, free_octets, nearest, try_out
@@ -28,6 +28,8 @@ def python() -> Finding:
 
 def ledger(folder: Path) -> Finding:
     """See whether the folder of runs is a place for ledgers."""
+    if folder.exists() and not folder.is_dir():
+        return fail("ledger", UsageError(f"{folder} is not a folder", "name another with --ledger (MIGRATOR_LEDGER)"))
     there = nearest(folder)
     found = file_system(there)
     try:

@@ -62,6 +62,7 @@ async def test_xcore_names_the_container_of_the_sandbox_that_rows_have_to_name(m
         ({}, {"MIGRATOR_RATE": "fast"}, (), 2, "settings", "rate (MIGRATOR_RATE)"),
         ({}, {}, ("--profile", "nobody"), 2, "settings", "config/nobody.toml"),
         ({}, {}, ("--ledger", "/proc/runs"), 2, "ledger", "/proc"),
+        ({}, {}, ("--ledger", "/dev/null"), 2, "ledger", "/dev/null is not a folder"),
         (
             {},
             {"MIGRATOR_CLIENT_SECRET": "", "MIGRATOR_CLIENT_SECRET_COMMAND": "false"},
