@@ -163,7 +163,7 @@ viewing_options = _all(
     ),
     click.option("-v", "--verbose", count=True, help="More events on stderr; -vv for every request."),
     click.option(
-        "--log-file", metavar="FILE", type=_FILE, help="Every event and request as a JSON line, after what is there."
+        "--log-file", metavar="FILE", type=_FILE, help="Every event, and how each write ended, as JSON lines; appended."
     ),
 )
 
