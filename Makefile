@@ -37,7 +37,7 @@ soak: $(INSTALLED) ## kill -9 over and over, 200 rounds, half an hour at the mos
 	$(BIN)/python -m tests.soak
 
 constraints: $(INSTALLED) ## pin the newest versions that pyproject.toml allows
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-annotate --no-header --no-emit-options \
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra otel --strip-extras --no-annotate --no-header --no-emit-options \
 		--output-file $(CONSTRAINTS) pyproject.toml
 
 clean: ## remove what was set up and made
@@ -46,5 +46,5 @@ clean: ## remove what was set up and made
 $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	@test -n "$(PYTHON)" || { echo "migrator needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev,otel]'
 	@touch $@
