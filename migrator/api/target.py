@@ -64,7 +64,7 @@ def as_planned(planned: str, name: str, flags: Mapping[str, Any], profile: str |
     began_with = stored.pop("profile", None)
     for origin in Origin:
         stored.pop(origin, None)
-    settings = load(flags, profile=profile or began_with, job=stored)
+    settings = load(flags, profile=profile or began_with, job=stored, job_name=name)
     for setting in TARGET:
         before, now = stored.get(setting, ""), getattr(settings, setting)  # a marker is newer than some ledgers
         if before != now:

@@ -23,6 +23,7 @@ from migrator.cli.options import (
     input_options,
     ledger_option,
     max_changes_option,
+    metrics_option,
     output_option,
     planning_options,
     profile_option,
@@ -65,6 +66,7 @@ from migrator.settings import Settings
 @input_options
 @output_option
 @viewing_options
+@metrics_option
 def apply(
     file: str,
     yes: bool,

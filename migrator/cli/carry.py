@@ -13,9 +13,11 @@ import click
 
 from migrator import api
 from migrator.cli import fleet
+from migrator.cli.metrics import metered
 from migrator.cli.options import Viewing
 from migrator.cli.output import Output, exit_code, is_terminal, next_step, tell
 from migrator.cli.progress import shown
+from migrator.cli.telemetry import tracing, untraced
 from migrator.core.errors import Interrupted, MigratorError, UsageError
 from migrator.core.model import Doubt
 from migrator.ledger.folder import RunFolder
@@ -52,11 +54,15 @@ def carry_out(
     if asks and not is_terminal():
         raise UsageError("nobody can be asked here", "choose another --on-doubt: hold, assume-applied or resend")
 
-    # A question and a live view would write over each other.
-    around = watching(viewing, live=viewing.live and not asks)
     ended_by: MigratorError | None = None
     try:
-        asyncio.run(api.execute(run, settings, work, choice=choice, around=around, decide=Questions().ask))
+        with tracing() as traces:
+            # A question and a live view would write over each other.
+            around = watching(viewing, live=viewing.live and not asks, traced=traces.around)
+            ask = Questions().ask
+            asyncio.run(
+                api.execute(run, settings, work, choice=choice, around=around, decide=ask, through=traces.through)
+            )
     except MigratorError as error:
         ended_by = error
     summary, errors = summarize_errors(run.ledger)
@@ -69,22 +75,24 @@ def carry_out(
 
 def _let_fleet(run: RunFolder, settings: Settings, out: Output, work: api.Work, choice: api.Choice | None) -> int:
     if work is not api.Work.SEND:
-        raise UsageError(
-            "a fleet does not only look", f"`migrator resume {run.id}` settles what is in doubt, and goes on"
-        )
+        hint = f"`migrator resume {run.id}` settles what is in doubt, and goes on"
+        raise UsageError("a fleet does not only look", hint)
     if choice is not None:
-        raise UsageError(
-            "a fleet does not do only some objects", "try those first on one machine, with a folder for --ledger"
-        )
+        raise UsageError("a fleet does not do only some objects", "try those first on one machine, in a folder")
     return fleet.carry_out(run, settings, out)
 
 
-def watching(viewing: Viewing, *, live: bool) -> api.Around:
-    """Return what makes a run shown and interruptible."""
+def watching(viewing: Viewing, *, live: bool, traced: api.Around = untraced) -> api.Around:
+    """Return what makes a run shown, counted, traced and interruptible."""
 
     @asynccontextmanager
     async def around(running: api.Running) -> AsyncIterator[None]:
-        async with shown(running, live=live, every_s=viewing.every_s), interruptible(running):
+        async with (
+            shown(running, live=live, every_s=viewing.every_s),
+            metered(running, viewing.metrics, viewing.every_s),
+            interruptible(running),
+            traced(running),
+        ):
             yield
 
     return around

@@ -18,6 +18,7 @@ from migrator import api, logs
 from migrator.cli.output import is_terminal
 from migrator.core.errors import UsageError
 from migrator.core.mapping import ALLOWABLE
+from migrator.layers import profiles
 from migrator.ledger.folder import RunFolder, Runs
 from migrator.ports import Choice
 from migrator.settings import Settings, duration_s, load
@@ -34,8 +35,16 @@ def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
+def _complete_profile(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    return [name for name in profiles() if name.startswith(begun)]
+
+
 profile_option = click.option(
-    "--profile", metavar="NAME", envvar="MIGRATOR_PROFILE", help="Settings from config/NAME.toml."
+    "--profile",
+    metavar="NAME|FILE",
+    envvar="MIGRATOR_PROFILE",
+    shell_complete=_complete_profile,
+    help="Settings from config/NAME.toml, or from FILE: .toml, or .json of aepp.",
 )
 ledger_option = click.option(
     "--ledger", metavar="FOLDER|URL", help="Folder of runs, or database of a fleet [default: runs]."
@@ -147,6 +156,8 @@ doubt_options = _all(
     ),
 )
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
 viewing_options = _all(
     click.option("--progress/--no-progress", default=None, help="Live view [default: on a terminal]."),
     click.option(
@@ -156,9 +167,18 @@ viewing_options = _all(
         "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of stderr."
     ),
     click.option("-v", "--verbose", count=True, help="More events on stderr; -vv for every request."),
+    click.option(
+        "--log-file", metavar="FILE", type=_FILE, help="Every event, and how each write ended, as JSON lines; appended."
+    ),
 )
 
-running_options = _all(ledger_option, profile_option, sending_options, doubt_options, output_option, viewing_options)
+metrics_option = click.option(
+    "--metrics-file", metavar="FILE", type=_FILE, help="Numbers for Prometheus, anew at each interval of --stats."
+)
+
+running_options = _all(
+    ledger_option, profile_option, sending_options, doubt_options, output_option, viewing_options, metrics_option
+)
 """What every command takes that goes on with a run, or makes one of something else than a file."""
 
 SETTINGS = (
@@ -262,11 +282,13 @@ class Viewing(Struct, frozen=True):
 
     Attributes:
         live: a live view; otherwise a line now and then.
-        every_s: how often that line comes, in seconds.
+        every_s: how often that line comes, in seconds, and how often the metrics are written.
+        metrics: where those are written, if at all.
     """
 
     live: bool
     every_s: float
+    metrics: Path | None = None
 
 
 def viewing_of(values: dict[str, Any]) -> Viewing:
@@ -275,18 +297,20 @@ def viewing_of(values: dict[str, Any]) -> Viewing:
     On a terminal events are quiet, for the live view tells what matters; elsewhere every event of a run is written.
 
     Raises:
-        UsageError: `--stats` is no time.
+        UsageError: `--stats` is no time, or the log file cannot be written.
     """
     every_s = duration_s(values["stats"])
     if not isinstance(every_s, float) or every_s <= 0:
         raise UsageError(f"--stats {values['stats']} is not a time", "write 5s, 1m or the like")
-    interactive = sys.stderr.isatty()
+    interactive = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     logs.configure(
         json=values["log_format"] == "json",
         verbosity=values["verbose"] + (0 if interactive else 1),
         colors=interactive and not _no_color(),
+        file=values["log_file"],
     )
-    return Viewing(is_terminal() if values["progress"] is None else values["progress"], every_s)
+    live = interactive and is_terminal() if values["progress"] is None else values["progress"]
+    return Viewing(live, every_s, values.get("metrics_file"))
 
 
 def _no_color() -> bool:

@@ -10,14 +10,15 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.text import Text
+from rich.console import Console, RenderableType
 
+from migrator.cli.events import encoded
 from migrator.core.errors import Interrupted, MigratorError
 from migrator.core.model import Problem
 from migrator.core.states import State
 from migrator.core.values import visible
 from migrator.ledger.reading import Summary
+from migrator.logs import redact
 from migrator.reports.errors import Errors
 
 
@@ -30,24 +31,29 @@ class Output:
         # On a terminal lines are wrapped between words; elsewhere a program may read them, and they stay whole.
         self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
+    @property
+    def columns(self) -> int | None:
+        """How wide the terminal is, or `None` if there is none."""
+        return None if self._console.soft_wrap else self._console.width
+
     def say(self, text: str, event: str, **members: Any) -> None:
         """Write one thing, in the form that was chosen.
 
         Args:
             text: for a person.
-            event: what kind of thing it is, for a program.
-            members: what a program reads of it.
+            event: what kind of line it is, for a program (`events`).
+            members: those of such a line.
         """
         self._write(_readable(text), event, members)
 
     def _write(self, text: str, event: str, members: Mapping[str, Any]) -> None:
         try:
-            click.echo(_encode({"event": event, **members}) if self.json else text)
+            click.echo(encoded(event, members) if self.json else text)
         except BrokenPipeError:
             # Whoever read our output has seen enough. The work goes on, and its exit code counts.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def show(self, text: Text, event: str, **members: Any) -> None:
+    def show(self, text: RenderableType, event: str, **members: Any) -> None:
         """Write one thing like `say`, for a person in colours where there are any.
 
         Args:
@@ -101,10 +107,6 @@ def duration(seconds: float) -> str:
 def _readable(text: str) -> str:
     """Let nothing through to a terminal that it would act upon, but for the ends of lines."""
     return "\n".join(map(visible, text.split("\n")))
-
-
-def _encode(values: Mapping[str, Any]) -> str:
-    return msgspec.json.encode(values).decode()
 
 
 def _summary_text(summary: Summary, errors: Errors, next_step: str, *, running: bool) -> str:
@@ -183,7 +185,9 @@ def exit_code(summary: Summary) -> int:
 def tell(text: str) -> None:
     """Write a line on stderr, if anybody is still there to read it."""
     with suppress(OSError):
-        click.echo(_readable(text), err=True)
+        # Not by click, which writes to what is below `sys.stderr`, and so through a live view that stands there.
+        sys.stderr.write(f"{_readable(redact(text))}\n")
+        sys.stderr.flush()
 
 
 def explain(error: MigratorError) -> None:

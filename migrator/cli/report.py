@@ -32,6 +32,7 @@ def report(run: str | None, file: Path | None, output: str, **values: Any) -> in
     \b
     Examples:  migrator report
                migrator report 20261122-181502-3fa9 --out monday.html
+    Exit codes: 0 written · 2 usage · 6 the ledger cannot be read, or the file cannot be written
     """
     from migrator.reports.page import write_page  # noqa: PLC0415 (it takes a tenth of a second, which others need not)
 

@@ -35,6 +35,7 @@ def status(run: str | None, output: str, **values: Any) -> int:
     \b
     Examples:  migrator status
                migrator status 20261122-181502-3fa9 --output json
+    Exit codes: 0 whatever became of the run · 2 there is no such run
     """
     settings = load(flags_of(values), profile=values.get("profile"))
     if settings.fleet is not None:
@@ -50,7 +51,13 @@ def status(run: str | None, output: str, **values: Any) -> int:
 @profile_option
 @output_option
 def runs(output: str, **values: Any) -> int:
-    """List the runs, oldest first."""
+    """List the runs, oldest first.
+
+    \b
+    Examples:  migrator runs
+               migrator runs --ledger /var/lib/migrator/runs --output json
+    Exit codes: 0 also when there is none
+    """
     out = Output(output)
     settings = load(flags_of(values), profile=values.get("profile"))
     if settings.fleet is not None:
@@ -96,6 +103,11 @@ def results(run: str | None, folder: Path | None, output: str, **values: Any) ->
     migration id-map.csv, which says what became of which object, as --id-map takes it.
     Columns that begin with _ are ours; they are ignored when a file is fed back, so failed.csv can be mended
     and applied as it is. Those of a rollback are the rows that it undoes: applied, they make the changes again.
+
+    \b
+    Examples:  migrator results
+               migrator results 20261122-181502-3fa9 --to results
+    Exit codes: 0 whatever became of the run · 2 there is no such run
     """
     found = find_run(values, run)
     folder = folder or found.results

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 
+import msgspec
 from msgspec import Struct
 
 from migrator.core.errors import ServiceRefused, Stopped
@@ -32,6 +34,7 @@ class Tally(Struct):
         unresolved: steps that looking could not settle; the same.
         in_flight: requests without an answer yet.
         last_error: what the last request that did not succeed said.
+        ended: steps there is no more to do about, by container.
     """
 
     requests: int = 0
@@ -45,6 +48,7 @@ class Tally(Struct):
     unresolved: int = 0
     in_flight: int = 0
     last_error: str = ""
+    ended: Counter[str] = msgspec.field(default_factory=Counter)
 
 
 class NotSent(Enum):

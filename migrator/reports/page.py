@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from migrator.core.states import FINE, State
 from migrator.core.values import visible
+from migrator.layers import SECRETS
 from migrator.ledger.history import at_one_moment, latencies, refusals, sent_by_second, states_by_container, told_rows
 from migrator.ledger.reading import Summary, summary_of
 from migrator.ledger.records import Origin
@@ -28,7 +29,7 @@ from migrator.reports.charts import latency, slices, timeline
 from migrator.reports.embedding import Embedding, embed, outcome_of
 from migrator.reports.errors import group, words_for
 from migrator.reports.results import OUTCOMES
-from migrator.settings import SECRETS, Settings
+from migrator.settings import Settings
 from migrator.sources.writing import whole_file
 
 MOST_ROWS = 100_000

@@ -221,6 +221,7 @@ class Throttle:
         """
         self.gate = Gate()
         self.pauses = 0
+        self.rate = rate
         self._overall = [Window(rate, self.gate)] if rate else []
         self._own = defaultdict[str, Window](lambda: Window(container_rate, self.gate)) if container_rate else None
 

@@ -21,7 +21,7 @@ from typing import Any
 import click
 import pytest
 
-from migrator.cli import NOT_BUILT, cli
+from migrator.cli import cli
 from migrator.core.errors import Interrupted, LedgerFailed, ServiceRefused, Stopped, UsageError
 from migrator.emulator import EmulatorSettings, admin, read_config
 from migrator.reports.results import COLUMNS
@@ -187,7 +187,6 @@ def test_the_table_of_commands_has_every_command() -> None:
     names = set(re.findall(r"`([a-z]+)", "".join(re.findall(r"^\| (`.*?) \|", section("Commands"), re.MULTILINE))))
 
     assert names == set(cli.commands)
-    assert not names & NOT_BUILT
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))
@@ -207,7 +206,7 @@ def test_the_table_of_exit_codes_has_the_codes_of_the_exceptions() -> None:
 
 
 def test_every_environment_variable_of_the_readme_is_a_setting() -> None:
-    names = {name.lower() for name in re.findall(r"MIGRATOR_([A-Z_]*[A-Z])", README)} - {"profile"}
+    names = {name.lower() for name in re.findall(r"(?<!_)MIGRATOR_([A-Z_]*[A-Z])", README)} - {"profile"}
 
     assert names <= set(Settings.model_fields), names - set(Settings.model_fields)
 
