@@ -180,6 +180,7 @@ def stop(run: str | None, output: str, **values: Any) -> int:
 
     \b
     Examples:  migrator stop 20261122-181502-3fa9 --ledger postgresql://db.example.com/migrator
+    Exit codes: 0 it stops · 2 there is no such run · 6 the database cannot be used
     """
     need_fleet()
     from migrator.fleet.runs import Stop
@@ -198,7 +199,12 @@ def stop(run: str | None, output: str, **values: Any) -> int:
 
 @click.group()
 def ledger() -> None:
-    """Move runs between one machine and a fleet."""
+    """Move runs between one machine and a fleet.
+
+    \b
+    Examples:  migrator ledger copy 20261122-181502-3fa9 --from runs --to postgresql://db.example.com/migrator
+    Exit codes: as `migrator ledger copy`
+    """
 
 
 @ledger.command()
