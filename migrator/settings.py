@@ -115,6 +115,7 @@ class Settings(BaseSettings):
         default=Path("runs"),
         description="Folder of runs, on a local disk; or postgresql://[user@]host/database, that of a fleet.",
     )
+    shard_steps: int = Field(default=1_000, ge=1, description="Of a run of a fleet: requests in a shard, about.")
     rate: Rate = Field(default=5.0, description="Requests a second, all together, or '300/m'; 0 for no limit.")
     container_rate: Rate = Field(default=0.0, description="Requests a second for each container; 0 for no limit.")
     concurrency: int = Field(default=4, ge=1, le=1024, description="Requests in flight, all together.")

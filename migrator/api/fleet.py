@@ -64,7 +64,7 @@ async def carry_out(ledger: Path, settings: Settings) -> None:
         if run in await fleet.all():
             await fleet.go_on(run)
         else:
-            await copy_in(pool, where(url), ledger)
+            await copy_in(pool, where(url), ledger, size=settings.shard_steps)
             await _refuse_same_objects(fleet, run)
 
 

@@ -6,8 +6,12 @@ It needs the extra `fleet`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
 
 from migrator.api.executing import always
 from migrator.api.fleet import url_of
@@ -15,7 +19,7 @@ from migrator.api.service import caller_of, transport_of
 from migrator.api.target import as_planned
 from migrator.clock import SystemClock
 from migrator.core.styles import STYLES
-from migrator.engine import Decision, Engine
+from migrator.engine import Decision, Engine, Tally
 from migrator.fleet.database import Pool, connected, where
 from migrator.fleet.dbos import Dbos
 from migrator.fleet.foreman import Foreman
@@ -28,13 +32,30 @@ from migrator.ports import Transport
 from migrator.settings import Settings
 
 
-async def work(settings: Settings, *, at_once: int, on_ready: Callable[[Callable[[], None]], None]) -> None:
+class Working(Struct, frozen=True):
+    """A worker that is at work: what a caller may look at and do.
+
+    Attributes:
+        name: of this worker among all.
+        stop: stops it cleanly.
+        crew: its tallies say what has been done.
+    """
+
+    name: str
+    stop: Callable[[], None]
+    crew: Crew
+
+
+Around: TypeAlias = Callable[[Working], AbstractAsyncContextManager[None]]
+
+
+async def work(settings: Settings, *, at_once: int, around: Around) -> None:
     """Be a worker until told to stop: take shards, and carry them out.
 
     Args:
         settings: name the fleet, and say where the secrets are. What shapes requests is each run's own.
         at_once: shards at a time.
-        on_ready: is given what stops it cleanly, when it is there.
+        around: makes the context in which shards are carried out, from the means to look on and to stop.
 
     Raises:
         LedgerFailed: the database cannot be reached, or refuses us.
@@ -56,13 +77,30 @@ async def work(settings: Settings, *, at_once: int, on_ready: Callable[[Callable
             crew.stop()
             stopped.set()
 
-        on_ready(stop)
         try:
-            await stopped.wait()
-            await worker.idle()
+            async with around(Working(name, stop, crew)):
+                await stopped.wait()
+                await worker.idle()
         finally:
             await _ended(tasks)
             await runs.left([name])
+
+
+def sum_of(tallies: Iterable[Tally]) -> Tally:
+    """Add up what is counted; of what is not, the last word stays."""
+    total = Tally()
+    for tally in tallies:
+        total.requests += tally.requests
+        total.retries += tally.retries
+        total.reads += tally.reads
+        total.applied += tally.applied
+        total.unchanged += tally.unchanged
+        total.rejected += tally.rejected
+        total.in_doubt += tally.in_doubt
+        total.unresolved += tally.unresolved
+        total.in_flight += tally.in_flight
+        total.last_error = tally.last_error or total.last_error
+    return total
 
 
 async def _ended(tasks: list[asyncio.Task[None]]) -> None:
@@ -101,8 +139,19 @@ class Crew:
         self._runs = runs
         self._name = name
         self._engines: set[Engine] = set()
+        self._ended = Tally()
         self._ways: dict[str, Way] = {}
         self._opening = asyncio.Lock()
+
+    @property
+    def shards(self) -> int:
+        """How many shards are at work now."""
+        return len(self._engines)
+
+    @property
+    def tally(self) -> Tally:
+        """What has been done since this worker began, in all shards together."""
+        return sum_of([self._ended, *(engine.tally for engine in self._engines)])
 
     def stop(self) -> None:
         """Stop cleanly what is at work: what is in flight is answered and recorded."""
@@ -124,6 +173,7 @@ class Crew:
                 await engine.run()
             finally:
                 self._engines.discard(engine)
+                self._ended = sum_of([self._ended, engine.tally])
 
     @asynccontextmanager
     async def _way(self, run: str) -> AsyncIterator[Way]:
@@ -185,6 +235,7 @@ class Crew:
             per_container=settings.container_concurrency,
             guard=settings.guard,
             bounds=settings.bounds,
-            limits=settings.limits,
+            # What all workers together may fail is minded by the foreman.
+            limits=msgspec.structs.replace(settings.limits, max_failures=0, max_failures_share=0.0),
             decide=always(Decision(settings.on_doubt)),
         )

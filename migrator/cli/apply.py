@@ -54,6 +54,7 @@ from migrator.settings import Settings
 @click.option("--dry-run", "-n", is_flag=True, help="Only show what would be done, as `migrator plan` does.")
 @click.option("--again", is_flag=True, help="Apply although an earlier run did, or began, exactly the same.")
 @click.option("--run-id", metavar="NAME", help="What to call the run [default: made from the time].")
+@click.option("--fleet", is_flag=True, help="Refuse unless --ledger names the database of a fleet, which is to do it.")
 @choice_options
 @max_changes_option
 @profile_option
@@ -73,6 +74,7 @@ def apply(
     dry_run: bool,
     again: bool,
     run_id: str | None,
+    fleet: bool,
     input_format: str | None,
     delimiter: str | None,
     encoding: str,
@@ -103,6 +105,8 @@ def apply(
         if dry_run:
             raise UsageError(f"{file} is a plan already", f"`migrator plan {file}` shows it")
         settings = api.plan_target(Path(file), flags_of(values), values.get("profile"))
+        if fleet:
+            _need_fleet(settings)
         confirm_sandbox(settings, confirm_sandbox_name)
         with _planned_in(settings) as where:
             planned = _from_plan(Path(file), settings, where, run_id, again)
@@ -111,12 +115,19 @@ def apply(
         expect_somebody("apply")
     with ExitStack() as stack:
         with opened_job(file, values, input_format, delimiter, encoding) as (source, settings):
+            if fleet:
+                _need_fleet(settings)
             if dry_run:
                 return preview(source, settings, choice, out, viewing)
             confirm_sandbox(settings, confirm_sandbox_name)
             where = stack.enter_context(_planned_in(settings))
             run = _from_input(source, settings, where, run_id, again, yes, choice, out)
         return carry_out(run, settings, out, viewing, choice=choice) if run else 2
+
+
+def _need_fleet(settings: Settings) -> None:
+    if settings.fleet is None:
+        raise UsageError("no fleet is named", "name its database: --ledger postgresql://[user@]host/database")
 
 
 def _planned_in(settings: Settings) -> AbstractContextManager[Settings]:

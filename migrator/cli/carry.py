@@ -13,7 +13,7 @@ import click
 
 from migrator import api
 from migrator.cli import fleet
-from migrator.cli.metrics import metered
+from migrator.cli.metrics import RunMetrics, metered
 from migrator.cli.options import Viewing
 from migrator.cli.output import Output, exit_code, is_terminal, next_step, tell
 from migrator.cli.progress import shown
@@ -89,7 +89,7 @@ def watching(viewing: Viewing, *, live: bool, traced: api.Around = untraced) -> 
     async def around(running: api.Running) -> AsyncIterator[None]:
         async with (
             shown(running, live=live, every_s=viewing.every_s),
-            metered(running, viewing.metrics, viewing.every_s),
+            metered(RunMetrics(running), viewing.metrics, viewing.every_s),
             interruptible(running),
             traced(running),
         ):

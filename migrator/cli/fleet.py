@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
 
+from migrator.cli.metrics import WorkerMetrics, metered
 from migrator.cli.options import (
     flags_of,
     ledger_option,
+    metrics_option,
     need_fleet,
     output_option,
     profile_option,
@@ -31,11 +34,14 @@ from migrator.reports.errors import group, words_for
 from migrator.settings import Settings, load
 
 if TYPE_CHECKING:
+    from migrator.api.working import Working
     from migrator.fleet.runs import FleetRuns, Standing
 
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+WATCH_EVERY_S = 1.0
 
 
 def carry_out(run: RunFolder, settings: Settings, out: Output) -> int:
@@ -64,26 +70,33 @@ def watch(run: str, settings: Settings, out: Output) -> int:
     return exit_code(summary)
 
 
-def status(run: str | None, settings: Settings, out: Output) -> int:
-    """Say where a run of the fleet stands, or its newest for `None`, and who is at work."""
+def status(run: str | None, settings: Settings, out: Output, *, watching: bool) -> int:
+    """Say where a run of the fleet stands, or its newest for `None`, and who is at work; again and again if asked."""
     need_fleet()
 
     async def say(runs: FleetRuns) -> None:
         name = await runs.find(run)
-        standing, (summary, refusals) = await runs.standing(name), await runs.summary(name)
-        errors = group(refusals, words_for(summary.run))
-        out.summary(summary, errors, next_step(summary) if standing.over else "", running=not standing.over)
-        shards = {"shards": standing.shards, "done": standing.done, "at_work": standing.at_work}
-        text = f"{standing.done:,} of {counted(standing.shards, 'shard')} done, {standing.at_work} at work"
-        out.say(text, "shards", run=name, **shards)
-        if standing.stopped is not None:
-            out.say(f"stopped: {standing.stopped.message}", "stopped", run=name, message=standing.stopped.message)
-        for worker in await runs.workers():
-            text = f"worker {worker.name}: {counted(worker.shards, 'shard')}, heard of {worker.silent_s:.0f} s ago"
-            out.say(text, "worker", **msgspec.structs.asdict(worker))
+        while not await _say_standing(runs, name, out) and watching:  # noqa: ASYNC110 (a database does not call)
+            await asyncio.sleep(WATCH_EVERY_S)
 
     asyncio.run(_asked(settings, say))
     return 0
+
+
+async def _say_standing(runs: FleetRuns, name: str, out: Output) -> bool:
+    """Say where a run stands, and return whether it is over."""
+    standing, (summary, refusals) = await runs.standing(name), await runs.summary(name)
+    errors = group(refusals, words_for(summary.run))
+    out.summary(summary, errors, next_step(summary) if standing.over else "", running=not standing.over)
+    shards = {"shards": standing.shards, "done": standing.done, "at_work": standing.at_work}
+    text = f"{standing.done:,} of {counted(standing.shards, 'shard')} done, {standing.at_work} at work"
+    out.say(text, "shards", run=name, **shards)
+    if standing.stopped is not None:
+        out.say(f"stopped: {standing.stopped.message}", "stopped", run=name, message=standing.stopped.message)
+    for worker in await runs.workers():
+        text = f"worker {worker.name}: {counted(worker.shards, 'shard')}, heard of {worker.silent_s:.0f} s ago"
+        out.say(text, "worker", **msgspec.structs.asdict(worker))
+    return standing.over
 
 
 def list_runs(settings: Settings, list_one: Callable[[Summary], None]) -> int:
@@ -140,6 +153,7 @@ def _line(standing: Standing) -> str:
 @ledger_option
 @profile_option
 @viewing_options
+@metrics_option
 def worker(shards: int, **values: Any) -> int:
     """Be a worker of the fleet whose database --ledger names: take shards of its runs, and carry them out.
 
@@ -155,16 +169,18 @@ def worker(shards: int, **values: Any) -> int:
     need_fleet()
     from migrator.api import working
 
-    viewing_of(values)
+    viewing = viewing_of(values)
     settings = load(flags_of(values), profile=values.get("profile"))
 
-    def on_ready(stop: Callable[[], None]) -> None:
-        loop = asyncio.get_running_loop()
+    @asynccontextmanager
+    async def around(working: Working) -> AsyncIterator[None]:
         for number in SIGNALS:
-            loop.add_signal_handler(number, stop)
-        tell("ready")
+            asyncio.get_running_loop().add_signal_handler(number, working.stop)
+        async with metered(WorkerMetrics(working), viewing.metrics, viewing.every_s):
+            tell("ready")
+            yield
 
-    asyncio.run(working.work(settings, at_once=shards, on_ready=on_ready))
+    asyncio.run(working.work(settings, at_once=shards, around=around))
     return 0
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from prometheus_client import CollectorRegistry, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -18,6 +19,11 @@ from migrator.cli.progress import beside
 from migrator.cli.standing import standing_of
 from migrator.core.errors import UsageError
 from migrator.logs import log
+
+if TYPE_CHECKING:
+    from migrator.api.working import Working
+
+Filled: TypeAlias = CounterMetricFamily | GaugeMetricFamily
 
 
 class RunMetrics(Collector):
@@ -69,8 +75,35 @@ class RunMetrics(Collector):
         return family
 
 
+class WorkerMetrics(Collector):
+    """What there is to count of a worker of a fleet: since it began, of all runs together."""
+
+    def __init__(self, working: Working) -> None:
+        """Count `working`."""
+        self._working = working
+        self.ended = False
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the numbers as they are now."""
+        tally = self._working.crew.tally
+        states = {"applied": tally.applied, "unchanged": tally.unchanged, "failed": tally.rejected}
+        yield self._of(CounterMetricFamily, "requests", "Requests sent", {"write": tally.requests, "read": tally.reads})
+        yield self._of(CounterMetricFamily, "steps", "Requests of plans, by what has become of them", states)
+        yield self._of(CounterMetricFamily, "repeats", "Writes that were sent again", {"write": tally.retries})
+        yield self._of(GaugeMetricFamily, "doubts", "Requests whose fate is not known", {"in_doubt": tally.in_doubt})
+        yield self._of(GaugeMetricFamily, "in_flight", "Requests without an answer yet", {"all": tally.in_flight})
+        yield self._of(GaugeMetricFamily, "shards", "Shards at work", {"at_work": self._working.crew.shards})
+        yield self._of(GaugeMetricFamily, "running", "1 while the worker works", {"worker": int(not self.ended)})
+
+    def _of(self, family: type[Filled], name: str, text: str, values: Mapping[str, float]) -> Metric:
+        filled = family(f"migrator_worker_{name}", text, labels=["worker", "kind"])
+        for kind, number in values.items():
+            filled.add_metric([self._working.name, kind], number)
+        return filled
+
+
 @asynccontextmanager
-async def metered(running: Running, file: Path | None, every_s: float) -> AsyncIterator[None]:
+async def metered(metrics: RunMetrics | WorkerMetrics, file: Path | None, every_s: float) -> AsyncIterator[None]:
     """Keep `file` up to date while the body runs. It is replaced as a whole, so that nobody reads half of one.
 
     Raises:
@@ -79,7 +112,7 @@ async def metered(running: Running, file: Path | None, every_s: float) -> AsyncI
     if file is None:
         yield
         return
-    metrics, registry = RunMetrics(running), CollectorRegistry()
+    registry = CollectorRegistry()
     registry.register(metrics)
     try:
         write_to_textfile(str(file), registry)

@@ -12,7 +12,7 @@ import click
 from migrator.cli import fleet
 from migrator.cli.options import find_run, flags_of, ledger_option, output_option, profile_option
 from migrator.cli.output import Output, next_step, tell
-from migrator.core.errors import MigratorError
+from migrator.core.errors import MigratorError, UsageError
 from migrator.ledger.folder import Runs
 from migrator.ledger.reading import Summary, read_run, summarize
 from migrator.reports.errors import summarize_errors
@@ -26,10 +26,11 @@ ID_MAP = "id-map"
 
 @click.command()
 @click.argument("run", required=False)
+@click.option("--watch", is_flag=True, help="Of a fleet: look again every second until the run is over.")
 @ledger_option
 @profile_option
 @output_option
-def status(run: str | None, output: str, **values: Any) -> int:
+def status(run: str | None, watch: bool, output: str, **values: Any) -> int:
     """Say where RUN (the newest one by default) stands. Also works while it is running.
 
     \b
@@ -39,7 +40,11 @@ def status(run: str | None, output: str, **values: Any) -> int:
     """
     settings = load(flags_of(values), profile=values.get("profile"))
     if settings.fleet is not None:
-        return fleet.status(run, settings, Output(output))
+        return fleet.status(run, settings, Output(output), watching=watch)
+    if watch:
+        raise UsageError(
+            "only a fleet is watched from elsewhere", "a run on one machine shows how it goes where it runs"
+        )
     found = Runs(settings.runs).find(run)
     running, (summary, errors) = found.running, summarize_errors(found.ledger)
     Output(output).summary(summary, errors, "" if running else next_step(summary), running=running)

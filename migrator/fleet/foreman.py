@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+import msgspec
+
 from migrator.core.errors import LedgerFailed
+from migrator.core.limits import Share, share_of
 from migrator.fleet.database import AWAY, Connection, Pool, postgres_errors
 from migrator.fleet.dispatch import Dispatcher
-from migrator.fleet.runs import FleetRuns
+from migrator.fleet.runs import FleetRuns, Stop
 from migrator.logs import log
 
 LOCK = 0x666F_7265_6D61_6E
@@ -87,4 +90,17 @@ class Foreman:
             log.info("worker.silent", workers=silent, shards=revived)
             await self._runs.left(silent)
         for run in await self._runs.open():
+            await self._mind_failures(run)
             await self._dispatcher.submit(await self._runs.next(run, await self._dispatcher.waiting(run)))
+
+    async def _mind_failures(self, run: str) -> None:
+        """Stop a run of which more has failed, over all workers, than it allows."""
+        most = share_of(msgspec.json.decode(await self._runs.settings(run)).get("max_failures", ""))
+        if most == Share():
+            return
+        failed, steps = await self._runs.failures(run)
+        bound = most.number if most.number is not None else int(round((most.share or 0.0) * steps, 6))
+        if failed > bound:
+            message = f"{failed:,} of {steps:,} requests have failed, and --max-failures allows {bound:,}"
+            hint = f"`migrator results {run}` says why; `migrator resume {run} --max-failures …` goes on"
+            await self._runs.stop(run, Stop("stopped", message, hint))

@@ -124,6 +124,11 @@ SELECT coalesce(p.state, '{State.PENDING}'), count(*)
 FROM step AS s LEFT JOIN progress AS p ON p.run = $1 AND p.step = s.seq WHERE s.run = $1 GROUP BY 1
 """
 
+FAILURES = f"""
+SELECT count(*), (SELECT steps FROM run WHERE id = $1)
+FROM progress WHERE run = $1 AND state IN ('{State.REJECTED}', '{State.UNRESOLVED}')
+"""
+
 SPAN = """
 SELECT coalesce(sum(attempt - coalesce(unsent, 0)), 0)::bigint,
        count(*) FILTER (WHERE attempt > coalesce(unsent, 0)),
@@ -228,6 +233,11 @@ class FleetRuns:
         """Return what a run was planned with, as `RunRecord.settings` has it."""
         ((settings,),) = await self._rows("SELECT settings FROM run WHERE id = $1", run)
         return str(settings)
+
+    async def failures(self, run: str) -> tuple[int, int]:
+        """Return how many steps of a run have failed, and how many it has."""
+        ((failed, steps),) = await self._rows(FAILURES, run)
+        return int(failed), int(steps)
 
     async def standing(self, run: str) -> Standing:
         """Return where a run stands."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 
+import msgspec
 import pytest
 
 from migrator.fleet.database import Pool
@@ -14,6 +15,10 @@ from migrator.fleet.runs import FleetRuns, Stop
 from tests.fleet.conftest import PLACE, Add
 from tests.plans import changes
 from tests.waiting import holds, soon
+
+REJECT = """
+INSERT INTO progress (run, step, state, attempt, request_id, sent_at) VALUES ($1, $2, 'REJECTED', 0, '', 0)
+"""
 
 
 class FakeDispatcher:
@@ -94,6 +99,25 @@ async def test_of_a_run_that_was_stopped_nothing_is_submitted(
     await runs.go_on(run)
     await foreman.look()
     assert dispatcher.submitted == [(Shard(run, 0), 1)]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "failed", "stops"), [("1", 1, False), ("1", 2, True), ("50%", 2, True), ("", 3, False)]
+)
+async def test_a_run_of_which_too_much_fails_over_all_workers_is_stopped(
+    foreman: Foreman, runs: FleetRuns, pool: Pool, add: Add, allowed: str, failed: int, stops: bool
+) -> None:
+    run = await add(changes(["a", "b", "c"]), size=1)
+    settings = msgspec.json.encode({"max_failures": allowed}).decode()
+    await pool.execute("UPDATE run SET settings = $1", settings)
+    for seq in range(2, 2 + failed):
+        await pool.execute(REJECT, run, seq)
+    await foreman.look()
+
+    stopped = (await runs.standing(run)).stopped
+    assert (stopped is not None) is stops
+    if stopped:
+        assert f"{failed} of 3 requests have failed, and --max-failures allows 1" in stopped.message
 
 
 async def test_what_a_silent_worker_had_is_handed_out_again_once(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
@@ -50,7 +51,8 @@ def alive(workers: list[Process]) -> list[Process]:
 
 
 async def start_worker(migrator: Any, *fleet: str) -> Process:
-    process: Process = await migrator.start("worker", "--shards", "4", *(("--ledger", *fleet) if fleet else ()))
+    ledger = ("--ledger", *fleet) if fleet else ()
+    process: Process = await migrator.start("worker", "--shards", "4", "--metrics-file", "worker.prom", *ledger)
     assert process.stderr is not None
     async with asyncio.timeout(TIMEOUT_S):
         while line := await process.stderr.readline():
@@ -97,6 +99,7 @@ async def test_a_fleet_leaves_what_one_machine_leaves(migrator: Any, fleet: str,
                 assert applied.code == 0, applied.err
                 assert job.look(server).exactly_once
                 assert (await migrator("results", "spring", "--to", name)).code == 0
+                assert (await migrator("report", "spring", "--out", f"{name}.html")).code == 0
                 verified = await migrator("verify", "spring")
                 assert (verified.code, "115 of 115 rows" in verified.out) == (0, True), verified.out
     assert results(migrator.folder / "fleet") == results(migrator.folder / "alone")
@@ -150,7 +153,7 @@ async def test_a_run_waits_for_workers_and_can_be_stopped_and_gone_on_with(
             assert (ended.code, "run spring was stopped" in ended.err) == (6, True), ended.err
             assert "migrator resume spring" in ended.err
             so_far = len(server.effects)
-            status = await migrator("status", "--output", "json")
+            status = await migrator("status", "--watch", "--output", "json")
             assert '"stopped"' in status.out
 
             resumed = await migrator("resume", "-j", "16")
@@ -171,6 +174,8 @@ async def test_what_a_fleet_has_applied_is_rolled_back_by_it(migrator: Any, flee
             again = await migrator("rollback", "spring", "--yes")
             assert again.code == 2, again.out
         assert {one.key: one.document for one in server.store if one.key in before} == before
+        numbers = (migrator.folder / "worker.prom").read_text(encoding="utf-8")
+        assert re.search(r'^migrator_worker_steps_total{kind="applied",worker=".*"} 60.0$', numbers, re.MULTILINE)
         listed = await migrator("runs")
         assert [line.split()[0] for line in listed.out.splitlines()] == ["spring", "spring.rollback-1"]
 
