@@ -35,7 +35,7 @@ def say(text: str) -> None:
 class Fleet:
     """Commands of ours in processes of their own, pointed at one database and one emulator."""
 
-    def __init__(self, folder: Path, database: str, server: str) -> None:
+    def __init__(self, folder: Path, database: str, server: str, *, rate: int = RATE, shard_steps: int = 1_000) -> None:
         """Work in `folder`."""
         self._folder = folder
         self._environment = os.environ | {
@@ -47,7 +47,8 @@ class Fleet:
             "MIGRATOR_SANDBOX": "dev",
             "MIGRATOR_CLIENT_ID": "demo-client",
             "MIGRATOR_CLIENT_SECRET": "anything",
-            "MIGRATOR_RATE": str(RATE),
+            "MIGRATOR_RATE": str(rate),
+            "MIGRATOR_SHARD_STEPS": str(shard_steps),
             "MIGRATOR_CONCURRENCY": "16",
         }
 
