@@ -34,7 +34,11 @@ from migrator.logs import log
 from migrator.transport.throttle import Gate
 
 LATE_S = 0.015
-"""How long after its moment a request may leave. Of a limit per second, 1.5 % is the price."""
+"""How long after its moment a request may leave."""
+
+ON_THE_WAY_S = 0.01
+"""How much longer than another one a request may take to arrive. With `LATE_S` it is what the gap is wider by: of a
+limit per second, 2.5 % is the price of keeping it."""
 
 AHEAD_S = 0.025
 """How long before its moment a permit is given: the intent is written meanwhile."""
@@ -87,7 +91,7 @@ class Lane:
         self._pool = pool
         self._place = place
         self.key = limit.key
-        self.gap_s = (1 + LATE_S) / limit.rate
+        self.gap_s = (1 + LATE_S + ON_THE_WAY_S) / limit.rate
         self._most = max(1, round(LEASE_S * limit.rate))
         self._size = 1
         self._moments: deque[float] = deque()
