@@ -88,7 +88,7 @@ class Sender:
                 if self._surveyor.wants(step):
                     self._stock.put(step)  # its worker makes it ready
                     continue
-                if not (self._throttle.free or await self._throttle.permit(step.container)):
+                if not (self._throttle.free or await self._throttle.permit(step.container, write=True)):
                     break
                 ready = self._intend(step, step.attempts + 1)
                 if self._stock.put(ready):
@@ -116,7 +116,7 @@ class Sender:
             for ready in self._stock.rest():
                 if not isinstance(ready, Step):
                     await ready.commit.durable()
-                    self._throttle.returned(ready.step.container)
+                    self._throttle.returned(ready.step.container, write=True)
                     self._take_back(ready.step, NotSent.STOPPED)
 
     async def _with_base(self, step: Step, number: int) -> Ready | None:
@@ -131,7 +131,7 @@ class Sender:
         return await self._permitted(ready.step, ready.number + 1)
 
     async def _permitted(self, step: Step, number: int) -> Ready | None:
-        return self._intend(step, number) if await self._throttle.permit(step.container) else None
+        return self._intend(step, number) if await self._throttle.permit(step.container, write=True) else None
 
     def _intend(self, step: Step, number: int) -> Ready:
         """Give the intent to send `step`, for which there is a permit, to the ledger as attempt `number`."""

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from migrator.transport.throttle import ON_THE_WAY_S, SendWindow, Throttle
+from migrator.transport.throttle import Throttle
+from migrator.transport.throttle.window import ON_THE_WAY_S, SendWindow
 from tests.shell.simulated import Sends, shortest_s, simulate, timers_set
 
 
@@ -207,8 +208,8 @@ def test_the_books_of_a_window_do_not_grow() -> None:
     async def play() -> deque[float]:
         sends = Sends(Throttle(rate=10))
         await sends.work(500)
-        (window,) = sends.throttle._windows("c")
-        return window._window._task_logs
+        (window,) = sends.throttle._windows("c", write=False)
+        return window.books._task_logs
 
     assert len(simulate(play())) <= 11
 

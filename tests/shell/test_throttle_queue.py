@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from migrator.transport.throttle import ON_THE_WAY_S, Throttle
+from migrator.transport.throttle import Throttle
+from migrator.transport.throttle.window import ON_THE_WAY_S
 from tests.shell.simulated import Sends, shortest_s, simulate, timers_set, turns
 
 
