@@ -1,8 +1,8 @@
 """Events on stderr: structlog, pretty for a person, JSON lines for a machine.
 
 Names are dotted, `<what>.<happened>`: `run.started`, `run.paused`, `run.progress`, `run.finished`, `step.applied`,
-`step.rejected`, `step.in_doubt`, `step.again`. A step's event carries `line`, `container` and `object`; the ledger has
-its request id.
+`step.rejected`, `step.in_doubt`, `step.again`, `rate.lowered`. A step's event carries `line`, `container` and `object`;
+the ledger has its request id.
 """
 
 from __future__ import annotations

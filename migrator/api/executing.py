@@ -153,7 +153,12 @@ async def _run(
                     await engine.reconcile()
                 case Work.SURVEY:
                     await engine.survey()
-        log.info("run.traffic", run=run.id, writes=engine.tally.requests, reads=engine.tally.reads)
+        log.info("run.traffic", run=run.id, writes=engine.tally.requests, reads=engine.tally.reads, **_found(throttle))
+
+
+def _found(throttle: Throttle) -> dict[str, float]:
+    """Return the rate that was found out to be possible, if it was to be."""
+    return {"pace": round(throttle.pace.rate, 1)} if throttle.pace else {}
 
 
 def _always(decision: Decision) -> Decide:

@@ -80,8 +80,21 @@ async def _lines(running: Running, every_s: float) -> None:
             unresolved=standing.unresolved,
             requests=tally.requests,
             reads=tally.reads,
+            **_pace(running),
             **_pause(running),
         )
+
+
+def _pace(running: Running) -> dict[str, float]:
+    """Return how fast it may go, if that is found out on the way."""
+    pace = running.throttle.pace
+    return {"pace": round(pace.rate, 1)} if pace else {}
+
+
+def _speed(running: Running, rate: float) -> str:
+    """Say how fast it goes, and how fast it may go."""
+    pace = running.throttle.pace
+    return f"{rate:,.1f}/s" + (f" of {pace.rate:,.1f}/s" if pace else "")
 
 
 def _pause(running: Running) -> dict[str, str]:
@@ -146,7 +159,9 @@ async def _live(running: Running) -> None:
 
     def picture() -> Group:
         tally = running.engine.tally
-        bar.update(task, completed=_standing(running).done, rate=f"{meter.read(tally.requests + tally.reads):,.1f}/s")
+        bar.update(
+            task, completed=_standing(running).done, rate=_speed(running, meter.read(tally.requests + tally.reads))
+        )
         return Group(bar, _state(running))
 
     with Live(picture(), console=Console(stderr=True), auto_refresh=False) as live:

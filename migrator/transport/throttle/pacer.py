@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from migrator.core.pacing import Pace, Range, after_refusal, after_span, begin
+from migrator.core.pacing import Range, after_refusal, after_span, begin
 from migrator.logs import log
 
 SPAN_S = 0.5
