@@ -55,6 +55,11 @@ class Throttle:
         return shared if self._own is None else [self._own[container], *shared]
 
     @property
+    def rate(self) -> float:
+        """Requests a second that everything may take together at the moment; 0 for no limit."""
+        return self._overall[0].books.rate if self._overall else 0.0
+
+    @property
     def pace(self) -> Pace | None:
         """How fast everything may go at the moment, if that is found out; `None` if it was said."""
         return self._pacer.pace if self._pacer else None

@@ -69,7 +69,7 @@ class SendWindow(Throttler):
             return
         self._rate = rate
         places = max(1, int(rate))
-        self._period_s = places / rate + ON_THE_WAY_S
+        self._period_s = places / rate + (0.0 if self._strict else ON_THE_WAY_S)
         self._gap_s = self._period_s / places
         self.rate_limit, self.period = places, self._period_s
 
