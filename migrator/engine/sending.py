@@ -29,7 +29,7 @@ from migrator.core.verdict import Halt, Settled, Verdict, judge
 from migrator.engine.feed import Feed
 from migrator.engine.notes import Notes
 from migrator.engine.stock import Ready, Stock
-from migrator.engine.surveying import Surveyor
+from migrator.engine.surveying import Lists, Surveyor
 from migrator.engine.wire import NotSent, Patience, Wire, end_by
 from migrator.ports import Intent, Ledger, Outcome
 
@@ -74,7 +74,7 @@ class Sender:
         self._sandbox = sandbox
         self._surveyor = surveyor
         self._notes = notes
-        self._stock: Stock[Ready | Step] = Stock(AHEAD * concurrency, wire.clock.monotonic)
+        self._stock: Stock[Ready | Step | Lists] = Stock(AHEAD * concurrency, wire.clock.monotonic)
 
     def stop(self) -> None:
         """Hand out nothing more."""
@@ -85,8 +85,8 @@ class Sender:
         """Keep the stock filled; when the run stops, empty it at once: what is in flight may still take long."""
         try:
             while await self._stock.has_room() and (step := self._feed.next() or await self._feed.take()) is not None:
-                if self._surveyor.wants(step):
-                    self._stock.put(step)  # its worker makes it ready
+                if isinstance(step, Lists) or self._surveyor.wants(step):
+                    self._stock.put(step)  # its worker reads first
                     continue
                 if not (self._throttle.free or await self._throttle.permit(step.container, write=True)):
                     break
@@ -102,6 +102,9 @@ class Sender:
     async def work(self) -> None:
         """Take what lies ready and settle it, until there is nothing left or the run stops."""
         while not self._wire.stopping and (taken := await self._stock.take()) is not None:
+            if isinstance(taken, Lists):
+                self._feed.read(taken, more=await taken.read_on())
+                continue
             step = taken if isinstance(taken, Step) else taken.step
             try:
                 ready = await self._with_base(taken, taken.attempts + 1) if isinstance(taken, Step) else taken
@@ -114,7 +117,7 @@ class Sender:
         """Leave no intent open that nobody will send. Where the ledger failed, they stay open."""
         with suppress(LedgerFailed):
             for ready in self._stock.rest():
-                if not isinstance(ready, Step):
+                if isinstance(ready, Ready):
                     await ready.commit.durable()
                     self._throttle.returned(ready.step.container, write=True)
                     self._take_back(ready.step, NotSent.STOPPED)

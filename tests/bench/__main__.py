@@ -20,7 +20,18 @@ import msgspec
 from msgspec import Struct
 from rich.console import Console
 
-from tests.bench import commits, emulator, limits, machine, planning, protocol, results, throttling, translating
+from tests.bench import (
+    commits,
+    emulator,
+    fairness,
+    limits,
+    machine,
+    planning,
+    protocol,
+    results,
+    throttling,
+    translating,
+)
 from tests.bench.rounds import Bench, Scenario, target
 from tests.bench.workload import Workload
 
@@ -35,6 +46,7 @@ class Size(Struct, frozen=True):
         paced_s: seconds of a run with a limit.
         throttle_s: seconds for which the throttle alone is asked for permits.
         limits: how much to measure of limits at the service; its rounds are those of `rounds`.
+        beside: rows of a large container beside small ones.
         memory_rows: of the small and of the large run for memory.
         commits: of each number of intents.
         objects: of the library of which all, or a few, are planned to be changed.
@@ -48,6 +60,7 @@ class Size(Struct, frozen=True):
     paced_s: int
     throttle_s: float
     limits: limits.Extent
+    beside: int
     memory_rows: tuple[int, int]
     commits: int
     objects: int
@@ -62,6 +75,7 @@ FULL = Size(
     paced_s=8,
     throttle_s=5,
     limits=limits.Extent(5, 10, 60, (1, 4, 16, 64, 256)),
+    beside=100_000,
     memory_rows=(1_000, 200_000),
     commits=200,
     objects=10_000,
@@ -75,6 +89,7 @@ QUICK = Size(
     paced_s=4,
     throttle_s=3,
     limits=limits.Extent(2, 6, 40, (1, 16, 256)),
+    beside=10_000,
     memory_rows=(1_000, 20_000),
     commits=50,
     objects=10_000,
@@ -146,6 +161,7 @@ PARTS: Mapping[str, Callable[[Place, Size], Iterable[Any]]] = {
         msgspec.structs.replace(size.limits, rounds=size.rounds),
         (place.client_cpu, place.target_cpu),
     ),
+    "fairness": lambda place, size: fairness.measure(place.folder, size.beside, size.rounds, place.client_cpu),
     "memory": memory,
     "protocol": lambda place, size: protocol.measure(place.bench, size.protocol_rows, size.rounds),
     "commits": lambda place, size: commits.measure(place.folder, size.commits, size.rounds, place.client_cpu),
@@ -161,7 +177,7 @@ PARTS: Mapping[str, Callable[[Place, Size], Iterable[Any]]] = {
 TABLES = (
     (("speed", "pace", "memory"), results.table),
     (("throttle",), throttling.table),
-    (("limits",), limits.table),
+    (("limits", "fairness"), limits.table),
     (("protocol",), protocol.table),
     (("commits",), commits.table),
     (("plan",), planning.table),
