@@ -14,12 +14,16 @@ import http.client
 import json
 import os
 import random
+import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +32,13 @@ from msgspec import Struct
 
 from migrator.emulator import Emulator, EmulatorSettings, seeded_offer_id
 from tests.bench.rounds import ROOT
+from tests.bench.served import TOKEN
 
 PIECE = 1 << 16
 """Octets that the network carries at a time."""
+
+BETWEEN_READS_S = 0.1
+"""Seconds between two reads that measure a round trip."""
 
 MOST_REQUESTS = 1_000_000
 """Requests that the emulator remembers."""
@@ -42,8 +50,7 @@ class Seen(Struct, frozen=True):
     arrived: datetime
     answered: datetime
     method: str
-    path: str
-    style: str
+    api_key: str
     status: int | None
 
     @property
@@ -87,14 +94,47 @@ class Rehearsal:
             check=False,
         )
 
+    def apply_beside(self, rows: int, *options: str) -> float:
+        """Do as `apply` does, and return how long a read takes beside it: the median for a client with nothing to do.
+
+        What else the machine has to do delays both alike.
+        """
+        connection = http.client.HTTPConnection("127.0.0.1", self._way_in, timeout=60)
+        times = []
+        with ThreadPoolExecutor(1) as pool:
+            applied = pool.submit(self.apply, rows, *options)
+            while not applied.done():
+                times.append(_read_s(connection))
+                time.sleep(BETWEEN_READS_S)
+            applied.result()
+        connection.close()
+        return statistics.median(times)
+
     def requests(self) -> list[Seen]:
-        """Return the requests to the service so far, in the order of their arrival."""
+        """Return the requests of the program to the service so far, in the order of their arrival."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         connection.request("GET", f"/_emulator/requests?last={MOST_REQUESTS}")
         lines = connection.getresponse().read().splitlines()
         connection.close()
         seen = [msgspec.json.decode(line, type=Seen) for line in lines]
-        return sorted((one for one in seen if one.style != "ims"), key=lambda one: one.arrived)
+        return sorted((one for one in seen if one.api_key == "bench"), key=lambda one: one.arrived)
+
+
+def _read_s(connection: http.client.HTTPConnection) -> float:
+    """Read an object, and return how long that took."""
+    headers = {
+        "Authorization": f"Bearer {TOKEN}",
+        "x-api-key": "somebody-else",
+        "x-gw-ims-org-id": "BENCH@AdobeOrg",
+        "x-sandbox-name": "dev",
+    }
+    began_at = time.monotonic()
+    connection.request("GET", f"/data/core/dps/offers/{seeded_offer_id(0)}?offer-type=personalized", headers=headers)
+    answer = connection.getresponse()
+    answer.read()
+    took_s = time.monotonic() - began_at
+    assert answer.status == HTTPStatus.OK
+    return took_s
 
 
 def _line(number: int) -> bytes:
@@ -114,7 +154,7 @@ def _environment(port: int) -> Mapping[str, str]:
         "ORG_ID": "BENCH@AdobeOrg",
         "SANDBOX": "dev",
         "CLIENT_ID": "bench",
-        "CLIENT_SECRET": "anything",
+        "ACCESS_TOKEN": TOKEN,
     }
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MIGRATOR_")}
     return {**clean, "PYTHONPATH": str(ROOT), "no_proxy": "127.0.0.1"} | {
@@ -135,7 +175,7 @@ def rehearsing(
         settings: those of `EmulatorSettings`.
     """
     ours, its = cpus
-    order = json.dumps({**settings, "request_log": MOST_REQUESTS})
+    order = json.dumps({**settings, "request_log": MOST_REQUESTS, "access_token": TOKEN})
     command = [sys.executable, "-m", "tests.bench.rehearsal", order, str(delay_s), *([] if its is None else [str(its)])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdin is not None
