@@ -147,14 +147,11 @@ class Pages:
         """
         if self._query is None:
             return None
-        page = await self._reader.page(self._container, self._type, self._query)
-        if page is None or not page.next:
-            self._query = None
-            return page
-        if page.next in self._followed:
+        if self._query.after in self._followed:
             raise Unlistable("the list goes in circles")
-        self._followed.add(page.next)
-        self._query = Query(after=page.next)
+        self._followed.add(self._query.after)
+        page = await self._reader.page(self._container, self._type, self._query)
+        self._query = Query(after=page.next) if page is not None and page.next else None
         return page
 
 

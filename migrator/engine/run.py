@@ -264,6 +264,8 @@ class Engine:
 
     async def _survey_stage(self, stage: int, surveyor: Surveyor) -> None:
         containers = await self._ledger.containers(stage)
+        if self.stopping:
+            return
         feed = Feed(self._ledger, containers, stage, per_container=0, lists=partial(surveyor.lists, stage=stage))
         taking = asyncio.Lock()
         self._on_stop = [feed.stop]
@@ -290,6 +292,8 @@ class Engine:
 
     async def _send(self, containers: Collection[str], stage: int, surveyor: Surveyor, notes: Notes) -> None:
         """Send everything of a stage that is pending."""
+        if self.stopping:  # from here to the crew nothing may wait, or a stop would find nobody to tell
+            return
         lists = partial(surveyor.lists, stage=stage)
         feed = Feed(self._ledger, list(containers), stage, self._per_container, self._wire.throttle.rest_s, lists)
         sender = Sender(

@@ -77,12 +77,6 @@ class Walk:
         return page.total <= self._wanted * len(page.seen)
 
 
-async def walk_while_worth_it(walk: Walk) -> None:
-    """Go all the way."""
-    while await walk.read_on():
-        pass
-
-
 class Lists:
     """The lists of one container that are to be read before its steps are sent, a page at a time.
 
