@@ -6,6 +6,7 @@
               └── no base yet ───────────────────▶ stock ──▶ worker: read it ─▶ permit ─▶ intent ─┘ │
                                                               ▲                                     │
                                                               └─ permit ─▶ intent ◀─ wait ◀─────────┘ on `Again`
+    feed ──lists of a container, before its steps ──▶ stock ──▶ worker: read a page ─▶ feed
 
 The order is the protocol. The permit comes first, so that an intent does not lie open in a queue for one. The intent is
 on the disk before the first byte leaves, and the base it rests on is there with it. What is decided is decided by

@@ -1,4 +1,4 @@
-"""Benchmarks: what the program adds to a bare request loop and which part of it the protocol is, how it keeps a limit,
+"""Benchmarks: what the program adds to a bare request loop and which part of it the protocol is, how it keeps limits,
 its memory, what a durable intent costs, what planning costs, how fast change files are translated, and the emulator's
 speed.
 
@@ -73,8 +73,8 @@ FULL = Size(
     rows=5_000,
     protocol_rows=4_000,
     paced_s=8,
-    throttle_s=5,
-    limits=limits.Extent(5, 10, 60, (1, 4, 16, 64, 256)),
+    throttle_s=4,
+    limits=limits.Extent(5, 8, 45, (1, 4, 16, 64, 256)),
     beside=100_000,
     memory_rows=(1_000, 200_000),
     commits=200,
