@@ -51,7 +51,7 @@ class Running(Struct):
     Attributes:
         run: its folder.
         engine: its `tally` says what has been done since the start; its `stop` stops it cleanly.
-        throttle: its `gate` says whether everybody is paused, and why.
+        throttle: its `gate` says whether everybody is paused, and why; its `rate` how fast everybody may go together.
         before: where the run stood at the start.
         work: what is being done with it.
     """

@@ -92,9 +92,9 @@ def _pace(running: Running) -> dict[str, float]:
 
 
 def _speed(running: Running, rate: float) -> str:
-    """Say how fast it goes, and how fast it may go."""
-    pace = running.throttle.pace
-    return f"{rate:,.1f}/s" + (f" of {pace.rate:,.1f}/s" if pace else "")
+    """Say how fast it goes, and how fast it may go at the moment."""
+    limit = running.throttle.rate
+    return f"{rate:,.1f}/s of {limit:,.1f}/s" if limit else f"{rate:,.1f}/s"
 
 
 def _pause(running: Running) -> dict[str, str]:
