@@ -14,7 +14,7 @@ on the disk before the first byte leaves, and the base it rests on is there with
 
 The stock is what makes a durable intent cheap at full speed. Workers that each waited for the disk before each request
 would have it write a few intents at a time; the steps of the next moment lying ready let it write many at once while
-others are sent. At lower speed there is no stock, and a step is sent as soon as it has its permit and its intent.
+others are sent. At lower speed one lies ready at the most, and none while somebody waits for one.
 """
 
 from __future__ import annotations
