@@ -15,8 +15,11 @@ from migrator.ledger.schema import FORMAT
 OLDEST_SQLITE = (3, 38, 0)
 """Every build has STRICT tables and the functions for JSON from it on."""
 
-CACHE_KIB = 4096
-"""Page cache per connection: bounds the memory of a run whatever the size of its ledger."""
+CACHE_KIB = 1024
+"""Page cache per connection: bounds the memory of a run whatever the size of its ledger.
+
+A plan has two files open, and what one thread frees another does not get, so that caches add up; and a larger one is no
+faster, since rows are written in order and read in order."""
 
 BUSY_S = 10.0
 """How long to wait for another process's short read or write before giving up."""
