@@ -195,7 +195,7 @@ ENOUGH = 2000
 
 
 RAREST = 1605
-"""Where the search begins: the seed at which the rarest lack, that of the fence, was found when all were searched from 0.
+"""Where the search begins: the seed at which the rarest lack, that of the fence, was found when it began with 0.
 
 All are searched all the same, should the turns of a run have moved since."""
 
