@@ -16,7 +16,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from tests.bench import commits, emulator, machine, memory, pace, planning, protocol, speed, translating
+from tests.bench import commits, emulator, machine, memory, pace, planning, protocol, speed, starting, translating
 from tests.bench.parts import Part, Place, table
 from tests.bench.rounds import Bench, target
 
@@ -24,6 +24,8 @@ PARTS: Mapping[str, Part] = {
     "speed": speed.PART,
     "pace": pace.PART,
     "memory": memory.PART,
+    "start": starting.START,
+    "resume": starting.RESUME,
     "protocol": protocol.PART,
     "commits": commits.PART,
     "plan": planning.PART,
