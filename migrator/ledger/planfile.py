@@ -1,6 +1,7 @@
 """Making a plan of any size in constant memory: the ledger sorts, the core decides.
 
-Rows arrive in the order of the file and are kept as they come. Which of them are for the same object is a question to
+Rows arrive in the order of the file and are kept as they come, each as a step of its own until it is known that it is
+not. Which of them are for the same object is a question to
 an index, not to a dictionary in memory: see `merging`. What has to be looked up before that is in `sought`; what is
 taken from an earlier run, without an input, in `takeover`.
 
@@ -34,6 +35,12 @@ from migrator.ledger.sought import Sought
 BATCH = 1000
 """Rows kept in memory before they are written."""
 
+ADD_ROWS = "INSERT INTO input_row VALUES (?, ?, ?)"
+
+ADD_STEPS = "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+ADD_CHANGES = "INSERT INTO draft.change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
 SETTLE = """
     INSERT INTO progress (step, attempt, request_id, state, error_class, message, object, reference, sent_at, ended_at)
     VALUES (?1, 0, '', ?2, ?3, ?4, ?5, ?6, ?7, ?7)
@@ -66,6 +73,7 @@ class PlanFile:
         self._work = path.with_suffix(".draft")
         self._containers: dict[str, int] = {}
         self._rows: list[tuple[object, ...]] = []
+        self._steps: list[tuple[object, ...]] = []
         self._changes: list[tuple[object, ...]] = []
 
     def __enter__(self) -> Self:
@@ -113,24 +121,12 @@ class PlanFile:
         identity = plan.identity(change)
         key = plan.step_key(self._style, change.container, change.type, identity, change.kind, body)
         container = self._containers.setdefault(change.container, len(self._containers) + 1)
-        self._rows.append((row.line, row.line, row.raw))
-        self._changes.append(
-            (
-                row.line,
-                key,
-                container,
-                change.type,
-                identity,
-                change.object,
-                change.kind,
-                change.key,
-                marked or body,
-                change.sought.value if change.sought else plan.name_in(change.document),
-                change.sought.by if change.sought else "",
-                plan.stage_of(change),
-                placement,
-            )
-        )
+        line, type_, kind, sought = row.line, change.type, change.kind, change.sought
+        self._rows.append((line, line, row.raw))
+        stage = plan.stage_of(change)
+        self._steps.append((line, key, container, type_, change.object, kind, marked or body, stage))
+        name, by = (sought.value, sought.by) if sought else (plan.name_in(change.document), "")
+        self._changes.append((line, container, type_, identity, kind, change.key, name, by, placement))
         if len(self._rows) >= BATCH:
             self._write()
         return key
@@ -177,10 +173,11 @@ class PlanFile:
 
     def _write(self) -> None:
         with ledger_errors(self._path):
-            self._db.executemany("INSERT INTO input_row VALUES (?, ?, ?)", self._rows)
-            marks = ", ".join("?" * 13)
-            self._db.executemany(f"INSERT INTO draft.change VALUES ({marks})", self._changes)
+            self._db.executemany(ADD_ROWS, self._rows)
+            self._db.executemany(ADD_STEPS, self._steps)
+            self._db.executemany(ADD_CHANGES, self._changes)
         self._rows.clear()
+        self._steps.clear()
         self._changes.clear()
 
     def settle(self, line: int, settled: Settled) -> None:

@@ -85,9 +85,8 @@ DRAFT = """
 CREATE TABLE draft.problem (line INTEGER, col TEXT, message TEXT, hint TEXT) STRICT;
 CREATE TABLE draft.lasting (line INTEGER, type TEXT, object TEXT, reason TEXT) STRICT;
 CREATE TABLE draft.change (
-    line INTEGER PRIMARY KEY, key TEXT, container INTEGER, type TEXT, identity TEXT,
-    object TEXT, kind TEXT, create_key TEXT, body BLOB, name TEXT, sought TEXT, stage INTEGER,
-    placement TEXT
+    line INTEGER PRIMARY KEY, container INTEGER, type TEXT, identity TEXT, kind TEXT, create_key TEXT, name TEXT,
+    sought TEXT, placement TEXT
 ) STRICT;
 CREATE TABLE draft.settled (
     step INTEGER PRIMARY KEY, state TEXT, error_class TEXT, message TEXT, object TEXT, reference TEXT

@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -55,19 +56,29 @@ class Order(Struct, frozen=True):
     folder: str
 
 
-class Peaks(Struct, frozen=True):
-    """Peak memory of a process, in MiB: with the program imported, after planning, and after the whole run."""
+class Run(Struct, frozen=True):
+    """What one run takes.
 
-    imports: float
-    planned: float
-    sent: float
+    Attributes:
+        imports_mib: peak memory of the process with the program imported.
+        planned_mib: the same after planning.
+        sent_mib: the same after the whole run.
+        planned_s: seconds that planning takes.
+        sent_s: seconds that all the rest takes.
+    """
+
+    imports_mib: float
+    planned_mib: float
+    sent_mib: float
+    planned_s: float
+    sent_s: float
 
 
 class Memory(Struct, frozen=True, tag="memory"):
-    """The peaks of runs of one size; medians over the rounds."""
+    """What runs of one size take; medians over the rounds."""
 
     rows: int
-    peaks: Peaks
+    run: Run
 
 
 def measure(place: Place) -> Iterator[Memory]:
@@ -75,19 +86,16 @@ def measure(place: Place) -> Iterator[Memory]:
     sizes = place.size(ROWS, QUICK_ROWS)
     # Peaks hardly differ from round to round, and the largest takes minutes: once is enough.
     rounds = {rows: 1 if rows == max(sizes) else place.rounds for rows in sizes}
-    found = {rows: [_ordered(place, rows) for _ in range(rounds[rows])] for rows in sizes}
-    for rows, peaks in found.items():
-        yield Memory(rows, Peaks(*(statistics.median(column) for column in zip(*map(_columns, peaks), strict=True))))
+    found = {rows: [ordered(place.folder, rows) for _ in range(rounds[rows])] for rows in sizes}
+    for rows, runs in found.items():
+        columns = zip(*map(msgspec.structs.astuple, runs), strict=True)
+        yield Memory(rows, Run(*map(statistics.median, columns)))
 
 
-def _columns(peaks: Peaks) -> tuple[float, ...]:
-    return peaks.imports, peaks.planned, peaks.sent
-
-
-def _ordered(place: Place, rows: int) -> Peaks:
-    """Have one run made by a process of its own."""
+def ordered(place: Path, rows: int) -> Run:
+    """Have one run made by a process of its own, in a folder within `place`."""
     click.echo(f"memory: {rows:,} rows", err=True)
-    with tempfile.TemporaryDirectory(dir=place.folder) as folder:
+    with tempfile.TemporaryDirectory(dir=place) as folder:
         path = Path(folder) / "changes.jsonl"
         write_input(Workload("xcore", rows, CONTAINERS, WORKERS), path)
         ended = subprocess.run(
@@ -98,15 +106,15 @@ def _ordered(place: Place, rows: int) -> Peaks:
             env={**os.environ, "SQLITE_TMPDIR": folder},
             check=True,
         )
-    return msgspec.json.decode(ended.stdout, type=Peaks)
+    return msgspec.json.decode(ended.stdout, type=Run)
 
 
 def figures(found: Sequence[Memory]) -> Iterator[Figure]:
     """Yield what the largest input takes more than the smaller ones, for planning and for the whole run."""
     small, middle, large = found
-    for what in ("planned", "sent"):
-        few, some, many = (getattr(one.peaks, what) for one in (small, middle, large))
-        peak = f"peak memory, {large.rows:,} rows, {'planned' if what == 'planned' else 'planned and applied'}"
+    for what, member in (("planned", "planned_mib"), ("planned and applied", "sent_mib")):
+        few, some, many = (getattr(one.run, member) for one in (small, middle, large))
+        peak = f"peak memory, {large.rows:,} rows, {what}"
         yield Figure(
             peak,
             f"{small.rows:,} rows",
@@ -122,11 +130,11 @@ def figures(found: Sequence[Memory]) -> Iterator[Figure]:
 
 def details(found: Sequence[Memory]) -> Table:
     """Lay out what was `found` for a person."""
-    shown = Table("rows", title="peak memory, MiB")
-    for header in ("imports", "planned", "planned and applied"):
+    shown = Table("rows", title="peak memory in MiB, and seconds")
+    for header in ("imports", "planned", "planned and applied", "planning s", "applying s"):
         shown.add_column(header, justify="right")
     for one in found:
-        shown.add_row(f"{one.rows:,}", *(f"{peak:.1f}" for peak in _columns(one.peaks)))
+        shown.add_row(f"{one.rows:,}", *(f"{figure:.1f}" for figure in msgspec.structs.astuple(one.run)))
     return shown
 
 
@@ -156,15 +164,15 @@ class Receipts:
 RECEIPT = msgspec.json.encode(RECEIPTS[b"/data/core/xcore"])
 
 
-def run(order: Order) -> Peaks:
+def run(order: Order) -> Run:
     """Carry out `order`."""
     load = Workload("xcore", order.rows, CONTAINERS, WORKERS)
     settings = settings_for(load, "http://127.0.0.1:9", Path(order.folder), guard=False)
-    imports = peak_mib()
-    planned_run = make_run(Path(order.path), settings)
-    planned = peak_mib()
-    asyncio.run(send(planned_run, settings))
-    return Peaks(imports, planned, peak_mib())
+    imports_mib, began_at = peak_mib(), time.monotonic()
+    planned = make_run(Path(order.path), settings)
+    planned_mib, planned_at = peak_mib(), time.monotonic()
+    asyncio.run(send(planned, settings))
+    return Run(imports_mib, planned_mib, peak_mib(), planned_at - began_at, time.monotonic() - planned_at)
 
 
 async def send(run: RunFolder, settings: Settings) -> None:
