@@ -14,6 +14,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -35,11 +37,8 @@ from migrator.ledger.sought import Sought
 BATCH = 1000
 """Rows kept in memory before they are written."""
 
-ADD_ROWS = "INSERT INTO input_row VALUES (?, ?, ?)"
-
-ADD_STEPS = "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-
-ADD_CHANGES = "INSERT INTO draft.change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+TOGETHER = 100
+"""Rows of one statement, which takes a third less time than as many statements."""
 
 SETTLE = """
     INSERT INTO progress (step, attempt, request_id, state, error_class, message, object, reference, sent_at, ended_at)
@@ -173,9 +172,10 @@ class PlanFile:
 
     def _write(self) -> None:
         with ledger_errors(self._path):
-            self._db.executemany(ADD_ROWS, self._rows)
-            self._db.executemany(ADD_STEPS, self._steps)
-            self._db.executemany(ADD_CHANGES, self._changes)
+            for table, rows in (("input_row", self._rows), ("step", self._steps), ("draft.change", self._changes)):
+                for begin in range(0, len(rows), TOGETHER):
+                    part = rows[begin : begin + TOGETHER]
+                    self._db.execute(_insert(table, len(part[0]), len(part)), [*chain.from_iterable(part)])
         self._rows.clear()
         self._steps.clear()
         self._changes.clear()
@@ -286,3 +286,10 @@ class PlanFile:
             sync(self._draft)
             self._draft.rename(self._path)
             sync(self._path.parent)
+
+
+@cache
+def _insert(table: str, columns: int, rows: int) -> str:
+    """Return the statement that writes so many rows of so many columns into a table."""
+    marks = ", ".join([f"({', '.join('?' * columns)})"] * rows)
+    return f"INSERT INTO {table} VALUES {marks}"
