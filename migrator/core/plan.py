@@ -93,7 +93,9 @@ def own_members(document: Json, style: Style) -> dict[str, Json]:
 
 def name_in(document: Json) -> str:
     """Return the name that an object has, in the words of either style; "" if it has none."""
-    names = (document.get(member) for member in ("name", "xdm:name")) if isinstance(document, dict) else ()
+    if not isinstance(document, dict):
+        return ""
+    names = (document.get(member) for member in ("name", "xdm:name"))
     return next((name for name in names if isinstance(name, str)), "")
 
 

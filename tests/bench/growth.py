@@ -31,9 +31,10 @@ def draw(found: Mapping[int, Run]) -> Figure:
     _plot(memory, rows, [run.planned_mib for run in runs], "checked and planned")
     _plot(memory, rows, [run.sent_mib for run in runs], "and sent")
     memory.axhline(runs[0].imports_mib, color="grey", linestyle=":", label="imports")
-    memory.set(ylim=(0, None), ylabel="MiB", title="peak memory: constant")
+    memory.set(ylim=(0, 1.3 * max(run.sent_mib for run in runs)), ylabel="MiB", title="peak memory: constant")
     for axes in (time, memory):
         axes.set(xscale="log", xlabel="rows")
+        axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     return figure
