@@ -27,7 +27,7 @@ def draw(found: Mapping[int, Run]) -> Figure:
     rows, runs = list(found), list(found.values())
     _plot(time, rows, [run.planned_s for run in runs], "checked and planned")
     _plot(time, rows, [run.sent_s for run in runs], "sent, answered at once")
-    time.set(yscale="log", ylabel="seconds", title="time: linear")
+    time.set(yscale="log", ylabel="seconds of CPU", title="time: linear")
     _plot(memory, rows, [run.planned_mib for run in runs], "checked and planned")
     _plot(memory, rows, [run.sent_mib for run in runs], "and sent")
     memory.axhline(runs[0].imports_mib, color="grey", linestyle=":", label="imports")
