@@ -1,9 +1,8 @@
 """Making a plan of any size in constant memory: the ledger sorts, the core decides.
 
 Rows arrive in the order of the file and are kept as they come, each as a step of its own until it is known that it is
-not. Which of them are for the same object is a question to
-an index, not to a dictionary in memory: see `merging`. What has to be looked up before that is in `sought`; what is
-taken from an earlier run, without an input, in `takeover`.
+not. Which of them are for the same object is a question to an index, not to a dictionary in memory: see `merging`. What
+has to be looked up before that is in `sought`; what is taken from an earlier run, without an input, in `takeover`.
 
 The file is written without a journal and without syncing, since a plan that did not get finished is thrown away; it is
 synced and put under its final name when it is whole. A ledger that exists is therefore complete.
