@@ -16,8 +16,8 @@ help: ## say what there is
 demo: $(INSTALLED) ## the main job against a local emulator: apply, kill, resume, proof
 	@$(BIN)/migrator demo
 
-test: $(INSTALLED) ## all tests
-	$(BIN)/python -m pytest
+test: $(INSTALLED) ## all tests, on all cores
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 check: $(INSTALLED) ## style, types, import rules, the emulator against its OpenAPI description
 	$(BIN)/ruff check .

@@ -33,12 +33,10 @@ class Conflict(CannotApply):
 
 def edits_body(edits: Iterable[Edit]) -> bytes:
     """Return edits as JSON text: operations as RFC 6902 shows them, the others under a name of their own."""
-    return _encode([_members(edit) for edit in edits])
+    return _encode([members_of(edit) if isinstance(edit, Operation) else _named(edit) for edit in edits])
 
 
-def _members(edit: Edit) -> dict[str, Any]:
-    if isinstance(edit, Operation):
-        return members_of(edit)
+def _named(edit: TextChange | Swap) -> dict[str, Any]:
     return {"text" if isinstance(edit, TextChange) else "swap": edit}
 
 

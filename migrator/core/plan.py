@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 _VERBS = {"add": "sets", "replace": "sets", "remove": "removes", "copy": "copies something to"}
 
-_SEPARATOR = b"\x1f"
+_SEPARATOR = "\x1f"
 
 
 PATCHES = frozenset({Kind.PATCH, Kind.EDIT})
@@ -93,7 +93,9 @@ def own_members(document: Json, style: Style) -> dict[str, Json]:
 
 def name_in(document: Json) -> str:
     """Return the name that an object has, in the words of either style; "" if it has none."""
-    names = (document.get(member) for member in ("name", "xdm:name")) if isinstance(document, dict) else ()
+    if not isinstance(document, dict):
+        return ""
+    names = (document.get(member) for member in ("name", "xdm:name"))
     return next((name for name in names if isinstance(name, str)), "")
 
 
@@ -130,12 +132,8 @@ def step_key(style: str, container: str, type_: EntityType, name: str, kind: Kin
 
     It says what is done and to what, and not where in the file it stands or how often it was tried.
     """
-    digest = hashlib.sha256()
-    for part in (style, container, type_, name, kind):
-        digest.update(part.encode())
-        digest.update(_SEPARATOR)
-    digest.update(body)
-    return digest.hexdigest()[:32]
+    what = _SEPARATOR.join((style, container, type_, name, kind, ""))
+    return hashlib.sha256(what.encode() + body).hexdigest()[:32]
 
 
 class Fingerprint:
@@ -145,7 +143,7 @@ class Fingerprint:
         """Begin with what the plan is aimed at: style, service, organisation, sandbox."""
         self._digest = hashlib.sha256()
         for part in target:
-            self._digest.update(part.encode() + _SEPARATOR)
+            self._digest.update(f"{part}{_SEPARATOR}".encode())
 
     def add(self, key: str) -> None:
         """Take in the key of the next change."""

@@ -113,7 +113,7 @@ class RowParser:
             return [msgspec.structs.replace(problem, line=row.line) for problem in self.header_problems]
         faults: list[Fault] = []
         change = self._read(row, faults)
-        return [fault.at(row.line) for fault in faults] or change
+        return [fault.at(row.line) for fault in faults] if faults else change
 
     def _choose_reader(self, header: Sequence[str]) -> _Reader:
         if not header:

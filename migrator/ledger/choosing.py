@@ -11,26 +11,24 @@ import sqlite3
 
 from migrator.core.states import OPEN, State
 from migrator.ledger.columns import listed
-from migrator.ledger.statements import UNSENT
+from migrator.ledger.schema import UNSETTLED
 from migrator.ports import Choice
 
-_PENDING = f"""
-SELECT s.seq FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq
-WHERE {UNSENT}
+# Keys are hashes, so that their order is as good as chance, and the same each time.
+_CHOSEN = """
+SELECT s.seq FROM to_send AS t JOIN step AS s ON s.seq = t.step
+WHERE :objects IS NULL OR s.object IN (SELECT value FROM json_each(:objects))
+ORDER BY {order} LIMIT :most
 """
 
-_OF_OBJECTS = f"{_PENDING} AND (:objects IS NULL OR s.object IN (SELECT value FROM json_each(:objects)))"
-
-# Keys are hashes, so that their order is as good as chance, and the same each time.
-_CHOSEN = f"SELECT seq FROM step WHERE seq IN ({_OF_OBJECTS}) ORDER BY {{order}} LIMIT :most"
-
-_HOLD = f"INSERT INTO held {_PENDING} AND s.seq NOT IN ({_CHOSEN})"
+_HOLD = f"INSERT INTO held SELECT step FROM to_send WHERE step NOT IN ({_CHOSEN}) ORDER BY step"
 
 _TRYING = f"""
 SELECT EXISTS (SELECT 1 FROM held) AND EXISTS (
-    SELECT 1 FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq
-    WHERE coalesce(p.state, '{State.PENDING}') IN ({", ".join(f"'{state}'" for state in sorted(OPEN))})
-      AND s.seq NOT IN (SELECT step FROM held)
+    SELECT step FROM to_send WHERE step NOT IN (SELECT step FROM held)
+    UNION ALL
+    SELECT step FROM progress WHERE {UNSETTLED} AND state IN ({", ".join(f"'{state}'" for state in sorted(OPEN))})
+      AND step NOT IN (SELECT step FROM held)
 )
 """
 
@@ -56,7 +54,7 @@ def hold_back(db: sqlite3.Connection, choice: Choice | None) -> list[str]:
         return []
     objects = None if choice.objects is None else listed(choice.objects)
     most = -1 if choice.most is None else choice.most
-    order = "key" if choice.at_random else "stage, seq"
+    order = "s.key" if choice.at_random else "s.stage, s.seq"
     db.execute(_HOLD.format(order=order), {"objects": objects, "most": most})
     return [name for (name,) in db.execute(_UNKNOWN, {"objects": objects})] if objects else []
 

@@ -15,8 +15,14 @@ from migrator.ledger.schema import FORMAT
 OLDEST_SQLITE = (3, 38, 0)
 """Every build has STRICT tables and the functions for JSON from it on."""
 
-CACHE_KIB = 4096
-"""Page cache per connection: bounds the memory of a run whatever the size of its ledger."""
+CACHE_KIB = 1024
+"""Page cache per connection: bounds the memory of a run whatever the size of its ledger.
+
+A plan has two files open, and what one thread frees another does not get, so that caches add up; and a larger one is no
+faster, since rows are written in order and read in order."""
+
+WHOLE_PAGES = 65_536
+"""A ledger of so many pages, 256 MiB, is read in a part of a second."""
 
 BUSY_S = 10.0
 """How long to wait for another process's short read or write before giving up."""
@@ -98,13 +104,29 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 LATER_TABLES: Mapping[int, str] = {
     2: "CREATE TEMP TABLE base (step INTEGER PRIMARY KEY, touched TEXT, body BLOB)",
     3: "CREATE TEMP TABLE held (step INTEGER PRIMARY KEY)",
+    4: """
+CREATE TEMP VIEW to_send AS
+    SELECT s.seq AS step FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq
+    WHERE coalesce(p.state, 'PENDING') = 'PENDING';
+CREATE TEMP VIEW tally AS
+    SELECT p.state, count(*) AS steps, count(*) + coalesce(sum(r.more), 0) AS rows,
+           sum(p.attempt - coalesce(a.unsent, 0)) AS attempts, sum(p.attempt > coalesce(a.unsent, 0)) AS tried,
+           min(p.sent_at) FILTER (WHERE p.attempt > 0) AS first_sent_at, max(p.ended_at) AS ended_at
+    FROM progress AS p
+    LEFT JOIN (SELECT step, count(*) AS more FROM input_row WHERE step <> line GROUP BY step) AS r ON r.step = p.step
+    LEFT JOIN (SELECT step, count(*) AS unsent FROM attempt WHERE error_class = '' GROUP BY step) AS a
+        ON a.step = p.step
+    WHERE p.state IN ('APPLIED', 'REJECTED', 'SKIPPED', 'UNCHANGED') GROUP BY p.state;
+""",
 }
 """By the format that they came with, what stands in for tables that whoever looks at a run asks for."""
 
 
 @contextmanager
 def read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a ledger to look at it, also while its run is running. What came with a later format than its own is empty.
+    """Open a ledger to look at it, also while its run is running.
+
+    What came with a later format than its own is empty, or worked out.
 
     Raises:
         UsageError: the file is no ledger, or one of a later format.
@@ -114,7 +136,7 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
         found = format_of(connection)
         for format_, stand_in in LATER_TABLES.items():
             if found < format_:
-                connection.execute(stand_in)
+                connection.executescript(stand_in)
         yield connection
 
 
@@ -148,13 +170,19 @@ def format_of(connection: sqlite3.Connection) -> int:
 def check_whole(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse a ledger that is damaged, before anything is sent on the strength of what is left of it.
 
+    One that is too large to be read whole before the first request is checked where it says what is to be sent; the
+    rest of it is found to be damaged when it is needed.
+
     Raises:
         LedgerFailed: it is.
         sqlite3.Error: it is so damaged that it cannot be read; put `ledger_errors` around.
     """
-    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise LedgerFailed(f"the ledger {path} is damaged: {' '.join(found.split())}", _DAMAGED)
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    tables = ["1"] if pages <= WHOLE_PAGES else ["to_send", "held", "lease"]
+    for table in tables:
+        (found, *_) = connection.execute(f"PRAGMA quick_check({table})").fetchone()
+        if found != "ok":
+            raise LedgerFailed(f"the ledger {path} is damaged: {' '.join(found.split())}", _DAMAGED)
 
 
 def check_sqlite() -> None:

@@ -1,7 +1,7 @@
 """Making the steps of a plan: one for each object, of all the changes that are for it.
 
-Objects with one row, nearly all of them, become steps in one SQL statement; the others go through `core.plan.merge`,
-one object at a time.
+Each row is a step of its own so far, and for nearly all that is right. Those of which several are for one object go
+through `core.plan.merge`, one object at a time, and become one.
 """
 
 from __future__ import annotations
@@ -21,20 +21,23 @@ MERGE = (
     "CREATE TABLE draft.shared (container INTEGER, type TEXT, identity TEXT)",
     """INSERT INTO draft.shared
            SELECT container, type, identity FROM draft.change GROUP BY 1, 2, 3 HAVING count(*) > 1""",
-    "CREATE TABLE draft.merged (line INTEGER PRIMARY KEY)",
-    """INSERT INTO draft.merged
-           SELECT line FROM draft.shared CROSS JOIN draft.change USING (container, type, identity)""",
-    """INSERT INTO step
-           SELECT line, key, container, type, object, kind, body, stage FROM draft.change
-           WHERE line NOT IN (SELECT line FROM draft.merged) ORDER BY line""",
 )
-"""Find the objects that several rows are for, and make steps of all the others."""
+"""Find the objects that several rows are for."""
 
 CHANGES = """
-    SELECT line, object, kind, create_key, CASE WHEN kind IN ('patch', 'edit') THEN body ELSE x'' END
-    FROM draft.change WHERE container = ? AND type = ? AND identity = ? ORDER BY line
+    SELECT c.line, s.object, c.kind, c.create_key, CASE WHEN c.kind IN ('patch', 'edit') THEN s.body ELSE x'' END
+    FROM draft.change AS c JOIN main.step AS s ON s.seq = c.line
+    WHERE c.container = ? AND c.type = ? AND c.identity = ? ORDER BY c.line
 """
 """The changes of one object. Only patches merge, so that what several rows create need not be loaded to refuse it."""
+
+MERGED = "UPDATE step SET key = ?, kind = ?, body = ? WHERE seq = ?"
+
+_OF_OBJECT = "SELECT line FROM draft.change WHERE container = :container AND type = :type AND identity = :identity"
+
+ROWS_OF_MERGED = f"UPDATE input_row SET step = :step WHERE line IN ({_OF_OBJECT})"
+
+LATER_STEPS = f"DELETE FROM step WHERE seq <> :step AND seq IN ({_OF_OBJECT})"
 
 ALIKE = """
     SELECT line, type, name, first FROM (
@@ -47,13 +50,17 @@ ALIKE = """
 
 CROSSING = """
     SELECT line, size FROM (
-        SELECT line, 1 + sum(length(body) - 1) OVER (ORDER BY line) AS size FROM draft.change
-        WHERE container = ? AND type = ? AND identity = ? AND kind IN ('patch', 'edit')
+        SELECT c.line, 1 + sum(length(s.body) - 1) OVER (ORDER BY c.line) AS size
+        FROM draft.change AS c JOIN main.step AS s ON s.seq = c.line
+        WHERE c.container = ? AND c.type = ? AND c.identity = ? AND c.kind IN ('patch', 'edit')
     ) WHERE size > ? ORDER BY line LIMIT 1
 """
 """Find the first row with which the patch of one object is too large. Of each further list of operations the patch
 gains all bytes but one: the brackets go and a comma comes."""
 
+
+NO_STEP = -1
+"""The number of no step."""
 
 Shared = tuple[int, str, str]
 """An object that several rows are for: its container by number, its type, and its identity."""
@@ -78,32 +85,28 @@ def merge_rows(db: sqlite3.Connection, style: str, containers: Mapping[str, int]
 
 
 def _merge_object(db: sqlite3.Connection, style: str, names: Mapping[int, str], shared: Shared) -> Iterator[Problem]:
-    """Make one step of all the rows of an object, unless they are too much for one request: then none is loaded."""
+    """Make one step of all the rows of an object; none if they cannot be merged."""
+    merged = _merged(db, style, names, shared)
+    if isinstance(merged, Step):
+        db.execute(MERGED, (merged.key, merged.kind, merged.body, merged.seq))
+        db.execute(ROWS_OF_MERGED, {"step": merged.seq} | _named(shared))
+        db.execute(LATER_STEPS, {"step": merged.seq} | _named(shared))
+    else:
+        db.execute(LATER_STEPS, {"step": NO_STEP} | _named(shared))
+        yield from merged
+
+
+def _merged(db: sqlite3.Connection, style: str, names: Mapping[int, str], shared: Shared) -> Step | list[Problem]:
+    """Merge all the rows of an object, unless they are too much for one request: then none is loaded."""
     if problem := _size_problem(db, shared):
-        yield problem
-        return
+        return [problem]
     container, type_, _ = shared
     rows = db.execute(CHANGES, shared)
-    changes = [_change(names[container], EntityType(type_), *columns) for columns in rows]
-    merged = plan.merge(style, changes)
-    if not isinstance(merged, Step):
-        yield from merged
-        return
-    db.execute(
-        "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            merged.seq,
-            merged.key,
-            container,
-            merged.type,
-            merged.object,
-            merged.kind,
-            merged.body,
-            plan.stage_of(changes[0]),
-        ),
-    )
-    lines = [(merged.seq, change.line) for change in changes[1:]]
-    db.executemany("UPDATE input_row SET step = ? WHERE line = ?", lines)
+    return plan.merge(style, [_change(names[container], EntityType(type_), *columns) for columns in rows])
+
+
+def _named(shared: Shared) -> dict[str, int | str]:
+    return dict(zip(("container", "type", "identity"), shared, strict=True))
 
 
 def _size_problem(db: sqlite3.Connection, shared: Shared) -> Problem | None:

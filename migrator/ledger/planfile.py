@@ -1,8 +1,8 @@
 """Making a plan of any size in constant memory: the ledger sorts, the core decides.
 
-Rows arrive in the order of the file and are kept as they come. Which of them are for the same object is a question to
-an index, not to a dictionary in memory: see `merging`. What has to be looked up before that is in `sought`; what is
-taken from an earlier run, without an input, in `takeover`.
+Rows arrive in the order of the file and are kept as they come, each as a step of its own until it is known that it is
+not. Which of them are for the same object is a question to an index, not to a dictionary in memory: see `merging`. What
+has to be looked up before that is in `sought`; what is taken from an earlier run, without an input, in `takeover`.
 
 The file is written without a journal and without syncing, since a plan that did not get finished is thrown away; it is
 synced and put under its final name when it is whole. A ledger that exists is therefore complete.
@@ -13,6 +13,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -33,6 +35,9 @@ from migrator.ledger.sought import Sought
 
 BATCH = 1000
 """Rows kept in memory before they are written."""
+
+TOGETHER = 100
+"""Rows of one statement, which takes a third less time than as many statements."""
 
 SETTLE = """
     INSERT INTO progress (step, attempt, request_id, state, error_class, message, object, reference, sent_at, ended_at)
@@ -66,6 +71,7 @@ class PlanFile:
         self._work = path.with_suffix(".draft")
         self._containers: dict[str, int] = {}
         self._rows: list[tuple[object, ...]] = []
+        self._steps: list[tuple[object, ...]] = []
         self._changes: list[tuple[object, ...]] = []
 
     def __enter__(self) -> Self:
@@ -113,24 +119,12 @@ class PlanFile:
         identity = plan.identity(change)
         key = plan.step_key(self._style, change.container, change.type, identity, change.kind, body)
         container = self._containers.setdefault(change.container, len(self._containers) + 1)
-        self._rows.append((row.line, row.line, row.raw))
-        self._changes.append(
-            (
-                row.line,
-                key,
-                container,
-                change.type,
-                identity,
-                change.object,
-                change.kind,
-                change.key,
-                marked or body,
-                change.sought.value if change.sought else plan.name_in(change.document),
-                change.sought.by if change.sought else "",
-                plan.stage_of(change),
-                placement,
-            )
-        )
+        line, type_, kind, sought = row.line, change.type, change.kind, change.sought
+        self._rows.append((line, line, row.raw))
+        stage = plan.stage_of(change)
+        self._steps.append((line, key, container, type_, change.object, kind, marked or body, stage))
+        name, by = (sought.value, sought.by) if sought else (plan.name_in(change.document), "")
+        self._changes.append((line, container, type_, identity, kind, change.key, name, by, placement))
         if len(self._rows) >= BATCH:
             self._write()
         return key
@@ -177,10 +171,12 @@ class PlanFile:
 
     def _write(self) -> None:
         with ledger_errors(self._path):
-            self._db.executemany("INSERT INTO input_row VALUES (?, ?, ?)", self._rows)
-            marks = ", ".join("?" * 13)
-            self._db.executemany(f"INSERT INTO draft.change VALUES ({marks})", self._changes)
+            for table, rows in (("input_row", self._rows), ("step", self._steps), ("draft.change", self._changes)):
+                for begin in range(0, len(rows), TOGETHER):
+                    part = rows[begin : begin + TOGETHER]
+                    self._db.execute(_insert(table, len(part[0]), len(part)), [*chain.from_iterable(part)])
         self._rows.clear()
+        self._steps.clear()
         self._changes.clear()
 
     def settle(self, line: int, settled: Settled) -> None:
@@ -289,3 +285,10 @@ class PlanFile:
             sync(self._draft)
             self._draft.rename(self._path)
             sync(self._path.parent)
+
+
+@cache
+def _insert(table: str, columns: int, rows: int) -> str:
+    """Return the statement that writes so many rows of so many columns into a table."""
+    marks = ", ".join([f"({', '.join('?' * columns)})"] * rows)
+    return f"INSERT INTO {table} VALUES {marks}"

@@ -18,20 +18,37 @@ from migrator.ledger.columns import touched
 from migrator.ledger.conditions import OBJECT, Chosen
 from migrator.ledger.database import connect, ledger_errors, read_only
 from migrator.ledger.records import RunRecord
+from migrator.ledger.schema import UNSETTLED
 from migrator.ports import How
 
-COUNT_STEPS = """
-SELECT coalesce(p.state, 'PENDING'), count(*) FROM step s LEFT JOIN progress p ON p.step = s.seq GROUP BY 1
-"""
+MORE_ROWS = "(SELECT count(*) FROM input_row AS r WHERE r.step = {step} AND r.step <> r.line)"
+"""How many rows a step has beside its first one."""
 
-COUNT_ROWS = """
-SELECT coalesce(p.state, 'PENDING'), count(*) FROM input_row r LEFT JOIN progress p ON p.step = r.step GROUP BY 1
-"""
+TAKEN_BACK = "(SELECT count(*) FROM attempt AS a WHERE a.step = p.step AND a.error_class = '')"
+"""How many attempts of a step were taken back before they were sent: those that ended without an error class."""
 
 COUNT_DRIFTED = f"""
-SELECT count(*) FROM progress p JOIN input_row r ON r.step = p.step
-WHERE p.state = '{State.REJECTED}' AND p.error_class = '{ErrorClass.DRIFTED}'
+SELECT coalesce(sum(1 + {MORE_ROWS.format(step="p.step")}), 0) FROM progress AS p
+WHERE p.state <> '{State.APPLIED}' AND p.error_class <> '' AND p.error_class = '{ErrorClass.DRIFTED}'
+  AND p.state = '{State.REJECTED}'
 """
+
+# What is settled has been counted already, and may be very much. A step that is pending may have attempts.
+STAND = f"""
+SELECT state, sum(steps), sum(rows), sum(attempts), sum(tried), min(first_sent_at), max(ended_at) FROM (
+SELECT state, steps, rows, attempts, tried, first_sent_at, ended_at FROM tally WHERE steps > 0
+UNION ALL
+SELECT '{State.PENDING}', count(*), coalesce(sum(1 + {MORE_ROWS.format(step="t.step")}), 0), 0, 0, NULL, NULL
+FROM to_send AS t HAVING count(*) > 0
+UNION ALL
+SELECT p.state, sum(p.state <> '{State.PENDING}'),
+       sum((p.state <> '{State.PENDING}') * (1 + {MORE_ROWS.format(step="p.step")})),
+       sum(p.attempt - {TAKEN_BACK}), sum(p.attempt > {TAKEN_BACK}),
+       min(p.sent_at) FILTER (WHERE p.attempt > 0), max(p.ended_at)
+FROM progress AS p WHERE p.{UNSETTLED} GROUP BY p.state
+) GROUP BY state
+"""
+"""Where the steps stand: the members of `Stand` in their order."""
 
 MAPPED = f"""
 SELECT s.seq, s.type, o.etag, o.reference, o.object, o.container, p.reference, {OBJECT}, c.name
@@ -46,18 +63,33 @@ LIMIT 1
 """
 """A migration has one container on either side."""
 
-COUNT_HELD = "SELECT count(*) FROM held h JOIN input_row r ON r.step = h.step"
-
-# An attempt that ended without an error class was taken back before it was sent.
-SPAN = """
-SELECT coalesce(sum(attempt - coalesce(unsent, 0)), 0), coalesce(sum(attempt > coalesce(unsent, 0)), 0),
-       min(sent_at) FILTER (WHERE attempt > 0), max(ended_at)
-FROM progress LEFT JOIN (SELECT step, count(*) AS unsent FROM attempt WHERE error_class = '' GROUP BY step) USING (step)
-"""
+COUNT_HELD = f"SELECT coalesce(sum(1 + {MORE_ROWS.format(step='h.step')}), 0) FROM held AS h"
 
 LAST_ERROR = """
 SELECT message FROM progress WHERE state <> 'APPLIED' AND error_class <> '' ORDER BY ended_at DESC LIMIT 1
 """
+
+
+class Stand(Struct, frozen=True):
+    """What the steps of a run in one state come to.
+
+    Attributes:
+        state: which.
+        steps: requests.
+        rows: input rows.
+        attempts: requests sent, repeats included.
+        tried: steps that were sent at least once.
+        first_sent_at: when the first intent was written, seconds since the epoch, or `None`.
+        ended_at: when the last answer came, or `None`.
+    """
+
+    state: State
+    steps: int
+    rows: int
+    attempts: int
+    tried: int
+    first_sent_at: float | None
+    ended_at: float | None
 
 
 class Summary(Struct, frozen=True):
@@ -177,13 +209,23 @@ def summarize(path: Path) -> Summary:
 
 def summary_of(db: sqlite3.Connection) -> Summary:
     """Count a ledger that is open in a transaction."""
-    steps, rows = _counts(db, COUNT_STEPS), _counts(db, COUNT_ROWS)
-    attempts, tried, first, last = db.execute(SPAN).fetchone()
+    stand = [Stand(State(state), *columns) for state, *columns in db.execute(STAND)]
     error = db.execute(LAST_ERROR).fetchone()
     run = _run(db)
     (drifted,) = db.execute(COUNT_DRIFTED).fetchone() if run.plan else (0,)
     (held,) = db.execute(COUNT_HELD).fetchone()
-    return Summary(run, rows, steps, attempts, tried, first, last, error[0] if error else "", drifted, held)
+    return Summary(
+        run,
+        rows={one.state: one.rows for one in stand},
+        steps={one.state: one.steps for one in stand},
+        attempts=sum(one.attempts for one in stand),
+        tried=sum(one.tried for one in stand),
+        started_at=min((one.first_sent_at for one in stand if one.first_sent_at is not None), default=None),
+        ended_at=max((one.ended_at for one in stand if one.ended_at is not None), default=None),
+        last_error=error[0] if error else "",
+        drifted=drifted,
+        held=held,
+    )
 
 
 def taken_up(earlier: Path, later: Path, chosen: Chosen) -> dict[State, int]:

@@ -27,7 +27,7 @@ import msgspec
 
 from migrator.core.errors import LedgerFailed
 from migrator.core.model import Base, Doubt, EntityType, Kind, Step
-from migrator.core.states import State
+from migrator.core.states import FINAL, State
 from migrator.ledger import choosing, lease, statements
 from migrator.ledger.columns import listed, touched
 from migrator.ledger.database import check_whole, connect, ledger_errors
@@ -232,7 +232,8 @@ class RunLedger:
 
     async def doubts(self, states: Collection[State], after: int, limit: int) -> Sequence[Doubt]:
         """Return up to `limit` steps in `states` with `seq > after`, in order."""
-        return [as_doubt(*row) for row in await self._rows(statements.DOUBTS, listed(states), after, limit)]
+        statement = statements.UNSETTLED_DOUBTS if FINAL.isdisjoint(states) else statements.DOUBTS
+        return [as_doubt(*row) for row in await self._rows(statement, listed(states), after, limit)]
 
     async def unbased(self, container: str, stage: int, kinds: Collection[Kind]) -> Mapping[EntityType, int]:
         """Count the steps of `kinds` and `stage` still to send in `container` whose base is not known, by type."""

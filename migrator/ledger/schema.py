@@ -1,4 +1,4 @@
-"""The tables of a ledger file, format 3.
+"""The tables of a ledger file, format 4.
 
 A ledger is one SQLite file, meant to be read by people and by other tools while and after it is written:
 
@@ -7,6 +7,9 @@ A ledger is one SQLite file, meant to be read by people and by other tools while
 * `input_row`: every record of the input as it was read, and the step it became part of.
 * `step`: the plan. One request each, in order; written once, before the first request, and never changed.
 * `progress`: how far each step is. No row means PENDING. The only table that changes much while a run is running.
+* `to_send`: the steps that are PENDING, so that what is left of a run is found without a look at what is done.
+* `tally`: what the steps that are settled come to, by state, for the same reason. Triggers keep both up to date.
+* `stage`: the stages that steps have.
 * `attempt`: attempts that ended without settling their step, as history.
 * `base`: what the object of a change was when the change was made ready, and what is sent because of it.
 * `origin`: of what object elsewhere a step makes a copy.
@@ -28,9 +31,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from migrator.core.states import LEGAL, State
+from migrator.core.states import FINAL, LEGAL, State
 
-FORMAT = 3
+FORMAT = 4
 """Version of the tables, kept in `PRAGMA user_version`. A ledger of a later version is refused, not guessed at."""
 
 PLAN = """
@@ -55,6 +58,7 @@ CREATE TABLE input_row (
     step INTEGER NOT NULL,       -- step.seq
     raw  TEXT NOT NULL           -- JSON array of cells (CSV), or the line (JSONL)
 ) STRICT;
+CREATE INDEX row_merged ON input_row (step) WHERE step <> line;  -- all rows of a step but the first
 CREATE TABLE step (
     seq       INTEGER PRIMARY KEY,  -- line of its first row
     key       TEXT NOT NULL,        -- content-made identity
@@ -86,9 +90,8 @@ DRAFT = """
 CREATE TABLE draft.problem (line INTEGER, col TEXT, message TEXT, hint TEXT) STRICT;
 CREATE TABLE draft.lasting (line INTEGER, type TEXT, object TEXT, reason TEXT) STRICT;
 CREATE TABLE draft.change (
-    line INTEGER PRIMARY KEY, key TEXT, container INTEGER, type TEXT, identity TEXT,
-    object TEXT, kind TEXT, create_key TEXT, body BLOB, name TEXT, sought TEXT, stage INTEGER,
-    placement TEXT
+    line INTEGER PRIMARY KEY, container INTEGER, type TEXT, identity TEXT, kind TEXT, create_key TEXT, name TEXT,
+    sought TEXT, placement TEXT
 ) STRICT;
 CREATE TABLE draft.settled (
     step INTEGER PRIMARY KEY, state TEXT, error_class TEXT, message TEXT, object TEXT, reference TEXT
@@ -102,7 +105,21 @@ CREATE TABLE draft.found (
 """What is only there while a plan is made, in a file of its own that is thrown away."""
 
 PROGRESS = """
-CREATE INDEX step_by_container ON step (container, stage);
+CREATE TABLE to_send (
+    container INTEGER NOT NULL, stage INTEGER NOT NULL, step INTEGER NOT NULL, PRIMARY KEY (container, stage, step)
+) STRICT, WITHOUT ROWID;
+INSERT INTO to_send SELECT container, stage, seq FROM step ORDER BY 1, 2, 3;
+CREATE TABLE stage (number INTEGER PRIMARY KEY) STRICT;
+INSERT INTO stage SELECT DISTINCT stage FROM to_send;
+CREATE TABLE tally (
+    state         TEXT PRIMARY KEY,  -- only final ones
+    steps         INTEGER NOT NULL,
+    rows          INTEGER NOT NULL,
+    attempts      INTEGER NOT NULL,  -- requests that were sent for them
+    tried         INTEGER NOT NULL,  -- steps for which any was sent
+    first_sent_at REAL,
+    ended_at      REAL               -- of the last one
+) STRICT;
 CREATE TABLE progress (
     step        INTEGER PRIMARY KEY REFERENCES step,
     state       TEXT NOT NULL,
@@ -120,6 +137,8 @@ CREATE TABLE progress (
     first_sent_at REAL,                      -- when the intent of the first attempt was written
     how         TEXT NOT NULL DEFAULT ''     -- by what the state was reached: answer, look, policy
 ) STRICT;
+CREATE INDEX progress_unsettled ON progress (step, state) WHERE state IN ('PENDING', 'INTENT', 'DOUBT', 'UNRESOLVED');
+CREATE INDEX progress_failed ON progress (ended_at) WHERE state <> 'APPLIED' AND error_class <> '';
 CREATE TABLE attempt (
     step INTEGER NOT NULL, number INTEGER NOT NULL, request_id TEXT NOT NULL,
     sent_at REAL NOT NULL, ended_at REAL NOT NULL,
@@ -141,8 +160,11 @@ CREATE TABLE lease (
     expires_at REAL NOT NULL      -- seconds since the epoch; 0 when the owner has left
 ) STRICT;
 INSERT INTO lease VALUES (0, '', 0);
-"""
+""" + "".join(f"INSERT INTO tally VALUES ('{state}', 0, 0, 0, 0, NULL, NULL);\n" for state in sorted(FINAL))
 """Written while running."""
+
+UNSETTLED = "state IN ('PENDING', 'INTENT', 'DOUBT', 'UNRESOLVED')"
+"""Of the records of progress, those with a state that is not final: spelled as in their index, which is used then."""
 
 VIEW = """
 CREATE VIEW outcomes AS
@@ -190,6 +212,8 @@ def triggers() -> str:
     Those fire for every record of a run. Comparisons one by one are what makes that cheap: for a list behind IN, SQLite
     builds a table in memory each time, which costs more than writing the record.
 
+    What is pending, and what has come of all that is final, is written down by triggers too: nobody can forget it.
+
     The lease is one row whose epoch only grows, and changes hands only with the epoch.
     """
     refuse = "BEGIN SELECT RAISE(ABORT, 'illegal move of a step'); END;"
@@ -206,6 +230,16 @@ WHEN NEW.step <> OLD.step OR NOT (CASE OLD.state {cases} ELSE false END)
 {refuse}
 CREATE TRIGGER progress_stays BEFORE DELETE ON progress
 {refuse}
+CREATE TRIGGER progress_begun AFTER INSERT ON progress
+BEGIN {_NO_MORE_TO_SEND} END;
+CREATE TRIGGER progress_again AFTER UPDATE ON progress WHEN OLD.state = '{State.PENDING}'
+BEGIN {_NO_MORE_TO_SEND} END;
+CREATE TRIGGER progress_back AFTER UPDATE ON progress WHEN NEW.state = '{State.PENDING}'
+BEGIN INSERT INTO to_send SELECT container, stage, seq FROM step WHERE seq = NEW.step; END;
+CREATE TRIGGER progress_dismissed AFTER INSERT ON progress WHEN {_is_one_of(sorted(FINAL))}
+BEGIN {_ONE_MORE_SETTLED} END;
+CREATE TRIGGER progress_settled AFTER UPDATE ON progress WHEN {_is_one_of(sorted(FINAL))}
+BEGIN {_ONE_MORE_SETTLED} END;
 CREATE TRIGGER lease_grows BEFORE UPDATE ON lease
 WHEN NEW.epoch < OLD.epoch OR (NEW.epoch = OLD.epoch AND NEW.owner <> OLD.owner)
 {keep}
@@ -213,6 +247,26 @@ CREATE TRIGGER lease_is_one BEFORE INSERT ON lease
 {keep}
 CREATE TRIGGER lease_stays BEFORE DELETE ON lease
 {keep}
+"""
+
+
+_NO_MORE_TO_SEND = """
+DELETE FROM to_send WHERE (container, stage, step) = (SELECT container, stage, seq FROM step WHERE seq = NEW.step);
+"""
+
+_TAKEN_BACK = "(SELECT count(*) FROM attempt WHERE step = NEW.step AND error_class = '')"
+"""Attempts that ended without an error class were taken back before they were sent."""
+
+_ONE_MORE_SETTLED = f"""
+UPDATE tally SET
+    steps = steps + 1,
+    rows = rows + 1 + (SELECT count(*) FROM input_row WHERE step = NEW.step AND step <> line),
+    attempts = attempts + NEW.attempt - {_TAKEN_BACK},
+    tried = tried + (NEW.attempt > {_TAKEN_BACK}),
+    first_sent_at = CASE WHEN NEW.attempt > 0 THEN min(coalesce(first_sent_at, NEW.sent_at), NEW.sent_at)
+                         ELSE first_sent_at END,
+    ended_at = max(coalesce(ended_at, NEW.ended_at), coalesce(NEW.ended_at, ended_at))
+WHERE state = NEW.state;
 """
 
 

@@ -30,12 +30,17 @@ FOUND = """
 """
 
 SETTLE = """
-    UPDATE draft.change AS c SET object = f.object, identity = 'id:' || f.object
+    UPDATE draft.change AS c SET identity = 'id:' || f.object
     FROM (
         SELECT container, type, sought, value, min(object) AS object FROM draft.found
         GROUP BY 1, 2, 3, 4 HAVING count(*) = 1
     ) AS f
     WHERE c.sought <> '' AND f.container = c.container AND f.type = c.type AND f.sought = c.sought AND f.value = c.name
+"""
+
+SETTLE_STEPS = """
+    UPDATE main.step AS s SET object = substr(c.identity, 1 + length('id:')) FROM draft.change AS c
+    WHERE c.line = s.seq AND c.sought <> '' AND c.identity LIKE 'id:%'
 """
 
 ANYTHING = "SELECT EXISTS (SELECT 1 FROM draft.change WHERE sought <> '' OR placement <> '')"
@@ -44,7 +49,7 @@ NOT_FOUND = """
     SELECT c.line, c.type, c.sought, c.name, (
         SELECT group_concat(object, ', ') FROM draft.found AS f
         WHERE f.container = c.container AND f.type = c.type AND f.sought = c.sought AND f.value = c.name
-    ) FROM draft.change AS c WHERE c.sought <> '' AND c.object = '' ORDER BY line
+    ) FROM draft.change AS c WHERE c.sought <> '' AND c.identity NOT LIKE 'id:%' ORDER BY line
 """
 
 
@@ -118,6 +123,7 @@ class Sought:
         """Give each row the id of its object. Rows whose object was not found, or found twice, become problems."""
         with ledger_errors(self._path):
             self._db.execute(SETTLE)
+            self._db.execute(SETTLE_STEPS)
             self._complain(_not_found(*columns) for columns in self._db.execute(NOT_FOUND))
 
     def text_containers(self) -> list[str]:
@@ -135,7 +141,8 @@ class Sought:
         """
         with ledger_errors(self._path):
             rows = self._db.execute(
-                "SELECT line, placement, body FROM draft.change WHERE container = ? AND placement <> '' ORDER BY line",
+                """SELECT c.line, c.placement, s.body FROM draft.change AS c JOIN main.step AS s ON s.seq = c.line
+                   WHERE c.container = ? AND c.placement <> '' ORDER BY c.line""",
                 (self._containers[container],),
             )
             for line, placement, body in rows:
@@ -143,7 +150,7 @@ class Sought:
                 problems = [msgspec.structs.replace(one, line=line) for one in meant if isinstance(one, Problem)]
                 self._complain(problems)
                 texts = [one for one in meant if isinstance(one, TextChange)]
-                self._db.execute("UPDATE draft.change SET body = ? WHERE line = ?", (edits_body(texts), line))
+                self._db.execute("UPDATE main.step SET body = ? WHERE seq = ?", (edits_body(texts), line))
 
 
 def _not_found(line: int, type_: str, by: str, value: str, found: str | None) -> Problem:

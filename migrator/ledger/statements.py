@@ -10,6 +10,7 @@ from functools import cache
 
 from migrator.core.model import Kind
 from migrator.core.states import State
+from migrator.ledger.schema import UNSETTLED
 
 
 @cache
@@ -89,9 +90,8 @@ def _values(rows: int, columns: int) -> str:
     return "VALUES " + ", ".join([row] * rows)
 
 
-UNSENT = f"(p.state IS NULL OR p.state = '{State.PENDING}')"
-
-TO_SEND = f"{UNSENT} AND NOT EXISTS (SELECT 1 FROM held AS h WHERE h.step = s.seq)"
+FREE = "NOT EXISTS (SELECT 1 FROM held AS h WHERE h.step = t.step)"
+"""The condition that a step `t` to be sent meets if it is not held back."""
 
 STEP = """
 s.seq, s.key, c.name, s.type, s.object, s.kind, coalesce(b.body, s.body),
@@ -101,17 +101,17 @@ coalesce(p.attempt, 0), coalesce(p.misses, 0), b.step IS NOT NULL, b.etag, coale
 
 PENDING = f"""
 SELECT {STEP}
-FROM container AS c CROSS JOIN step AS s ON s.container = c.id
-LEFT JOIN progress AS p ON p.step = s.seq LEFT JOIN base AS b ON b.step = s.seq
-WHERE c.name = ? AND s.stage = ? AND s.seq > ? AND {TO_SEND}
-ORDER BY s.seq LIMIT ?
+FROM container AS c CROSS JOIN to_send AS t ON t.container = c.id CROSS JOIN step AS s ON s.seq = t.step
+LEFT JOIN progress AS p ON p.step = t.step LEFT JOIN base AS b ON b.step = t.step
+WHERE c.name = ? AND t.stage = ? AND t.step > ? AND {FREE}
+ORDER BY t.step LIMIT ?
 """
 
 UNBASED = f"""
 SELECT s.type, count(*)
-FROM container AS c CROSS JOIN step AS s ON s.container = c.id
-LEFT JOIN progress AS p ON p.step = s.seq LEFT JOIN base AS b ON b.step = s.seq
-WHERE c.name = ? AND s.stage = ? AND s.kind IN (SELECT value FROM json_each(?)) AND b.step IS NULL AND {TO_SEND}
+FROM container AS c CROSS JOIN to_send AS t ON t.container = c.id CROSS JOIN step AS s ON s.seq = t.step
+LEFT JOIN base AS b ON b.step = t.step
+WHERE c.name = ? AND t.stage = ? AND s.kind IN (SELECT value FROM json_each(?)) AND b.step IS NULL AND {FREE}
 GROUP BY s.type
 """
 
@@ -121,21 +121,26 @@ INDEX_OBJECTS = "CREATE INDEX IF NOT EXISTS step_by_object ON step (object)"
 UNBASED_AMONG = f"""
 SELECT {STEP}
 FROM step AS s INDEXED BY step_by_object CROSS JOIN container AS c ON c.id = s.container
+CROSS JOIN to_send AS t ON t.container = s.container AND t.stage = s.stage AND t.step = s.seq
 LEFT JOIN progress AS p ON p.step = s.seq LEFT JOIN base AS b ON b.step = s.seq
 WHERE s.object IN (SELECT value FROM json_each(?)) AND c.name = ? AND s.stage = ? AND s.type = ?
-  AND s.kind IN (SELECT value FROM json_each(?)) AND b.step IS NULL AND {TO_SEND}
+  AND s.kind IN (SELECT value FROM json_each(?)) AND b.step IS NULL AND {FREE}
 ORDER BY s.seq
 """
 
-DOUBTS = f"""
+UNSETTLED_DOUBTS = f"""
 SELECT {STEP.replace("coalesce(b.body, s.body)", "s.body")},
        b.touched, b.body, b.name, p.state, p.first_sent_at, p.sent_at, p.http_status, p.error_class, p.message,
        CASE p.state WHEN '{State.DOUBT}' THEN p.ended_at END
-FROM progress AS p CROSS JOIN step AS s ON s.seq = p.step JOIN container AS c ON c.id = s.container
+FROM progress AS p INDEXED BY progress_unsettled
+CROSS JOIN step AS s ON s.seq = p.step JOIN container AS c ON c.id = s.container
 LEFT JOIN base AS b ON b.step = s.seq
-WHERE p.state IN (SELECT value FROM json_each(?)) AND p.step > ?
+WHERE p.{UNSETTLED} AND p.state IN (SELECT value FROM json_each(?)) AND p.step > ?
 ORDER BY p.step LIMIT ?
 """
+
+DOUBTS = UNSETTLED_DOUBTS.replace("INDEXED BY progress_unsettled", "").replace(f"p.{UNSETTLED} AND", "")
+"""The same of steps that may be settled: all of the progress is read."""
 
 SETTLED_OBJECTS = f"""
 SELECT s.object FROM step AS s INDEXED BY step_by_object CROSS JOIN progress AS p ON p.step = s.seq
@@ -147,12 +152,11 @@ SELECT object FROM progress WHERE object IN (SELECT value FROM json_each(?1)) AN
 
 CONTAINERS = f"""
 SELECT c.name FROM container AS c WHERE EXISTS (
-    SELECT 1 FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq
-    WHERE s.container = c.id AND s.stage = ? AND {TO_SEND}
+    SELECT 1 FROM to_send AS t WHERE t.container = c.id AND t.stage = ? AND {FREE}
 ) ORDER BY c.id
 """
 
-STAGES = "SELECT DISTINCT stage FROM step ORDER BY stage"
+STAGES = "SELECT number FROM stage ORDER BY number"
 
 REVIEWED = "SELECT r.step, r.etag, r.touched, r.name FROM review AS r WHERE r.step IN (SELECT value FROM json_each(?))"
 
@@ -168,8 +172,9 @@ ANY_REVIEWED = "SELECT EXISTS (SELECT 1 FROM review)"
 
 FORGET_BASES = f"""
 DELETE FROM base WHERE step IN (
-    SELECT s.seq FROM review AS r JOIN step AS s ON s.seq = r.step LEFT JOIN progress AS p ON p.step = s.seq
-    WHERE {UNSENT} AND (s.kind = '{Kind.DELETE}' OR coalesce(p.misses, 0) = 0)
+    SELECT t.step FROM to_send AS t JOIN review AS r ON r.step = t.step JOIN step AS s ON s.seq = t.step
+    LEFT JOIN progress AS p ON p.step = t.step
+    WHERE s.kind = '{Kind.DELETE}' OR coalesce(p.misses, 0) = 0
 )
 """
 """What was reviewed is compared with its object anew by each process: the object may have changed meanwhile. Only a
@@ -178,5 +183,5 @@ patch that was lost goes again on the base that guards it against itself."""
 DOUBT_INTENTS = f"""
 UPDATE progress SET state = '{State.DOUBT}', error_class = 'no_answer',
        message = 'the run ended between sending and the answer'
-WHERE state = '{State.INTENT}'
+WHERE {UNSETTLED} AND state = '{State.INTENT}'
 """

@@ -42,6 +42,33 @@ CREATE TABLE held (step INTEGER PRIMARY KEY REFERENCES step) STRICT;
 DROP INDEX step_by_container;
 CREATE INDEX step_by_container ON step (container, stage);
 """,
+    3: """
+DROP INDEX step_by_container;
+CREATE INDEX row_merged ON input_row (step) WHERE step <> line;
+CREATE TABLE to_send (
+    container INTEGER NOT NULL, stage INTEGER NOT NULL, step INTEGER NOT NULL, PRIMARY KEY (container, stage, step)
+) STRICT, WITHOUT ROWID;
+INSERT INTO to_send
+    SELECT s.container, s.stage, s.seq FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq
+    WHERE coalesce(p.state, 'PENDING') = 'PENDING' ORDER BY 1, 2, 3;
+CREATE TABLE stage (number INTEGER PRIMARY KEY) STRICT;
+INSERT INTO stage SELECT DISTINCT stage FROM step;
+CREATE TABLE tally (
+    state TEXT PRIMARY KEY, steps INTEGER NOT NULL, rows INTEGER NOT NULL, attempts INTEGER NOT NULL,
+    tried INTEGER NOT NULL, first_sent_at REAL, ended_at REAL
+) STRICT;
+INSERT INTO tally
+    SELECT f.value, count(p.step), count(p.step) + coalesce(sum(r.more), 0),
+           coalesce(sum(p.attempt - coalesce(a.unsent, 0)), 0), coalesce(sum(p.attempt > coalesce(a.unsent, 0)), 0),
+           min(p.sent_at) FILTER (WHERE p.attempt > 0), max(p.ended_at)
+    FROM json_each('["APPLIED", "REJECTED", "SKIPPED", "UNCHANGED"]') AS f LEFT JOIN progress AS p ON p.state = f.value
+    LEFT JOIN (SELECT step, count(*) AS more FROM input_row WHERE step <> line GROUP BY step) AS r ON r.step = p.step
+    LEFT JOIN (SELECT step, count(*) AS unsent FROM attempt WHERE error_class = '' GROUP BY step) AS a
+        ON a.step = p.step
+    GROUP BY f.value;
+CREATE INDEX progress_unsettled ON progress (step, state) WHERE state IN ('PENDING', 'INTENT', 'DOUBT', 'UNRESOLVED');
+CREATE INDEX progress_failed ON progress (ended_at) WHERE state <> 'APPLIED' AND error_class <> '';
+""",
 }
 """By format, the statements that lead to the next."""
 

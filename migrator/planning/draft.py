@@ -16,7 +16,7 @@ from msgspec import Struct
 from migrator.core.columns import EXPORT_COLUMN, is_export
 from migrator.core.edit import is_placement_id
 from migrator.core.errors import InputError
-from migrator.core.model import Change, Problem, Row, TextChange
+from migrator.core.model import Change, Kind, Problem, Row, TextChange
 from migrator.core.plan import Fingerprint, Marker
 from migrator.core.rows import RowParser
 from migrator.core.styles import Style
@@ -208,6 +208,8 @@ class Draft:
             self._plan.settle(row.line, settled)
 
     def _placement_to_find(self, change: Change) -> str:
+        if change.kind is not Kind.EDIT:
+            return ""
         texts = [edit for edit in change.edits if isinstance(edit, TextChange)]
         wanted = [t.placement for t in texts if self._target.create_missing or not is_placement_id(t.placement)]
         return wanted[0] if wanted else ""

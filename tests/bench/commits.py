@@ -7,7 +7,7 @@ import statistics
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -18,6 +18,7 @@ from migrator.ledger.folder import RunFolder
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import Intent
 from tests.bench import machine
+from tests.bench.parts import Figure, Part, Place
 from tests.bench.sender import make_run
 from tests.bench.workload import Workload, settings_for, write_input
 
@@ -26,6 +27,11 @@ SIZES = (1, 8, 64)
 
 MODES = ("FULL", "OFF")
 """Values of `PRAGMA synchronous`: the ledger's own, and one that leaves it to the kernel when it writes."""
+
+
+COMMITS = 200
+QUICK_COMMITS = 50
+"""Of each size."""
 
 
 class Once(Struct, frozen=True):
@@ -56,13 +62,14 @@ class Commits(Struct, frozen=True, tag="commits"):
     of_off: float
 
 
-def measure(folder: Path, commits: int, rounds: int, cpu: int | None) -> list[Commits]:
-    """Measure so many commits of each kind in turns, on core `cpu`."""
+def measure(place: Place) -> list[Commits]:
+    """Measure commits of each kind in turns."""
+    commits = place.size(COMMITS, QUICK_COMMITS)
     load = Workload("dps", commits * sum(SIZES), 1, 1)
-    path = folder / "commits.jsonl"
+    path = place.folder / "commits.jsonl"
     write_input(load, path)
-    with machine.staying_on(cpu):
-        found = [_round(path, load, folder, commits) for _ in range(rounds)]
+    with machine.staying_on(place.client_cpu):
+        found = [_round(path, load, place.folder, commits) for _ in range(place.rounds)]
     return [_summed_up(size, mode, found) for size in SIZES for mode in MODES]
 
 
@@ -109,9 +116,17 @@ def _summed_up(size: int, mode: str, rounds: Sequence[dict[tuple[int, str], Once
     )
 
 
-def table(found: Sequence[Commits]) -> Table:
+def figures(found: Sequence[Commits]) -> Iterator[Figure]:
+    """Yield what a synced commit costs."""
+    for one in found:
+        if one.synchronous == "FULL":
+            what = f"durable intents, {one.size} a commit, one commit after the other"
+            yield Figure(what, "no sync", "", f"{one.of_off:.2f} × ({one.intent_us:.0f} µs each)")
+
+
+def details(found: Sequence[Commits]) -> Table:
     """Lay out what was `found` for a person."""
-    shown = Table("what a durable intent costs", title="medians of interleaved rounds; one commit after the other")
+    shown = Table("commits", title="what a durable intent costs; one commit after the other")
     for header in ("commits/s", "µs/intent", "CPU µs/intent", "of no sync"):
         shown.add_column(header, justify="right")
     for one in found:
@@ -123,3 +138,6 @@ def table(found: Sequence[Commits]) -> Table:
             f"{one.of_off:.2f}",
         )
     return shown
+
+
+PART = Part(measure, figures, details)

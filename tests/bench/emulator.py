@@ -29,6 +29,7 @@ from migrator.core.styles.xcore import SCHEMAS
 from migrator.emulator.seeds import seeded_container, seeded_instance_id, seeded_offer_id
 from tests.bench import machine
 from tests.bench.library import CONTENT
+from tests.bench.parts import Figure, Part, Place
 from tests.bench.served import TOKEN
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +64,11 @@ class Extent(Struct, frozen=True):
     rounds: int
     requests: int
     offers: tuple[int, ...]
+
+
+FULL = (5_000, (10_000, 100_000))
+QUICK = (1_500, (1_000, 10_000))
+"""Requests and offers: see `Extent`."""
 
 
 class Served(Struct, frozen=True, tag="served"):
@@ -258,10 +264,11 @@ def measure_once(server: Server, style: str, extent: Extent) -> Once:
     return Once(wall_s, used_s, len(requests), None if server.name == "bare" else page_s(server, style))
 
 
-def measure(extent: Extent, sender_cpu: int | None, server_cpu: int | None) -> list[Served]:
+def measure(place: Place) -> list[Served]:
     """Measure the bare handler and emulators of each size in turns."""
+    extent, server_cpu = Extent(place.rounds, *place.size(FULL, QUICK)), place.target_cpu
     with ExitStack() as stack:
-        stack.enter_context(machine.staying_on(sender_cpu))
+        stack.enter_context(machine.staying_on(place.client_cpu))
         servers = [stack.enter_context(_running("bare", 0, server_cpu))]
         servers += [stack.enter_context(_running("emulator", offers, server_cpu)) for offers in extent.offers]
         scenarios: list[Scenario] = [(style, server) for style in LISTS for server in servers]
@@ -321,9 +328,17 @@ def _running(kind: str, offers: int, cpu: int | None) -> Iterator[Server]:
             process.wait(timeout=30)
 
 
-def table(results: Sequence[Served]) -> Table:
+def figures(results: Sequence[Served]) -> Iterator[Figure]:
+    """Yield how fast the emulator is."""
+    for result in results:
+        if result.of_bare is not None:
+            measured = f"{result.of_bare:.2f} × ({result.requests_per_s:,.0f}/s)"
+            yield Figure(result.name, "a bare aiohttp handler", "", measured)
+
+
+def details(results: Sequence[Served]) -> Table:
     """Lay out `results` for a person."""
-    shown = Table("scenario", title="the emulator; medians of interleaved rounds; compare within this table only")
+    shown = Table("scenario", title="the emulator")
     for header in ("requests/s", "of bare", "CPU µs/request", "of bare", "list page ms", "the first one ms"):
         shown.add_column(header, justify="right")
     shown.add_column("besides")
@@ -343,3 +358,6 @@ def table(results: Sequence[Served]) -> Table:
 
 def _figure(value: float | None, absent: str, digits: int) -> str:
     return absent if value is None else f"{value:.{digits}f}"
+
+
+PART = Part(measure, figures, details)

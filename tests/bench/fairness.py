@@ -30,7 +30,7 @@ from migrator import api, logs
 from migrator.core.model import Answer, Request, Response
 from migrator.settings import Settings
 from tests.bench.library import PAGE, container_id, object_id, text_of
-from tests.bench.limits import Figure
+from tests.bench.parts import Figure, Part, Place
 from tests.bench.rounds import ROOT
 from tests.bench.sender import make_run
 from tests.bench.target import RECEIPTS
@@ -117,8 +117,10 @@ def _object(container: str, number: int) -> str:
     return object_id(_number(container, number))
 
 
-def measure(folder: Path, beside: int, rounds: int, cpu: int | None) -> Iterator[Figure]:
-    """Yield how much later the small containers are done with a large one of so many rows beside them."""
+def measure(place: Place) -> Iterator[Figure]:
+    """Yield how much later the small containers are done with a large one beside them."""
+    folder, rounds, cpu = place.folder, place.rounds, place.client_cpu
+    beside = place.size(100_000, 10_000)
     for guard in (False, True):
         shares = []
         for number in range(rounds):
@@ -177,6 +179,9 @@ async def _send(path: Path, settings: Settings, sizes: Mapping[str, int], small:
 
     await api.execute(make_run(path, settings), settings, around=around)
     return stand.took_s
+
+
+PART = Part(measure, figures=iter)
 
 
 if __name__ == "__main__":

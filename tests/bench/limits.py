@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 import click
 from msgspec import Struct
-from rich.table import Table
 
 from tests.bench import windows
+from tests.bench.parts import Figure, Part, Place
 from tests.bench.rehearsal import Seen, arrivals, rehearsing
 
 T = TypeVar("T")
@@ -30,24 +30,6 @@ DELAY_S = 0.2
 
 ROUND_TRIP_S = 0.05
 """More than a round trip takes here: what arrives later than this after a 429 was sent after it had come."""
-
-
-class Figure(Struct, frozen=True, tag="limit"):
-    """One line of the table.
-
-    Attributes:
-        what: was measured.
-        against: what it is set beside.
-        aim: what it should be, in words; "" if there is no aim.
-        measured: what it is: the median of the rounds, or the sum of counts.
-        met: whether the aim is met; `None` if there is none.
-    """
-
-    what: str
-    against: str
-    aim: str
-    measured: str
-    met: bool | None = None
 
 
 class Extent(Struct, frozen=True):
@@ -66,10 +48,12 @@ class Extent(Struct, frozen=True):
     in_flight: tuple[int, ...]
 
 
-def measure(folder: Path, extent: Extent, cpus: Cpus) -> Iterator[Figure]:
+def measure(place: Place) -> Iterator[Figure]:
     """Yield how limits are kept."""
+    seconds, finding_s, numbers = place.size((8, 45, (1, 4, 16, 64, 256)), (6, 40, (1, 16, 256)))
+    extent = Extent(place.rounds, seconds, finding_s, numbers)
     for part in (strict, paused, found_out, in_flight):
-        yield from part(folder, extent, cpus)
+        yield from part(place.folder, extent, (place.client_cpu, place.target_cpu))
 
 
 def _rounds(name: str, rounds: int, once: Callable[[Path], T], folder: Path) -> list[T]:
@@ -237,12 +221,4 @@ def _percent(shares: Iterator[float]) -> str:
     return f"{statistics.median(shares):.1%}"
 
 
-def table(found: Sequence[Figure]) -> Table:
-    """Lay out what was `found` for a person."""
-    shown = Table("a limit at the service", "against", "aim", title="medians, or sums of counts, over the rounds")
-    shown.add_column("measured")
-    shown.add_column("met?")
-    for one in found:
-        met = {True: "yes", False: "NO", None: "–"}[one.met]
-        shown.add_row(one.what, one.against, one.aim, one.measured, met)
-    return shown
+PART = Part(measure, figures=iter)

@@ -56,6 +56,12 @@ def describe(folder: Path) -> Machine:
     )
 
 
+def described(machine: Machine) -> str:
+    """Say in a line where figures come from."""
+    libraries = ", ".join(f"{name} {number}" for name, number in machine.libraries.items())
+    return f"{machine.system}, {machine.cores} cores, {machine.python}, {libraries}; fdatasync {machine.sync_ms} ms"
+
+
 def _sync_ms(folder: Path) -> float:
     times = []
     with tempfile.TemporaryFile(dir=folder) as file:

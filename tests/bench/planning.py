@@ -37,9 +37,13 @@ from migrator.reports.preview import entry, paragraph
 from migrator.settings import Settings
 from migrator.transport.http import open_session
 from tests.bench.library import PAGE
+from tests.bench.parts import Figure, Part, Place
 from tests.bench.rounds import ROOT, target
 from tests.bench.sender import peak_mib
 from tests.bench.workload import Workload, settings_for, write_input
+
+OBJECTS = 10_000
+"""Objects of the library."""
 
 FEW = 20
 """Objects of a library of which nearly none is changed."""
@@ -105,22 +109,20 @@ class Planned(Struct, frozen=True, tag="planned"):
     growth_mib: float
 
 
-def measure(
-    folder: Path, objects: int, rounds: int, client_cpu: int | None, target_cpu: int | None
-) -> Iterator[Planned]:
-    """Yield what it costs to plan changes of all and of a few of so many objects, style by style."""
-    with target(target_cpu) as port:
+def measure(place: Place) -> Iterator[Planned]:
+    """Yield what it costs to plan changes of all and of a few of the objects, style by style."""
+    with target(place.target_cpu) as port:
         for style, containers in LOADS:
-            for rows in (objects, FEW):
+            for rows in (OBJECTS, FEW):
                 load = Workload(style, rows, containers, WORKERS)
-                found = [_ordered(folder, port, load, objects, client_cpu) for _ in range(rounds)]
-                yield _planned(f"{style}: {rows:,} of {objects:,} objects", load, objects, found)
+                found = [_ordered(place.folder, port, load, place.client_cpu) for _ in range(place.rounds)]
+                yield _planned(f"{style}: {rows:,} of {OBJECTS:,} objects", load, found)
 
 
-def _ordered(folder: Path, port: int, load: Workload, objects: int, cpu: int | None) -> Found:
+def _ordered(folder: Path, port: int, load: Workload, cpu: int | None) -> Found:
     """Have one plan made by a process of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("GET", f"/reset?{objects},{load.containers}")
+    connection.request("GET", f"/reset?{OBJECTS},{load.containers}")
     connection.getresponse().read()
     connection.close()
     with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -138,13 +140,13 @@ def _ordered(folder: Path, port: int, load: Workload, objects: int, cpu: int | N
     return msgspec.json.decode(ended.stdout, type=Found)
 
 
-def _planned(name: str, load: Workload, objects: int, found: Sequence[Found]) -> Planned:
+def _planned(name: str, load: Workload, found: Sequence[Found]) -> Planned:
     reads = found[0].reads
     return Planned(
         name=name,
         rows=load.rows,
         reads=reads,
-        reads_per_page=reads / (objects / PAGE),
+        reads_per_page=reads / (OBJECTS / PAGE),
         rows_per_s=statistics.median(load.rows / one.read_s for one in found),
         of_bare=statistics.median(one.bare_s / one.read_s for one in found),
         whole_rows_per_s=statistics.median(load.rows / one.whole_s for one in found),
@@ -152,9 +154,16 @@ def _planned(name: str, load: Workload, objects: int, found: Sequence[Found]) ->
     )
 
 
-def table(found: Sequence[Planned]) -> Table:
+def figures(found: Sequence[Planned]) -> Iterator[Figure]:
+    """Yield how fast objects are read and tried."""
+    for one in found:
+        measured = f"{one.of_bare:.2f} × ({one.rows_per_s:,.0f} objects/s, {one.reads:,} GETs)"
+        yield Figure(f"plan, objects read, {one.name}", "the same GETs, answers not looked at", "", measured)
+
+
+def details(found: Sequence[Planned]) -> Table:
     """Lay out what was `found` for a person."""
-    shown = Table("what planning costs", title="medians of rounds; only the ratios mean anything elsewhere")
+    shown = Table("changes", title="what planning costs")
     for header in ("GETs", "GETs/page", "rows/s", "of bare", "rows/s, whole", "memory"):
         shown.add_column(header, justify="right")
     for one in found:
@@ -168,6 +177,9 @@ def table(found: Sequence[Planned]) -> Table:
             f"+{one.growth_mib:.0f} MiB",
         )
     return shown
+
+
+PART = Part(measure, figures, details)
 
 
 # In the process that is measured

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 from rich.table import Table
 
+from tests.bench.parts import Figure, Part, Place
 from tests.bench.results import Run
-from tests.bench.rounds import Bench, Scenario
+from tests.bench.rounds import Scenario
 from tests.bench.sender import Protocol
 from tests.bench.workload import Workload
 
@@ -32,6 +33,9 @@ LOADS = (("dps", 1), ("xcore", 20))
 """Styles, and the containers of each."""
 
 WORKERS = 64
+
+ROWS = 4_000
+QUICK_ROWS = 2_000
 
 
 class Cost(Struct, frozen=True, tag="cost"):
@@ -58,12 +62,12 @@ class Cost(Struct, frozen=True, tag="cost"):
     target_us: float
 
 
-def measure(bench: Bench, rows: int, rounds: int) -> Iterator[Cost]:
+def measure(place: Place) -> Iterator[Cost]:
     """Yield what each variant costs, style by style."""
     for style, containers in LOADS:
-        load = Workload(style, rows, containers, WORKERS)
+        load = Workload(style, place.size(ROWS, QUICK_ROWS), containers, WORKERS)
         scenarios = [Scenario(f"{style}: {name}", "pipeline", load, protocol) for name, protocol in VARIANTS.items()]
-        whole, *others = zip(*bench.rounds(scenarios, rounds), strict=True)
+        whole, *others = zip(*place.bench.rounds(scenarios, place.rounds), strict=True)
         for scenario, runs in zip(scenarios, (whole, *others), strict=True):
             yield _cost(scenario.name, runs, whole)
 
@@ -82,9 +86,17 @@ def _cost(name: str, runs: Sequence[Run], whole: Sequence[Run]) -> Cost:
     )
 
 
-def table(costs: Sequence[Cost]) -> Table:
+def figures(costs: Sequence[Cost]) -> Iterator[Figure]:
+    """Yield what each part of the protocol costs, as speed without it."""
+    whole = next(iter(VARIANTS))
+    for cost in costs:
+        if not cost.name.endswith(whole):
+            yield Figure(f"rows/s, {cost.name}", whole, "", f"{cost.of_whole:.2f} × ({cost.rows_per_s:,.0f}/s)")
+
+
+def details(costs: Sequence[Cost]) -> Table:
     """Lay out `costs` for a person."""
-    shown = Table("what the protocol costs", title="medians of interleaved rounds; compare within a style only")
+    shown = Table("scenario", title="what the protocol costs; compare within a style only")
     for header in ("rows/s", "of whole", "CPU µs/row", "of whole", "requests/row"):
         shown.add_column(header, justify="right")
     shown.add_column("besides")
@@ -99,3 +111,6 @@ def table(costs: Sequence[Cost]) -> Table:
             f"{cost.busy:.0%} of a core; target {cost.target_us:.0f} µs/row",
         )
     return shown
+
+
+PART = Part(measure, figures, details)

@@ -1,4 +1,4 @@
-"""What the measurements come to, and the one table that shows it."""
+"""What one measurement of a run is, and what those of several rounds come to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import statistics
 from collections.abc import Sequence
 
 from msgspec import Struct
-from rich.table import Table
 
 from tests.bench import windows
 from tests.bench.sender import Measured
@@ -66,28 +65,6 @@ class Pace(Struct, frozen=True, tag="pace"):
     tenth_arrived: int
     over_sent: int
     over_arrived: int
-
-
-class Memory(Struct, frozen=True, tag="memory"):
-    """What the size of the input does to the peak memory of the process, in MiB.
-
-    Attributes:
-        name: of the scenario.
-        rows: of the small and of the large input.
-        imports_mib: before planning, which is what the libraries take.
-        planned_mib: peak after planning, small and large.
-        peak_mib: peak of the whole run, small and large.
-        ratio: large to small.
-        growth_mib: large less small.
-    """
-
-    name: str
-    rows: tuple[int, int]
-    imports_mib: float
-    planned_mib: tuple[float, float]
-    peak_mib: tuple[float, float]
-    ratio: float
-    growth_mib: float
 
 
 class Run(Struct, frozen=True):
@@ -152,66 +129,4 @@ def pace(name: str, load: Workload, runs: Sequence[Run]) -> Pace:
         tenth_arrived=max(windows.worst(instants, TENTH_NS) for instants in arrived),
         over_sent=sum(windows.over(instants, int(load.rate)) for instants in sent),
         over_arrived=sum(windows.over(instants, int(load.rate)) for instants in arrived),
-    )
-
-
-def memory(name: str, small: Measured, large: Measured) -> Memory:
-    """Set a large run beside a small one."""
-    return Memory(
-        name=name,
-        rows=(small.requests, large.requests),
-        imports_mib=small.before_mib,
-        planned_mib=(small.planned_mib, large.planned_mib),
-        peak_mib=(small.peak_mib, large.peak_mib),
-        ratio=large.peak_mib / small.peak_mib,
-        growth_mib=large.peak_mib - small.peak_mib,
-    )
-
-
-Result = Speed | Pace | Memory
-
-
-def table(results: Sequence[Result]) -> Table:
-    """Lay out `results` for a person."""
-    shown = Table("scenario", title="medians of interleaved rounds; compare within this table only")
-    for header in ("requests/s", "of bare", "CPU µs/request", "of bare", "whole s"):
-        shown.add_column(header, justify="right")
-    shown.add_column("besides")
-    for result in results:
-        shown.add_row(result.name, *_cells(result))
-    return shown
-
-
-def _cells(result: Result) -> Sequence[str]:
-    if isinstance(result, Speed):
-        return (
-            f"{result.requests_per_s:,.0f}",
-            _ratio(result.of_bare),
-            f"{result.cpu_us:.0f}",
-            _ratio(result.cpu_of_bare),
-            f"{result.whole_s:.1f}",
-            f"{result.busy:.0%} of a core; target {result.target_us:.0f} µs/request",
-        )
-    return ("", "", "", "", "", _pace(result) if isinstance(result, Pace) else _memory(result))
-
-
-def _ratio(value: float | None) -> str:
-    return "1" if value is None else f"{value:.2f}"
-
-
-def _pace(result: Pace) -> str:
-    return (
-        f"used {result.used:.1%}, at least {result.used_least:.1%}\n"
-        f"worst 1 s: {result.second_sent} sent, {result.second_arrived} arrived\n"
-        f"worst 100 ms: {result.tenth_sent} sent, {result.tenth_arrived} arrived\n"
-        f"windows over the limit: {result.over_sent} sent, {result.over_arrived} arrived"
-    )
-
-
-def _memory(result: Memory) -> str:
-    (few, many), (small, large) = result.rows, result.peak_mib
-    return (
-        f"peak {small:.1f} MiB at {few:,} rows, {large:.1f} at {many:,}:"
-        f" {result.ratio:.2f}x, {result.growth_mib:+.1f} MiB\n"
-        f"imports {result.imports_mib:.1f} MiB; planned {result.planned_mib[0]:.1f} and {result.planned_mib[1]:.1f}"
     )

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -84,6 +85,37 @@ class Bench:
         if not path.exists():
             write_input(load, path)
         return path
+
+    def until_first_write(self, arguments: Sequence[str], environment: Mapping[str, str]) -> float:
+        """Return how many seconds it takes from the start of a command to its first write; then stop it cleanly."""
+        self._ask("/reset?0,1", "/arrivals")
+        began_at = time.monotonic_ns()
+        with self.command(arguments, environment) as process:
+            over = False
+            while not (arrivals := self._ask("/arrivals").arrivals):
+                assert not over, f"{arguments} has ended with {process.returncode}"
+                over = process.poll() is not None
+                time.sleep(0.02)
+            process.terminate()
+        return (arrivals[0] - began_at) / 1e9
+
+    def command(self, arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Start `migrator`, pointed at the target."""
+        command = [sys.executable, "-m", "migrator", *arguments]
+        pinned = [] if self._cpu is None else ["taskset", "--cpu-list", str(self._cpu)]
+        return subprocess.Popen(
+            [*pinned, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self._folder,
+            env={**os.environ, "no_proxy": "127.0.0.1", "MIGRATOR_BASE_URL": self.url, **environment},
+        )
+
+    @property
+    def url(self) -> str:
+        """Where the target is."""
+        return f"http://127.0.0.1:{self._port}"
 
     def _ask(self, *paths: str) -> Record:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from migrator.transport.throttle import Throttle
 from tests.bench import machine, windows
+from tests.bench.parts import Figure, Part, Place
 from tests.bench.results import TENTH_NS
 
 LIMITS = (10, 100, 1_000, 5_000)
@@ -69,8 +70,9 @@ class CountingLoop(asyncio.SelectorEventLoop):
         return super().call_at(*args, **more)
 
 
-def measure(seconds: float, rounds: int, cpu: int | None) -> Iterator[Throttled]:
-    """Yield what each limit comes to with each number of waiters, measured in turns on core `cpu`."""
+def measure(place: Place) -> Iterator[Throttled]:
+    """Yield what each limit comes to with each number of waiters, measured in turns on one core."""
+    seconds, rounds, cpu = place.size(4.0, 3.0), place.rounds, place.client_cpu
     kinds = [(limit, waiters) for limit in LIMITS for waiters in WAITERS]
     found: list[list[Once]] = [[] for _ in kinds]
     with machine.staying_on(cpu):
@@ -123,7 +125,20 @@ def _summed_up(limit: int, waiters: int, runs: Sequence[Once]) -> Throttled:
     )
 
 
-def table(found: Sequence[Throttled]) -> Table:
+def figures(found: Sequence[Throttled]) -> Iterator[Figure]:
+    """Yield what was promised of each limit, the worst of all numbers of waiters."""
+    for limit in dict.fromkeys(one.limit for one in found):
+        of_limit = [one for one in found if one.limit == limit]
+        used, over = min(one.used for one in of_limit), sum(one.over for one in of_limit)
+        tenth, timers = max(one.tenth for one in of_limit), max(one.timers for one in of_limit)
+        what = f"limit of {limit:,}/s, 1 to {max(WAITERS)} waiting"
+        yield Figure(f"{what}: used after the first second", "the limit", "≥ 99 %", f"{used:.1%}", used >= 0.99)
+        yield Figure(f"{what}: windows of 1 s above it, at sending", "the limit", "0", str(over), over == 0)
+        yield Figure(f"{what}: worst 100 ms", "its share", "≤ 2 ×", f"{tenth:.2f} ×", tenth <= 2)
+        yield Figure(f"{what}: timers", "permits", "≤ 1", f"{timers:.2f}", timers <= 1)
+
+
+def details(found: Sequence[Throttled]) -> Table:
     """Lay out what was `found` for a person."""
     shown = Table("a limit at sending", title="after the first second; aim: used ≥ 99 %, 0 over, ≤ 2 ×, ≤ 1 timer")
     for header in ("used", "least", "windows over", "worst 100 ms", "timers/permit", "CPU µs/permit"):
@@ -139,3 +154,6 @@ def table(found: Sequence[Throttled]) -> Table:
             f"{one.cpu_us:.0f}",
         )
     return shown
+
+
+PART = Part(measure, figures, details)

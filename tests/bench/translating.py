@@ -19,6 +19,7 @@ from migrator.core.mapping import DPS, XCORE, Context
 from migrator.planning.draft import Input
 from migrator.translating import IdMap, Way, translate_file
 from tests.bench import machine
+from tests.bench.parts import Figure, Part, Place
 
 KINDS = {
     "names": ("xdm:name", "name", "Autumn loan {0}"),
@@ -30,6 +31,9 @@ KINDS = {
     "tags": ("xdm:tags/-", "tags/-", "{1}:tag:1"),
 }
 """What is set: where in xcore and in dps, and to what. The last takes a look into the id map for each line."""
+
+LINES = 200_000
+QUICK_LINES = 50_000
 
 CONTAINER = "e0bd8463-0913-4ca1-bd84-6309134ca1f6"
 
@@ -52,14 +56,15 @@ class Translation(Struct, frozen=True, tag="translation"):
     of_bare: float
 
 
-def measure(folder: Path, lines: int, rounds: int, cpu: int | None) -> Iterator[Translation]:
+def measure(place: Place) -> Iterator[Translation]:
     """Yield the speed of each kind of line, both ways."""
-    with machine.staying_on(cpu):
+    lines = place.size(LINES, QUICK_LINES)
+    with machine.staying_on(place.client_cpu):
         for to in (DPS, XCORE):
             way = Way(XCORE if to == DPS else DPS, to, _ids(to, lines), Context())
             for kind in KINDS:
-                path = _written(folder / f"{kind}-to-{to}.jsonl", kind, way.from_, lines)
-                yield _measured(f"{kind} → {to}", path, way, lines, rounds)
+                path = _written(place.folder / f"{kind}-to-{to}.jsonl", kind, way.from_, lines)
+                yield _measured(f"{kind} → {to}", path, way, lines, place.rounds)
 
 
 def _measured(name: str, path: Path, way: Way, lines: int, rounds: int) -> Translation:
@@ -121,9 +126,16 @@ def _written(path: Path, kind: str, style: str, lines: int) -> Path:
     return path
 
 
-def table(found: Sequence[Translation]) -> Table:
+def figures(found: Sequence[Translation]) -> Iterator[Figure]:
+    """Yield how fast files are translated."""
+    for one in found:
+        measured = f"{one.of_bare:.2f} × ({one.lines_per_s:,.0f} lines/s)"
+        yield Figure(f"translate, {one.name}", "the lines only parsed and written", "", measured)
+
+
+def details(found: Sequence[Translation]) -> Table:
     """Lay out what was `found` for a person."""
-    shown = Table("translating change files", title="medians of interleaved rounds, one core")
+    shown = Table("lines", title="translating change files, one core")
     for header in ("lines/s", "CPU µs/line", "bare µs/line", "of bare"):
         shown.add_column(header, justify="right")
     for one in found:
@@ -131,3 +143,6 @@ def table(found: Sequence[Translation]) -> Table:
             one.name, f"{one.lines_per_s:,.0f}", f"{one.cpu_us:.2f}", f"{one.bare_us:.2f}", f"{one.of_bare:.2f}"
         )
     return shown
+
+
+PART = Part(measure, figures, details)

@@ -194,9 +194,16 @@ ENOUGH = 2000
 """Runs in which the lack of a protection shows, by far."""
 
 
+RAREST = 1605
+"""Where the search begins: the seed at which the rarest lack, that of the fence, was found when it began with 0.
+
+All are searched all the same, should the turns of a run have moved since."""
+
+
 def breaks(plans: Plans, style: str, story: Story, kind: type[World], *how: str) -> bool:
     """Whether something goes wrong in one of many runs, in one of the ways that `how` begins to tell."""
-    runs = ((seed, 1 + seed * 37 % LIFE) for seed in range(ENOUGH))
+    seeds = ((RAREST + number) % ENOUGH for number in range(ENOUGH))
+    runs = ((seed, 1 + seed * 37 % LIFE) for seed in seeds)
     return any(
         sentence.startswith(how) for seed, turn in runs for sentence in tried(plans, style, story, seed, turn, kind)
     )

@@ -318,6 +318,8 @@ class World:
         """See that nothing is wrong yet."""
         self.check_twice()
         self._note_final()
+        self._expect(self._rows(TO_SEND) == self._rows(PENDING), "I15 what is to be sent is not what is pending")
+        self._expect(self._rows(TALLY) == self._rows(SETTLED), "I15 the tally is not what the rows come to")
         epoch = self._rows("SELECT epoch FROM lease")[0][0]
         self._expect(self._epoch <= epoch <= len(self.processes), "I12 an epoch that nobody has taken")
         self._epoch = epoch
@@ -400,6 +402,25 @@ class World:
 
 STATES = """
 SELECT s.object, s.kind, s.body, coalesce(p.state, 'PENDING') FROM step s LEFT JOIN progress p ON p.step = s.seq
+"""
+
+
+TO_SEND = "SELECT container, stage, step FROM to_send ORDER BY 3"
+
+PENDING = """
+SELECT s.container, s.stage, s.seq FROM step s LEFT JOIN progress p ON p.step = s.seq
+WHERE coalesce(p.state, 'PENDING') = 'PENDING' ORDER BY 3
+"""
+
+TALLY = "SELECT state, steps, rows, attempts, tried, first_sent_at, ended_at FROM tally WHERE steps ORDER BY 1"
+
+SETTLED = """
+SELECT p.state, count(*), sum((SELECT count(*) FROM input_row r WHERE r.step = p.step)),
+       sum(p.attempt - p.unsent), sum(p.attempt > p.unsent), min(p.sent_at) FILTER (WHERE p.attempt > 0),
+       max(p.ended_at)
+FROM (SELECT *, (SELECT count(*) FROM attempt a WHERE a.step = p.step AND a.error_class = '') AS unsent
+      FROM progress p) AS p
+WHERE p.state IN ('APPLIED', 'REJECTED', 'SKIPPED', 'UNCHANGED') GROUP BY 1 ORDER BY 1
 """
 
 

@@ -420,7 +420,7 @@ with planfile.PlanFile(path, "dps") as plan:
         "INSERT INTO input_row",
         "INSERT INTO step",
         "COMMIT",
-        "CREATE INDEX step_by_container",
+        "CREATE TABLE to_send",
         "PRAGMA user_version",
         "PRAGMA main.journal_mode",
         "sync",

@@ -18,11 +18,11 @@ from migrator.ledger.reading import summarize
 from migrator.ledger.runledger import RunLedger
 from migrator.ledger.statements import (
     CONTAINERS,
-    DOUBTS,
     INDEX_OBJECTS,
     PENDING,
     UNBASED,
     UNBASED_AMONG,
+    UNSETTLED_DOUBTS,
     dismiss,
     intend,
     keep,
@@ -279,7 +279,7 @@ class TestGroups:
 
     def test_finding_doubts_reads_the_progress_once_and_looks_up_the_rest(self, path: Path) -> None:
         with closing(sqlite3.connect(path)) as db:
-            plan = [line for *_, line in db.execute(f"EXPLAIN QUERY PLAN {DOUBTS}", ["[]", 0, 1])]
+            plan = [line for *_, line in db.execute(f"EXPLAIN QUERY PLAN {UNSETTLED_DOUBTS}", ["[]", 0, 1])]
 
         assert not [line for line in plan if line.startswith(("SCAN s", "SCAN p", "SCAN b", "USE TEMP"))], plan
 
