@@ -1,6 +1,6 @@
 """Benchmarks: what the program adds to a bare request loop and which part of it the protocol is, how it keeps a limit,
-its memory, what a durable intent costs, what planning costs, how fast change files are translated, and the emulator's
-speed.
+its memory, what a durable intent costs, what planning costs, how fast change files are translated, how a migration
+uses its limit, and the emulator's speed.
 
 `python -m tests.bench` measures every scenario in turns, each in a process of its own, in as many rounds as asked for,
 and prints a table for each part. Only ratios within one invocation mean anything: other work on the machine moves all
@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 from rich.console import Console
 
-from tests.bench import commits, emulator, machine, planning, protocol, results, translating
+from tests.bench import commits, emulator, machine, migrating, planning, protocol, results, translating
 from tests.bench.rounds import Bench, Scenario, target
 from tests.bench.workload import Workload
 
@@ -119,6 +119,7 @@ PARTS: Mapping[str, Callable[[Place, Size], Iterable[Any]]] = {
         place.folder, size.objects, size.rounds, place.client_cpu, place.target_cpu
     ),
     "translate": lambda place, size: translating.measure(place.folder, size.lines, size.rounds, place.client_cpu),
+    "migrate": lambda place, _: migrating.measure(place.folder, place.client_cpu, place.target_cpu),
     "emulator": lambda place, size: emulator.measure(
         msgspec.structs.replace(size.emulator, rounds=size.rounds), place.client_cpu, place.target_cpu
     ),
@@ -130,6 +131,7 @@ TABLES = (
     (("commits",), commits.table),
     (("plan",), planning.table),
     (("translate",), translating.table),
+    (("migrate",), migrating.table),
     (("emulator",), emulator.table),
 )
 """Which parts share a table, and how it is laid out."""
