@@ -80,7 +80,7 @@ async def read_both(settings: Settings, route: Route, spools: tuple[Spool, Spool
         ServiceRefused: one of them refuses to be read, or is gone.
         Stopped: patience ran out.
     """
-    async with reading(settings, route.from_, route.to, before=True) as readers:
+    async with reading(settings, route.from_, route.to) as readers:
         await _collect_both(readers, route, spools, watch)
 
 

@@ -12,12 +12,18 @@ from migrator.engine import Caller, Reader, Wire
 from migrator.settings import Settings
 from migrator.transport.credentials import ClientCredentials, Credentials, ReadyToken
 from migrator.transport.http import HttpTransport, open_session
-from migrator.transport.throttle import Throttle
+from migrator.transport.throttle import Past, Throttle
+
+_latest: dict[tuple[str, str], Throttle] = {}
+"""The throttle that this process has made last, by service and client: these have the limit, not a command's parts."""
 
 
 def new_throttle(settings: Settings) -> Throttle:
-    """Return what grants leave to send, to all that share it."""
-    return Throttle(rate=settings.rate, container_rate=settings.container_rate)
+    """Return what grants leave to send, to all that share it; what this process has sent before counts."""
+    of = settings.base_url, settings.client_id
+    past = _latest[of].past if of in _latest else Past()
+    _latest[of] = Throttle(rate=settings.rate, container_rate=settings.container_rate, past=past)
+    return _latest[of]
 
 
 def caller_of(settings: Settings) -> Caller:
@@ -49,13 +55,12 @@ async def transport_of(settings: Settings) -> AsyncIterator[HttpTransport]:
 
 
 @asynccontextmanager
-async def reading(settings: Settings, *styles: Style, before: bool = False) -> AsyncIterator[list[Reader]]:
+async def reading(settings: Settings, *styles: Style) -> AsyncIterator[list[Reader]]:
     """Open the way to the service for reads alone.
 
     Args:
         settings: where to, as whom and how fast.
         styles: of what is read; that of the settings if there are none.
-        before: whether requests are to follow that do not go this way; together they do not exceed the rate then.
 
     Yields:
         A reader for each style. They share one way, so that all of them together keep the rate.
@@ -64,5 +69,3 @@ async def reading(settings: Settings, *styles: Style, before: bool = False) -> A
     async with transport_of(settings) as transport:
         wire = Wire(transport=transport, throttle=throttle, clock=SystemClock(), policy=settings.policy)
         yield [Reader(wire, style, caller_of(settings)) for style in styles or (STYLES[settings.style],)]
-    if before:
-        await throttle.empty()

@@ -67,6 +67,7 @@ class PlanFile:
         self._containers: dict[str, int] = {}
         self._rows: list[tuple[object, ...]] = []
         self._changes: list[tuple[object, ...]] = []
+        self._origins: list[tuple[object, ...]] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as cleanup, ledger_errors(self._path):
@@ -180,8 +181,10 @@ class PlanFile:
             self._db.executemany("INSERT INTO input_row VALUES (?, ?, ?)", self._rows)
             marks = ", ".join("?" * 13)
             self._db.executemany(f"INSERT INTO draft.change VALUES ({marks})", self._changes)
+            self._db.executemany("INSERT INTO main.origin VALUES (?, ?, ?, ?, ?)", self._origins)
         self._rows.clear()
         self._changes.clear()
+        self._origins.clear()
 
     def settle(self, line: int, settled: Settled) -> None:
         """Say of the step of a row that nothing is to be sent for it."""
@@ -191,9 +194,7 @@ class PlanFile:
 
     def copies(self, line: int, origin: Source) -> None:
         """Say of what object elsewhere the step of a row makes a copy."""
-        columns = (line, origin.container, origin.object, origin.reference, origin.etag)
-        with ledger_errors(self._path):
-            self._db.execute("INSERT INTO main.origin VALUES (?, ?, ?, ?, ?)", columns)
+        self._origins.append((line, origin.container, origin.object, origin.reference, origin.etag))
 
     @property
     def sought(self) -> Sought:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from migrator.core.values import quote
 from migrator.core.verdict import ErrorClass
 from migrator.ledger.planfile import PlanFile
 from migrator.ledger.records import Settled, Source
-from migrator.migrating.catalogue import Catalogue, Entry
+from migrator.migrating.catalogue import Catalogue, Entry, Fate
 from migrator.migrating.route import ORDER, Route
 from migrator.migrating.selecting import Selection, select
 from migrator.planning.draft import Draft, Target
@@ -38,6 +39,9 @@ LINES = InputShape(format="jsonl", header=(), delimiter="", newline="\n")
 
 IN_APP = "Mobile_Sheliak"
 """Who has created the objects of the in-app channel (contract 4.2)."""
+
+MOST_RESOLVED = 65_536
+"""References of which it is remembered where they lead."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -86,7 +90,9 @@ class Migration:
         self._given = context.resolve
         self._marks = marks
         self._tell = tell
-        self._context = msgspec.structs.replace(context, resolve=self._resolve, channel_of=source.channel_of)
+        # What becomes of an object is settled before another refers to it, and many refer to the same.
+        resolve = lru_cache(MOST_RESOLVED)(self._resolve)
+        self._context = msgspec.structs.replace(context, resolve=resolve, channel_of=source.channel_of)
         self.tally = Tally({type_: Counter() for type_ in ORDER}, Counter())
 
     def plan(self, draft: Draft) -> None:
@@ -99,7 +105,7 @@ class Migration:
         line = 0
         for type_ in ORDER:
             for entry in self._source.of_type(type_):
-                if self._source.is_chosen(type_, entry.reference):
+                if self._source.fate(type_, entry.reference) is not None:
                     line += 1
                     self._take(draft, line, type_, entry)
 
@@ -131,10 +137,11 @@ class Migration:
             key=f"{entry.container} {entry.reference}",
         )
         source = Source(entry.container, entry.object, entry.reference, entry.etag)
-        if settled is not None and not settled.reference:
-            self._source.lose(type_, entry.reference)
+        fate = Fate.MAKE if settled is None else _FATES[settled.state]
+        if settled is not None:
+            self._source.settle(type_, entry.reference, fate, settled.message)
         draft.take_copy(Row(line, {}, _encode(names).decode()), change, source, settled)
-        self.tally.counts[type_]["to create" if settled is None else _TOLD[settled.state]] += 1
+        self.tally.counts[type_][fate] += 1
 
     def _made(self, type_: EntityType, entry: Entry, line: int) -> tuple[Copy, Settled | None]:
         document = entry.members
@@ -157,9 +164,13 @@ class Migration:
 
     def _reason(self, report: Report) -> str:
         id_ = report.value
-        if isinstance(id_, str) and any(self._source.is_lost(type_, id_) for type_ in ORDER):
+        if isinstance(id_, str) and any(self._is_lost(type_, id_) for type_ in ORDER):
             return f"{id_} is itself refused or left alone"
         return report.reason
+
+    def _is_lost(self, type_: str, id_: str) -> bool:
+        fate = self._source.fate(type_, id_)
+        return fate is not None and fate.lost
 
     def _refuses(self, report: Report) -> bool:
         return report.severity is Severity.SEVERE and report.loss not in self._context.allowed
@@ -181,15 +192,13 @@ class Migration:
             if mapped is None:
                 return _refused(ErrorClass.NOT_FOUND, f"the id map says that it is {given}, which is not there")
             return _there(mapped, "the id map")
-        if (same := self._target.referred(type_, entry.reference)) is not None:
-            return _there(same, "its id")
-        return self._already_called(type_, entry) if entry.name else None
+        there = self._target.alike(type_, entry)
+        if there and there[0].reference == entry.reference:
+            return _there(there[0], "its id")
+        return self._already_called(type_, entry, there) if entry.name and there else None
 
-    def _already_called(self, type_: EntityType, entry: Entry) -> Settled | None:
-        """Find an object of the same name, if that says which one is meant."""
-        there = self._target.called(type_, entry.name)
-        if not there:
-            return None
+    def _already_called(self, type_: EntityType, entry: Entry, there: Sequence[Entry]) -> Settled:
+        """Say which of the objects of the same name it is, if the name says that."""
         here = self._source.called(type_, entry.name)
         if len(here) == len(there) == 1:
             return _there(there[0], "its name")
@@ -207,10 +216,8 @@ class Migration:
     def _resolve(self, type_: str, id_: str) -> str | None:
         if (given := self._given(type_, id_)) is not None:
             return given
-        if self._source.is_lost(type_, id_):
-            return None
-        if self._source.is_chosen(type_, id_):
-            return self._marks.mark(type_, id_)
+        if (fate := self._source.fate(type_, id_)) is not None:
+            return None if fate.lost else self._marks.mark(type_, id_)
         entry = self._source.referred(type_, id_)
         if entry is None:
             return id_ if self._target.referred(type_, id_) else None
@@ -226,7 +233,7 @@ def _there(entry: Entry, by: str) -> Settled:
     return Settled(State.UNCHANGED, message=f"there already, by {by}", object=entry.object, reference=entry.reference)
 
 
-_TOLD = {State.UNCHANGED: "there already", State.SKIPPED: "left alone", State.REJECTED: "refused"}
+_FATES = {State.UNCHANGED: Fate.THERE, State.SKIPPED: Fate.LEFT, State.REJECTED: Fate.REFUSED}
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
@@ -43,10 +42,8 @@ def select(wanted: Selection, source: Catalogue, container: str, references: Ref
     if wanted.decision:
         _choose_closure(source, _decision(wanted.decision, source, container), references)
         return
-    for type_ in ORDER:
-        for entry in source.of_type(type_) if not wanted.types or type_ in wanted.types else ():
-            if not wanted.pattern or fnmatchcase(entry.name, wanted.pattern):
-                source.choose(type_, entry.reference)
+    for type_ in wanted.types or ORDER:
+        source.choose_called(type_, wanted.pattern or "*")
 
 
 def _decision(wanted: str, source: Catalogue, container: str) -> Entry:

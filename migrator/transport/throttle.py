@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 from asyncio_throttle.throttler import Throttler
@@ -43,14 +43,25 @@ class SendWindow(Throttler):
     It only keeps the books. Its `acquire`, which polls, is not used.
     """
 
-    def __init__(self, rate: float) -> None:
-        """Allow `rate` sends a second: `int(rate)` in as many seconds as that takes, or one if it is less than one."""
+    def __init__(self, rate: float, sends: Sequence[float] = ()) -> None:
+        """Allow `rate` sends a second: `int(rate)` in as many seconds as that takes, or one if it is less than one.
+
+        Args:
+            rate: so many.
+            sends: when something was sent before, on the monotonic clock, ascending; it counts.
+        """
         places = max(1, int(rate))
         self._period_s = places / rate + ON_THE_WAY_S
         super().__init__(rate_limit=places, period=self._period_s)
         self._gap_s = self._period_s / places
-        self._next_at = 0.0
+        self._task_logs.extend(sends)
+        self._next_at = sends[-1] + self._gap_s if sends else 0.0
         self._unsent = 0
+
+    @property
+    def sends(self) -> Sequence[float]:
+        """When everything was sent that may still count, on the monotonic clock, ascending."""
+        return tuple(self._task_logs)
 
     def wait_s(self) -> float:
         """Return in how many seconds to ask again; 0 or less when there is a place to take now."""
@@ -80,11 +91,6 @@ class SendWindow(Throttler):
         """Take back a permit that will not be used."""
         self._unsent -= 1
 
-    @property
-    def spent_s(self) -> float:
-        """Seconds until no send counts any more."""
-        return self._task_logs[-1] + self._period_s - time.monotonic() if self._task_logs else 0.0
-
 
 class Pause(Struct, frozen=True):
     """A stop for everybody.
@@ -101,9 +107,9 @@ class Pause(Struct, frozen=True):
 class Gate:
     """The pause that all windows share, and the end of all waiting when the run stops."""
 
-    def __init__(self) -> None:
-        """Begin open."""
-        self.pause = Pause(0.0, "")
+    def __init__(self, pause: Pause) -> None:
+        """Begin with a pause, which may be over."""
+        self.pause = pause
         self._closed = asyncio.Event()
 
     def shut(self, seconds: float, reason: str) -> None:
@@ -147,9 +153,9 @@ class Gate:
 class Window:
     """A `SendWindow` behind one dispatcher, which is only there while somebody waits."""
 
-    def __init__(self, rate: float, gate: Gate) -> None:
-        """Allow `rate` sends a second while `gate` is open."""
-        self._window = SendWindow(rate)
+    def __init__(self, rate: float, gate: Gate, sends: Sequence[float] = ()) -> None:
+        """Allow `rate` sends a second while `gate` is open; earlier `sends` count."""
+        self._window = SendWindow(rate, sends)
         self._gate = gate
         self._waiting: deque[asyncio.Future[bool]] = deque()
         self._dispatcher: asyncio.Task[None] | None = None
@@ -173,9 +179,9 @@ class Window:
         return max(wait_s, SHORTEST_SLEEP_S) if self._waiting else wait_s
 
     @property
-    def spent_s(self) -> float:
-        """Seconds until no send counts any more."""
-        return self._window.spent_s
+    def sends(self) -> Sequence[float]:
+        """As the window has them."""
+        return self._window.sends
 
     def sent(self) -> None:
         """Log that a permit is used now."""
@@ -205,20 +211,43 @@ class Window:
         return False
 
 
+class Past(Struct, frozen=True):
+    """What was let through, and still counts, before a throttle was made.
+
+    Attributes:
+        overall: when it was sent, on the monotonic clock, ascending.
+        own: the same by container.
+        pause: the last one, which may be over.
+    """
+
+    overall: Sequence[float] = ()
+    own: Mapping[str, Sequence[float]] = {}
+    pause: Pause = Pause(0.0, "")
+
+
 class Throttle:
     """The limits of a run: overall and per container. It implements `ports.Throttle`."""
 
-    def __init__(self, *, rate: float = 0.0, container_rate: float = 0.0) -> None:
+    def __init__(self, *, rate: float = 0.0, container_rate: float = 0.0, past: Past = Past()) -> None:  # noqa: B008 (frozen)
         """Limit the run.
 
         Args:
             rate: requests a second, all together; 0 for no limit.
             container_rate: requests a second for each container; 0 for no limit.
+            past: what was sent before, under the same limits.
         """
-        self.gate = Gate()
+        self.gate = Gate(past.pause)
         self.pauses = 0
-        self._overall = [Window(rate, self.gate)] if rate else []
+        self._overall = [Window(rate, self.gate, past.overall)] if rate else []
         self._own = defaultdict[str, Window](lambda: Window(container_rate, self.gate)) if container_rate else None
+        if self._own is not None:
+            self._own.update((name, Window(container_rate, self.gate, sends)) for name, sends in past.own.items())
+
+    @property
+    def past(self) -> Past:
+        """What the next throttle has to know, when nobody uses this one any more."""
+        (overall,) = [window.sends for window in self._overall] or [()]
+        return Past(overall, {name: window.sends for name, window in (self._own or {}).items()}, self.gate.pause)
 
     def _windows(self, container: str) -> Sequence[Window]:
         # The container's own limit comes first, so that one slow container does not hold places of all the others.
@@ -266,11 +295,6 @@ class Throttle:
         """Stop everybody for `seconds`. A permit that is already given may still be used."""
         self.pauses += 1
         self.gate.shut(seconds, reason)
-
-    async def empty(self) -> None:
-        """Wait until no send counts any more, so that another throttle may begin with all of the limit."""
-        windows = [*self._overall, *(self._own or {}).values()]
-        await asyncio.sleep(max((window.spent_s for window in windows), default=0.0))
 
     def close(self) -> None:
         """Let nobody wait any longer: the run stops. A permit that is already given may still be used."""

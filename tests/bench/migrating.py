@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -110,7 +111,7 @@ def _judged(name: str, limit: int, exchanges: Sequence[Exchange]) -> Migrated:
     arrived = sorted(one.arrived.timestamp() for one in exchanges)
     first = arrived[0]
     seconds = arrived[-1] - first
-    silences = [(now - before, before - first) for before, now in zip(arrived, arrived[1:], strict=False)]
+    silences = [(now - before, before - first) for before, now in pairwise(arrived)]
     silences = [one for one in silences if one[0] >= SHORT_S]
     reads = {"GET", "HEAD"}
     write = min(one.arrived.timestamp() for one in exchanges if one.method not in reads)
