@@ -24,13 +24,19 @@ from migrator.core.errors import UsageError
 from migrator.core.mapping import Context, Loss, Report
 from migrator.core.model import EntityType
 from migrator.core.styles import STYLES
+from migrator.core.values import quote
 from migrator.exporting.snapshots import Spool
 from migrator.ledger.folder import Runs
+from migrator.migrating.catalogue import Fate
 from migrator.migrating.copies import Migration
+from migrator.migrating.dependencies import More, Need
 from migrator.migrating.route import Route
 from migrator.migrating.selecting import Selection
 from migrator.settings import Settings, load, read_toml, require_target
 from migrator.translating.idmap import read_id_map
+
+MOST_NEEDS = 5
+"""Objects of one type that one object needs and that a person is told of."""
 
 STYLE = click.Choice(sorted(STYLES))
 
@@ -139,6 +145,7 @@ def migrate(
             where, route, selection, spools, _context(values, to, container), tell_loss, run_id=run_id
         )
         with planned as (run, draft, migration):
+            _show_dependencies(migration, out)
             _sum_up(migration, route, out)
             if draft.steps == 0:
                 out.say("there is nothing to migrate", "nothing")
@@ -187,6 +194,25 @@ def _losses(path: Path | None) -> Iterator[Callable[[int, Report], None]]:
 def _context(values: dict[str, Any], to: str, container: str) -> Context:
     ids = read_id_map(values["id_map"], to)
     return Context(ids.resolver(container), allowed=frozenset(map(Loss, values["allow_lossy"])))
+
+
+def _show_dependencies(migration: Migration, out: Output) -> None:
+    """Show what a decision needs, for a program all of it; of what there is much, a person reads how much it is."""
+    for one in migration.dependencies(0 if out.json else MOST_NEEDS):
+        indent = "  " * one.depth
+        if isinstance(one, More):
+            fates = " · ".join(f"{number:,} {fate or 'not in the source'}" for fate, number in one.fates.items())
+            out.say(f"{indent}and {one.fates.total():,} more of type {one.type}: {fates}", "more")
+            continue
+        name = quote(one.name) if one.name else one.id
+        above = " (above)" if one.above else ""
+        out.say(f"{indent}{one.type} {name}: {_fate(one)}{above}", "dependency", **msgspec.structs.asdict(one))
+
+
+def _fate(need: Need) -> str:
+    if need.fate is Fate.REFUSED:
+        return f"refused: {need.why}"
+    return need.why or str(need.fate)
 
 
 def _sum_up(migration: Migration, route: Route, out: Output) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -86,6 +86,10 @@ class Catalogue:
                CREATE TABLE chosen (
                    type TEXT, reference TEXT, fate TEXT NOT NULL, why TEXT NOT NULL DEFAULT '',
                    PRIMARY KEY (type, reference)
+               ) STRICT, WITHOUT ROWID;
+               CREATE TABLE need (
+                   by_type TEXT, by_reference TEXT, number INTEGER, type TEXT, reference TEXT,
+                   PRIMARY KEY (by_type, by_reference, number)
                ) STRICT, WITHOUT ROWID;"""
         )
 
@@ -147,6 +151,22 @@ class Catalogue:
         """Note what else becomes of a chosen object, and why."""
         values = (fate, why, type_, reference)
         self._db.execute("UPDATE chosen SET fate = ?, why = ? WHERE type = ? AND reference = ?", values)
+
+    def note_needs(self, type_: str, reference: str, needs: Iterable[tuple[str, str]]) -> None:
+        """Note what a chosen object needs: types and ids, which may be of what is not here."""
+        rows = ((type_, reference, number, *need) for number, need in enumerate(dict.fromkeys(needs)))
+        self._db.executemany("INSERT INTO need VALUES (?, ?, ?, ?, ?)", rows)
+
+    def needs_of(self, type_: str, reference: str) -> list[tuple[str, str]]:
+        """Return what an object was noted to need."""
+        found = "SELECT type, reference FROM need WHERE by_type = ? AND by_reference = ? ORDER BY number"
+        return self._db.execute(found, (type_, reference)).fetchall()
+
+    def settled(self, type_: str, reference: str) -> tuple[Fate, str]:
+        """Return what becomes of a chosen object, and why if it is not made."""
+        found = self._db.execute("SELECT fate, why FROM chosen WHERE type = ? AND reference = ?", (type_, reference))
+        fate, why = found.fetchone()
+        return Fate(fate), why
 
     def fate(self, type_: str, reference: str) -> Fate | None:
         """Return what becomes of an object, `None` if it was not chosen."""

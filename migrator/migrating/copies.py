@@ -30,6 +30,7 @@ from migrator.core.verdict import ErrorClass
 from migrator.ledger.planfile import PlanFile
 from migrator.ledger.records import Settled, Source
 from migrator.migrating.catalogue import Catalogue, Entry, Fate
+from migrator.migrating.dependencies import Dependencies, More, Need
 from migrator.migrating.route import ORDER, Route
 from migrator.migrating.selecting import Selection, select
 from migrator.planning.draft import Draft, Target
@@ -93,6 +94,7 @@ class Migration:
         # What becomes of an object is settled before another refers to it, and many refer to the same.
         resolve = lru_cache(MOST_RESOLVED)(self._resolve)
         self._context = msgspec.structs.replace(context, resolve=resolve, channel_of=source.channel_of)
+        self._decision: Entry | None = None
         self.tally = Tally({type_: Counter() for type_ in ORDER}, Counter())
 
     def plan(self, draft: Draft) -> None:
@@ -101,7 +103,7 @@ class Migration:
         Raises:
             UsageError: there is no such decision.
         """
-        select(self._selection, self._source, self._route.source, self._references)
+        self._decision = select(self._selection, self._source, self._route.source, self._references)
         line = 0
         for type_ in ORDER:
             for entry in self._source.of_type(type_):
@@ -109,18 +111,34 @@ class Migration:
                     line += 1
                     self._take(draft, line, type_, entry)
 
+    def dependencies(self, most: int = 0) -> Iterator[Need | More]:
+        """Yield what the decision needs that was wanted with all it needs, if one was; after `plan`.
+
+        Args:
+            most: see `Dependencies.of`.
+        """
+        if self._decision is None:
+            return iter(())
+        found = Dependencies(self._source, self._resolve)
+        return found.of((EntityType.DECISION, self._decision.reference), most)
+
     def _references(self, type_: EntityType, entry: Entry) -> list[tuple[str, str]]:
         """Return what an object refers to: what a translation of it asks for."""
-        asked: list[tuple[str, str]] = []
+        asked: dict[str, list[str]] = {}
 
         def resolve(kind: str, id_: str) -> str:
-            asked.append((kind, id_))
+            asked.setdefault(id_, []).append(kind)
             return id_
 
         every = frozenset(ALLOWABLE)
         context = msgspec.structs.replace(self._context, resolve=resolve, allowed=every)
         self._translated(type_, entry, context)
-        return asked
+        return [(kind, id_) for id_, kinds in asked.items() for kind in self._meant(list(dict.fromkeys(kinds)), id_)]
+
+    def _meant(self, kinds: list[str], id_: str) -> list[str]:
+        """Return of what type an id is that may be of several."""
+        here = [kind for kind in kinds if self._source.referred(kind, id_) is not None]
+        return here or [kind for kind in kinds if self._resolve(kind, id_) is not None] or kinds[:1]
 
     # What becomes of one
 
