@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -71,7 +72,29 @@ def _open_job(context: click.Context, _: click.Parameter, path: Path | None) -> 
     return settings
 
 
-@click.command()
+_ARGUMENTS = "migrator.arguments"
+
+
+class _Migrate(click.Command):
+    """A command that keeps its arguments, so that it can say how it is given again."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep them."""
+        ctx.meta[_ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
+
+
+def _again(*more: str) -> str:
+    """Return what to type to give this command once more, as another run."""
+    given = list(click.get_current_context().meta[_ARGUMENTS])
+    if "--run-id" in given:
+        at = given.index("--run-id")
+        del given[at : at + 2]
+    given = [one for one in given if not one.startswith("--run-id=")]
+    return shlex.join(("migrator", "migrate", *given, *more))
+
+
+@click.command(cls=_Migrate)
 @click.argument(
     "job", required=False, metavar="[JOB]", type=click.Path(path_type=Path), is_eager=True, callback=_open_job
 )
@@ -147,14 +170,15 @@ def migrate(
         with planned as (run, draft, migration):
             _show_dependencies(migration, out)
             _sum_up(migration, route, out)
+            _say_how_to_tell_twins(migration.tally.twins, values["id_map"], out)
             if draft.steps == 0:
                 out.say("there is nothing to migrate", "nothing")
                 return 0
             if not (yes or dry_run):
                 ask(draft, settings)
             with Runs(where.ledger).locked():
-                remembered = settings.remembered() | {api.Origin.MIGRATES.value: from_}
-                draft.accept(run.id, f"{from_} {sides[from_]}", remembered, SystemClock.now())
+                origin = {api.Origin.MIGRATES.value: from_, api.Origin.COMMAND.value: _again()}
+                draft.accept(run.id, f"{from_} {sides[from_]}", settings.remembered() | origin, SystemClock.now())
             if dry_run:
                 counts = show_plan(run.ledger, out, "changes")
                 return exit_code_of(counts, detailed=False)
@@ -213,6 +237,15 @@ def _fate(need: Need) -> str:
     if need.fate is Fate.REFUSED:
         return f"refused: {need.why}"
     return need.why or str(need.fate)
+
+
+def _say_how_to_tell_twins(twins: int, id_map: Path | None, out: Output) -> None:
+    """Say what to do about names that do not tell which object is which."""
+    if twins:
+        file = shlex.quote(str(id_map)) if id_map else "ids.csv, below the header type,xcore,dps"
+        again = _again() if id_map else _again("--id-map", "ids.csv")
+        what = f"{counted(twins, 'object')} cannot be told by name: each says which line to add to {file}; then"
+        out.say(f"{what}\n  {again}", "twins", objects=twins, next=again)
 
 
 def _sum_up(migration: Migration, route: Route, out: Output) -> None:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from migrator.core.copying import Copy, Marks
 from migrator.core.mapping import (
     ALLOWABLE,
+    XCORE,
     Context,
     Known,
     Refused,
@@ -38,6 +39,9 @@ from migrator.sources import InputShape
 
 LINES = InputShape(format="jsonl", header=(), delimiter="", newline="\n")
 
+MOST_LISTED = 10
+"""Objects of one name that are told."""
+
 IN_APP = "Mobile_Sheliak"
 """Who has created the objects of the in-app channel (contract 4.2)."""
 
@@ -53,10 +57,12 @@ class Tally(Struct):
     Attributes:
         counts: objects by type and what becomes of them.
         losses: informational and severe losses, by class.
+        twins: objects that are refused because their name does not tell them apart.
     """
 
     counts: dict[EntityType, Counter[str]]
     losses: Counter[tuple[Severity, str]]
+    twins: int = 0
 
 
 class Migration:
@@ -215,15 +221,31 @@ class Migration:
             return _there(there[0], "its id")
         return self._already_called(type_, entry, there) if entry.name and there else None
 
-    def _already_called(self, type_: EntityType, entry: Entry, there: Sequence[Entry]) -> Settled:
-        """Say which of the objects of the same name it is, if the name says that."""
+    def _already_called(self, type_: EntityType, entry: Entry, there: Sequence[Entry]) -> Settled | None:
+        """Find the object of the same name, if that says which one it is; it does not say of those that are mapped."""
         here = self._source.called(type_, entry.name)
+        mapped = {self._given(type_, one.reference) for one in here}
+        here = [one for one in here if self._given(type_, one.reference) is None]
+        there = [one for one in there if one.reference not in mapped]
+        if not there:
+            return None
         if len(here) == len(there) == 1:
             return _there(there[0], "its name")
-        ids = ", ".join(one.reference for one in (here if len(here) > 1 else there))
-        side, number = ("here", len(here)) if len(here) > 1 else ("there", len(there))
-        why = f"{number} of type {type_} are called {quote(entry.name)} {side}: {ids}; say in --id-map which is which"
-        return _refused(ErrorClass.CONFLICT, why)
+        self.tally.twins += 1
+        return _refused(ErrorClass.CONFLICT, self._which(type_, entry, here, there))
+
+    def _which(self, type_: EntityType, entry: Entry, here: Sequence[Entry], there: Sequence[Entry]) -> str:
+        """Say what a name does not tell, and what to write to tell it."""
+        place = [one.reference for one in here].index(entry.reference)
+        do = "say in --id-map which of them are there, and the others are made"
+        if place < len(there):
+            pair = entry.reference, there[place].reference
+            line = ",".join((type_, *(pair if self._route.from_.name == XCORE else reversed(pair))))
+            do = f"say which is which in --id-map, by a line such as {line}"
+        return (
+            f"{quote(entry.name)} is the name of {len(here):,} of type {type_} here, {_listed(here)},"
+            f" and of {len(there):,} there, {_listed(there)}; {do}"
+        )
 
     def _translated(self, type_: EntityType, entry: Entry, context: Context) -> Translation[dict[str, Any]]:
         route = self._route
@@ -241,6 +263,11 @@ class Migration:
             return id_ if self._target.referred(type_, id_) else None
         there = self._already(EntityType(type_), entry)
         return there.reference if there and there.reference else None
+
+
+def _listed(entries: Sequence[Entry]) -> str:
+    more = f" and {len(entries) - MOST_LISTED:,} more" if len(entries) > MOST_LISTED else ""
+    return ", ".join(one.reference for one in entries[:MOST_LISTED]) + more
 
 
 def _refused(error: ErrorClass, why: str) -> Settled:
