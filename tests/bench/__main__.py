@@ -119,7 +119,9 @@ PARTS: Mapping[str, Callable[[Place, Size], Iterable[Any]]] = {
         place.folder, size.objects, size.rounds, place.client_cpu, place.target_cpu
     ),
     "translate": lambda place, size: translating.measure(place.folder, size.lines, size.rounds, place.client_cpu),
-    "migrate": lambda place, _: migrating.measure(place.folder, place.client_cpu, place.target_cpu),
+    "migrate": lambda place, size: migrating.measure(
+        place.folder, size.rounds // 2 + 1, place.client_cpu, place.target_cpu
+    ),
     "emulator": lambda place, size: emulator.measure(
         msgspec.structs.replace(size.emulator, rounds=size.rounds), place.client_cpu, place.target_cpu
     ),

@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from collections import deque
+from pathlib import Path
 
 import pytest
 from asyncio_throttle.throttler import Throttler
@@ -16,6 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from migrator.api.service import new_throttle
+from migrator.settings import Settings, load
 from migrator.transport.throttle import ON_THE_WAY_S, SendWindow, Throttle
 from tests.shell.simulated import Sends, shortest_s, simulate, timers_set
 
@@ -242,3 +245,17 @@ def test_a_pause_is_one_for_the_next_throttle_too() -> None:
         return time.monotonic() - before
 
     assert simulate(play()) == pytest.approx(3, abs=0.1)
+
+
+def test_a_process_has_one_limit_for_each_service_and_client(tmp_path: Path) -> None:
+    def settings(**own: str) -> Settings:
+        return load({"base_url": "http://one", "client_id": "c", "ledger": str(tmp_path), "rate": 5} | own)
+
+    async def play() -> list[int]:
+        throttle = new_throttle(settings())
+        assert await throttle.permit("prod")
+        throttle.sent("prod")
+        of = [settings(), settings(client_id="d"), settings(base_url="http://two")]
+        return [len(new_throttle(one).past.overall) for one in of]
+
+    assert simulate(play()) == [1, 0, 0]
