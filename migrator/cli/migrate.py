@@ -136,9 +136,10 @@ def migrate(
     """Make the objects of a container anew in the other endpoint style, each after what it refers to.
 
     Both sides are read first. What is there already, by its id or its name, is not made again; objects of another
-    product are left alone; what cannot be said in the other style is refused, and so is what refers to it. Then it is
-    a run like any other: it can be killed, resumed, verified and rolled back. `migrator results` also writes the ids.
-    A JOB is a file that gives some of the options, in a table `migrate`, and settings.
+    product are left alone; what cannot be said in the other style is refused, and so is what refers to it. With
+    --decision, all that it needs is shown as a tree, for --output json to its last leaf. Then it is a run like any
+    other: it can be killed, resumed, verified and rolled back. `migrator results` also writes the ids. A JOB is a file
+    that gives some of the options, in a table `migrate`, and settings.
 
     \b
     Examples:  migrator migrate --from xcore --to dps --container e0bd8463-… --sandbox dev --dry-run
