@@ -93,6 +93,8 @@ class Catalogue:
                ) STRICT, WITHOUT ROWID;"""
         )
 
+        self._types = {type_ for (type_,) in self._db.execute("SELECT DISTINCT type FROM entry")}
+
     def __enter__(self) -> Self:
         return self
 
@@ -119,7 +121,7 @@ class Catalogue:
     def alike(self, type_: EntityType, other: Entry) -> list[Entry]:
         """Return the objects of a type that have the id of an object elsewhere, or its name; that of its id first."""
         condition = "type = ? AND (reference = ? OR name = ? AND name <> '')"
-        found = self._find(condition, type_.value, other.reference, other.name)
+        found = self._find(condition, type_.value, other.reference, other.name) if type_ in self._types else ()
         return sorted(found, key=lambda one: one.reference != other.reference)
 
     def channel_of(self, placement: str) -> str | None:
