@@ -227,7 +227,8 @@ def _show_dependencies(migration: Migration, out: Output) -> None:
         indent = "  " * one.depth
         if isinstance(one, More):
             fates = " · ".join(f"{number:,} {fate or 'not in the source'}" for fate, number in one.fates.items())
-            out.say(f"{indent}and {one.fates.total():,} more of type {one.type}: {fates}", "more")
+            more = f"and {one.fates.total():,} more of type {one.type} (--output json names them): {fates}"
+            out.say(f"{indent}{more}", "more")
             continue
         name = quote(one.name) if one.name else one.id
         above = " (above)" if one.above else ""

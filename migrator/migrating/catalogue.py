@@ -92,7 +92,6 @@ class Catalogue:
                    PRIMARY KEY (by_type, by_reference, number)
                ) STRICT, WITHOUT ROWID;"""
         )
-
         self._types = {type_ for (type_,) in self._db.execute("SELECT DISTINCT type FROM entry")}
 
     def __enter__(self) -> Self:
@@ -135,11 +134,8 @@ class Catalogue:
 
     def choose(self, type_: str, reference: str) -> bool:
         """Choose an object, to be made; return whether it was not chosen before."""
-        values = (type_, reference, Fate.MAKE)
-        return (
-            self._db.execute("INSERT OR IGNORE INTO chosen (type, reference, fate) VALUES (?, ?, ?)", values).rowcount
-            == 1
-        )
+        insert = "INSERT OR IGNORE INTO chosen (type, reference, fate) VALUES (?, ?, ?)"
+        return self._db.execute(insert, (type_, reference, Fate.MAKE)).rowcount == 1
 
     def choose_called(self, type_: EntityType, pattern: str) -> None:
         """Choose the objects of a type that have names like a pattern of `fnmatch`."""

@@ -164,6 +164,7 @@ class Migration:
         fate = Fate.MAKE if settled is None else _FATES[settled.state]
         if settled is not None:
             self._source.settle(type_, entry.reference, fate, settled.message)
+            self.tally.twins += settled.error is ErrorClass.CONFLICT
         draft.take_copy(Row(line, {}, _encode(names).decode()), change, source, settled)
         self.tally.counts[type_][fate] += 1
 
@@ -231,7 +232,6 @@ class Migration:
             return None
         if len(here) == len(there) == 1:
             return _there(there[0], "its name")
-        self.tally.twins += 1
         return _refused(ErrorClass.CONFLICT, self._which(type_, entry, here, there))
 
     def _which(self, type_: EntityType, entry: Entry, here: Sequence[Entry], there: Sequence[Entry]) -> str:

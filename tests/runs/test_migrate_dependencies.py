@@ -129,7 +129,7 @@ async def test_of_many_a_person_is_told_how_many_and_a_program_each(migrator: An
         each = await migrator(*route(source), *DECISION, "--dry-run", "--output", "json")
 
         lines = [text.strip() for text in told(dry.out)]
-        assert "and 5 more of type personalized-offer: 5 to create" in lines
+        assert "and 5 more of type personalized-offer (--output json names them): 5 to create" in lines
         assert sum(text.startswith("personalized-offer") for text in lines) == 5
         assert any(text.startswith('personalized-offer "Lost": refused: ') for text in lines)
         assert f"tag {nowhere}: not in the source, and the id map has no tag with this id" in lines
