@@ -231,11 +231,12 @@ def _show_dependencies(migration: Migration, out: Output) -> None:
             out.say(f"{indent}{more}", "more")
             continue
         name = quote(one.name) if one.name else one.id
-        above = " (above)" if one.above else ""
-        out.say(f"{indent}{one.type} {name}: {_fate(one)}{above}", "dependency", **msgspec.structs.asdict(one))
+        out.say(f"{indent}{one.type} {name}: {_fate(one)}", "dependency", **msgspec.structs.asdict(one))
 
 
 def _fate(need: Need) -> str:
+    if need.above:
+        return f"{need.fate or 'not in the source'} (above)"
     if need.fate is Fate.REFUSED:
         return f"refused: {need.why}"
     return need.why or str(need.fate)
