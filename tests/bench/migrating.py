@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Struct
 from rich.table import Table
 
+from tests.bench import machine
 from tests.bench.served import TOKEN
 from tests.runs.large import ALL, Much
 from tests.runs.moving import OTHER, Style, route
@@ -101,14 +102,14 @@ def _run(source: Style, limit: int, port: int, folder: Path, cpu: int | None) ->
     environment = {f"MIGRATOR_{name}": value for name, value in names.items()}
     environment |= {"MIGRATOR_ACCESS_TOKEN": TOKEN, "no_proxy": "127.0.0.1", "PYTHONPATH": str(ROOT)}
     flags = ("--rate", f"{limit}/s", "--concurrency", str(CONCURRENCY), "--yes")
-    pinned = ("taskset", "--cpu-list", str(cpu)) if cpu is not None else ()
-    ended = subprocess.run(
-        [*pinned, sys.executable, "-m", "migrator", *route(source), *flags],
-        cwd=folder,
-        env={**os.environ, **environment},
-        capture_output=True,
-        check=False,
-    )
+    with machine.staying_on(cpu):
+        ended = subprocess.run(
+            [sys.executable, "-m", "migrator", *route(source), *flags],
+            cwd=folder,
+            env={**os.environ, **environment},
+            capture_output=True,
+            check=False,
+        )
     assert f"{ALL:,} applied" in ended.stdout.decode(), ended.stderr.decode()
 
 

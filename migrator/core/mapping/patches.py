@@ -78,10 +78,15 @@ def setting(type_: EntityType, operation: Operation, to: str, context: Context) 
     if isinstance(route.node, RefNode):
         return Setting(route.set_as, route.node.found)
 
+    walk, convert, path = Walk(context, type_, compiled.direction, ""), route.node.convert, operation.path
+
     def carry(value: Json, context: Context) -> Json:
-        walk = Walk(context, type_, compiled.direction, "")
-        made = route.node.convert(value, walk, operation.path)
-        return LEFT if walk.reports else made
+        walk.context = context
+        made = convert(value, walk, path)
+        if not walk.reports:
+            return made
+        walk.reports.clear()
+        return LEFT
 
     return Setting(route.set_as, carry)
 
