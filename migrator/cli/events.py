@@ -281,6 +281,39 @@ class Loss(Line, tag="loss"):
     times: int
 
 
+class Dependency(Line, tag="dependency"):
+    """What a decision needs that is migrated: one object, and what becomes of it; null if it is not in the source.
+
+    `depth` is how far it is from the decision, `needed_by` the id of what needs it. What was told of before is `above`,
+    and what it needs is not told again.
+    """
+
+    depth: int
+    type: str
+    id: str
+    name: str
+    fate: str | None
+    why: str
+    above: bool
+    needed_by: str
+
+
+class Twins(Line, tag="twins"):
+    """So many objects cannot be told by their names, and what to type when the id map tells them."""
+
+    objects: int
+    next: str
+
+
+class Explained(Line, tag="explained"):
+    """A migration gave something up that the mapping does not carry: how often, and what that means."""
+
+    run: str
+    loss: str
+    times: int
+    means: str
+
+
 class Route(Line, tag="route"):
     """Where a migration goes from and to."""
 

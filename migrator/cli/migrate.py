@@ -216,7 +216,7 @@ def _show_dependencies(migration: Migration, out: Output) -> None:
         if isinstance(one, More):
             fates = " · ".join(f"{number:,} {fate or 'not in the source'}" for fate, number in one.fates.items())
             more = f"and {one.fates.total():,} more of type {one.type} (--output json names them): {fates}"
-            out.say(f"{indent}{more}", "more")
+            out.say(f"{indent}{more}", "dependency")
             continue
         name = quote(one.name) if one.name else one.id
         out.say(f"{indent}{one.type} {name}: {_fate(one)}", "dependency", **msgspec.structs.asdict(one))
