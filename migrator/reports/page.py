@@ -92,8 +92,8 @@ def _context(db: sqlite3.Connection, summary: Summary) -> dict[str, Any]:
         "sandbox": settings.get("sandbox"),
         "most_errors": MOST_ERRORS,
         "errors": group(refusals(db), words_for(summary.run)),
-        "timeline": timeline(sent_by_second(db), settings.get("rate", 0.0)),
-        "limit": settings.get("rate", 0.0),
+        "timeline": timeline(sent_by_second(db), _limit(settings)),
+        "limit": _limit(settings),
         "latency": latency(latencies(db)),
         "containers": _worst(containers),
         "all_containers": len(containers),
@@ -107,6 +107,12 @@ def _context(db: sqlite3.Connection, summary: Summary) -> dict[str, Any]:
         "style_hash": _hash("report.css"),
         "script_hash": _hash("report.js"),
     }
+
+
+def _limit(settings: Mapping[str, Any]) -> float:
+    """Return the rate that the run was to keep to; 0 if it had none, or found one out on the way."""
+    rate = settings.get("rate", 0.0)
+    return 0.0 if isinstance(rate, str) else float(rate)
 
 
 def _by_word(states: Mapping[State, int]) -> dict[str, int]:
