@@ -26,6 +26,7 @@ from msgspec import Struct
 from yarl import URL
 
 from migrator import __version__, api, logs
+from migrator.api import executing
 from migrator.clock import SystemClock
 from migrator.core.base import examine
 from migrator.core.model import Answer, Base, Failure, Request, Response, Step
@@ -189,7 +190,7 @@ def measure(order: Order) -> Measured:
         asyncio.run(keep_bases(run, settings))
     planned_mib = peak_mib()
     began_at = time.monotonic()
-    with mock.patch.object(api, "RunLedger", RunLedger if protocol.intents else OutcomesAlone):
+    with mock.patch.object(executing, "RunLedger", RunLedger if protocol.intents else OutcomesAlone):
         asyncio.run((send_all if order.kind == "pipeline" else send_bare)(run, settings, watch))
     whole_s += time.monotonic() - began_at
     return Measured(
