@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 from rich.console import Console
 
-from tests.bench import commits, emulator, machine, planning, protocol, results, translating
+from tests.bench import commits, emulator, instructions, machine, planning, protocol, results, translating
 from tests.bench.rounds import Bench, Scenario, target
 from tests.bench.workload import Workload
 
@@ -34,6 +34,7 @@ class Size(Struct, frozen=True):
         protocol_rows: of a run that shows what the protocol costs.
         paced_s: seconds of a run with a limit.
         memory_rows: of the small and of the large run for memory.
+        counted_rows: of a run of which the instructions are counted.
         commits: of each number of intents.
         objects: of the library of which all, or a few, are planned to be changed.
         lines: of a file that is translated.
@@ -45,14 +46,15 @@ class Size(Struct, frozen=True):
     protocol_rows: int
     paced_s: int
     memory_rows: tuple[int, int]
+    counted_rows: int
     commits: int
     objects: int
     lines: int
     emulator: emulator.Extent
 
 
-FULL = Size(5, 5_000, 4_000, 8, (1_000, 200_000), 200, 10_000, 200_000, emulator.Extent(5, 5_000, (10_000, 100_000)))
-QUICK = Size(2, 3_000, 2_000, 4, (1_000, 20_000), 50, 10_000, 50_000, emulator.Extent(2, 1_500, (1_000, 10_000)))
+FULL = Size(5, 5_000, 4_000, 8, (1_000, 200_000), 2_000, 200, 10_000, 200_000, emulator.Extent(5, 5_000, (10_000, 100_000)))
+QUICK = Size(2, 3_000, 2_000, 4, (1_000, 20_000), 1_000, 50, 10_000, 50_000, emulator.Extent(2, 1_500, (1_000, 10_000)))
 
 LIMIT = 500.0
 
@@ -113,6 +115,7 @@ PARTS: Mapping[str, Callable[[Place, Size], Iterable[Any]]] = {
     "speed": speed,
     "pace": pace,
     "memory": memory,
+    "instructions": lambda place, size: instructions.measure(place.bench, size.counted_rows),
     "protocol": lambda place, size: protocol.measure(place.bench, size.protocol_rows, size.rounds),
     "commits": lambda place, size: commits.measure(place.folder, size.commits, size.rounds, place.client_cpu),
     "plan": lambda place, size: planning.measure(
@@ -126,6 +129,7 @@ PARTS: Mapping[str, Callable[[Place, Size], Iterable[Any]]] = {
 
 TABLES = (
     (("speed", "pace", "memory"), results.table),
+    (("instructions",), instructions.table),
     (("protocol",), protocol.table),
     (("commits",), commits.table),
     (("plan",), planning.table),

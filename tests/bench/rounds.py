@@ -44,22 +44,28 @@ class Bench:
 
     def __init__(self, folder: Path, port: int, cpu: int | None) -> None:
         """Keep inputs and ledgers in `folder`; the target listens on `port`, the client stays on core `cpu`."""
-        self._folder = folder
+        self.folder = folder
         self._port = port
         self._cpu = cpu
 
-    def run(self, scenario: Scenario) -> Run:
-        """Measure `scenario` once."""
+    def run(self, scenario: Scenario, *, under: Sequence[str] = (), counted: int | None = None) -> Run:
+        """Measure `scenario` once.
+
+        Args:
+            scenario: what to measure.
+            under: the command that runs the process which sends, such as a profiler.
+            counted: see `sender.Order`.
+        """
         listed = scenario.load.rows if scenario.protocol.bases == "listed" else 0
         before = self._ask(f"/reset?{listed},{scenario.load.containers}", "/arrivals")
         steal = machine.Steal()
-        measured = self._send(scenario)
+        measured = self._send(scenario, under, counted)
         stolen = steal.share()
         after = self._ask("/arrivals")
         return Run(measured, after.arrivals, after.cpu_s - before.cpu_s, stolen)
 
-    def _send(self, scenario: Scenario) -> Measured:
-        with tempfile.TemporaryDirectory(dir=self._folder) as runs:
+    def _send(self, scenario: Scenario, under: Sequence[str], counted: int | None) -> Measured:
+        with tempfile.TemporaryDirectory(dir=self.folder) as runs:
             order = Order(
                 kind=scenario.kind,
                 protocol=scenario.protocol,
@@ -68,9 +74,10 @@ class Bench:
                 base_url=f"http://127.0.0.1:{self._port}",
                 runs=runs,
                 cpu=self._cpu,
+                counted=counted,
             )
             ended = subprocess.run(
-                [sys.executable, "-m", "tests.bench.sender"],
+                [*under, sys.executable, "-m", "tests.bench.sender"],
                 input=msgspec.json.encode(order),
                 stdout=subprocess.PIPE,
                 cwd=ROOT,
@@ -80,7 +87,7 @@ class Bench:
         return msgspec.json.decode(ended.stdout, type=Measured)
 
     def _input(self, load: Workload) -> Path:
-        path = self._folder / f"{load.style}-{load.containers}-{load.rows}.jsonl"
+        path = self.folder / f"{load.style}-{load.containers}-{load.rows}.jsonl"
         if not path.exists():
             write_input(load, path)
         return path

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import subprocess
 import sys
 import time
 import uuid
 from array import array
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 from unittest import mock
@@ -31,6 +32,8 @@ from migrator.clock import SystemClock
 from migrator.core.base import examine
 from migrator.core.model import Answer, Base, Failure, Request, Response, Step
 from migrator.core.styles import STYLES
+from migrator.engine import stock
+from migrator.ledger import runledger
 from migrator.ledger.folder import RunFolder
 from migrator.ledger.runledger import Batch, RunLedger
 from migrator.ports import Intent, Outcome, Transport
@@ -40,10 +43,13 @@ from tests.bench.library import text_of
 from tests.bench.workload import Workload, settings_for
 
 PAGE = 500
+"""Steps in memory at a time while a run is prepared: less than the program itself has in memory."""
 
 STAGE = 0
 """Nothing is deleted here."""
-"""Steps in memory at a time while a run is prepared: less than the program itself has in memory."""
+
+SLOWER = 50.0
+"""Times as long as by itself a process takes under callgrind, about."""
 
 
 class Protocol(Struct, frozen=True):
@@ -71,6 +77,7 @@ class Order(Struct, frozen=True):
         base_url: the target.
         runs: where the ledger goes.
         cpu: the core to stay on, or `None` for any.
+        counted: after how many writes the instructions are counted, as valgrind runs this; `None` to let it be.
     """
 
     kind: Literal["bare", "pipeline"]
@@ -80,6 +87,7 @@ class Order(Struct, frozen=True):
     base_url: str
     runs: str
     cpu: int | None
+    counted: int | None = None
 
 
 class Measured(Struct, frozen=True):
@@ -111,11 +119,12 @@ class Measured(Struct, frozen=True):
 class Watch:
     """Times the sending part."""
 
-    def __init__(self, *, every: bool) -> None:
+    def __init__(self, *, every: bool, counted: int | None) -> None:
         """Wait for the first request.
 
         Args:
             every: keep the time of every write.
+            counted: see `Order`.
         """
         self.requests = 0
         self.reads = 0
@@ -123,6 +132,7 @@ class Watch:
         self.sending_s = 0.0
         self.cpu_s = 0.0
         self._every = every
+        self._counted = counted
 
     def read(self) -> None:
         """Note that a read begins."""
@@ -135,6 +145,8 @@ class Watch:
         self.requests += 1
         if self._every:
             self.sends.append(time.monotonic_ns())
+        if self.requests == self._counted:
+            instrumentation("on")
 
     def _begin(self) -> None:
         if not self.requests and not self.reads:
@@ -145,6 +157,13 @@ class Watch:
         """Note that the last write has ended."""
         self.sending_s = time.monotonic() - self._began_at
         self.cpu_s = time.process_time() - self._cpu_before_s
+        if self._counted is not None:
+            instrumentation("off")
+
+
+def instrumentation(mode: Literal["on", "off"]) -> None:
+    """Have callgrind, which runs this process, count instructions or not: off, it is ten times as fast."""
+    subprocess.run(["vgdb", f"--pid={os.getpid()}", "instrumentation", mode], capture_output=True, check=True)
 
 
 class WatchedTransport:
@@ -181,7 +200,7 @@ def measure(order: Order) -> Measured:
         os.sched_setaffinity(0, {order.cpu})
     protocol = order.protocol
     settings = settings_for(order.load, order.base_url, Path(order.runs), guard=protocol.guard)
-    watch = Watch(every=order.load.rate > 0)
+    watch = Watch(every=order.load.rate > 0, counted=order.counted)
     before_mib = peak_mib()
     began_at = time.monotonic()
     run = make_run(Path(order.input), settings)
@@ -190,7 +209,7 @@ def measure(order: Order) -> Measured:
         asyncio.run(keep_bases(run, settings))
     planned_mib = peak_mib()
     began_at = time.monotonic()
-    with mock.patch.object(executing, "RunLedger", RunLedger if protocol.intents else OutcomesAlone):
+    with mock.patch.object(executing, "RunLedger", RunLedger if protocol.intents else OutcomesAlone), slow_motion(order):
         asyncio.run((send_all if order.kind == "pipeline" else send_bare)(run, settings, watch))
     whole_s += time.monotonic() - began_at
     return Measured(
@@ -204,6 +223,18 @@ def measure(order: Order) -> Measured:
         peak_mib=peak_mib(),
         sends=watch.sends.tolist(),
     )
+
+
+@contextmanager
+def slow_motion(order: Order) -> Iterator[None]:
+    """Let what the program waits for take as much longer as valgrind makes all else take: commits are as large then."""
+    slower = 1.0 if order.counted is None else SLOWER
+    with (
+        mock.patch.object(runledger, "LINGER_S", runledger.LINGER_S * slower),
+        mock.patch.object(stock, "AHEAD_S", stock.AHEAD_S * slower),
+        mock.patch.object(stock, "WORTH_IT", stock.WORTH_IT / slower),
+    ):
+        yield
 
 
 def make_run(path: Path, settings: Settings) -> RunFolder:
