@@ -33,7 +33,7 @@ from migrator.engine.surveying import Surveyor
 from migrator.engine.wire import NotSent, Patience, Wire, end_by
 from migrator.ports import Intent, Ledger, Outcome
 
-AHEAD = 4
+AHEAD = 16
 """Steps that lie ready for each worker, at the most."""
 
 

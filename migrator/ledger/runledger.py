@@ -39,13 +39,13 @@ T = TypeVar("T")
 Columns: TypeAlias = tuple[object, ...]
 """A row to be written."""
 
-LINGER_S = 0.02
+LINGER_S = 0.05
 """How long a record waits for others, unless somebody is in a hurry."""
 
 ROWS = 32
 """Rows of a statement come in multiples of this: SQLite keeps the statement of each size it has met, parameters too."""
 
-MOST_ROWS = 960
+MOST_ROWS = 128
 """Rows of one statement at the most: SQLite takes 32,766 parameters."""
 
 _TYPES = {str(type_): type_ for type_ in EntityType}
@@ -366,12 +366,12 @@ class RunLedger:
             self._failure.__cause__ = error
 
     def _write(self, batch: Batch) -> None:
-        for rows in _one_a_step([_row(outcome) for outcome in batch.outcomes]):
+        for rows in _one_a_step([_columns(outcome) for outcome in batch.outcomes]):
             self._execute(statements.remember, [row for row in rows if row[1] in UNSETTLED])
             self._execute(statements.record, rows)
         self._execute(statements.keep, batch.bases)
-        self._execute(statements.dismiss, [_row(outcome) for outcome in batch.dismissals])
-        self._execute(statements.intend, [_row(intent) for intent in batch.intents])
+        self._execute(statements.dismiss, [_columns(outcome) for outcome in batch.dismissals])
+        self._execute(statements.intend, [msgspec.structs.astuple(intent) for intent in batch.intents])
 
     def _execute(self, statement: Callable[[int], str], rows: Sequence[Columns]) -> None:
         for begin in range(0, len(rows), MOST_ROWS):
@@ -393,7 +393,21 @@ class RunLedger:
 UNSETTLED = (State.PENDING, State.UNRESOLVED)
 """How an attempt ends that is history then, or may become so."""
 
-_row = msgspec.structs.astuple
+
+def _columns(outcome: Outcome) -> Columns:
+    """Return the members of `outcome`; words as plain texts, for which sqlite3 does not look for an adapter."""
+    return (
+        outcome.seq,
+        str.__str__(outcome.state),
+        outcome.at,
+        outcome.http_status,
+        str.__str__(outcome.error_class),
+        outcome.message,
+        outcome.etag,
+        outcome.object,
+        outcome.reference,
+        str.__str__(outcome.how),
+    )
 
 
 def _one_a_step(rows: Sequence[Columns]) -> Iterator[Sequence[Columns]]:

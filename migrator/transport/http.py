@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import ClassVar
 
 import aiohttp
 from yarl import URL
@@ -111,6 +112,12 @@ def _kept(headers: Mapping[str, str], token: str) -> dict[str, str]:
     return {name: printable(headers[name]).replace(token, "***") for name in KEPT_HEADERS if name in headers}
 
 
+class _PlainRequest(aiohttp.ClientRequest):
+    """A request without headers that nobody wrote. To have the session skip them costs more than to send them."""
+
+    DEFAULT_HEADERS: ClassVar[dict[str, str]] = {}  # type: ignore[assignment]
+
+
 @asynccontextmanager
 async def open_session(
     *, timeout_s: float, connect_timeout_s: float, user_agent: str
@@ -127,7 +134,7 @@ async def open_session(
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=timeout_s, connect=connect_timeout_s),
         headers={"User-Agent": user_agent},
-        skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),
+        request_class=_PlainRequest,
     ) as session:
         # There is no public switch; the tests on dead connections fail if this one is renamed.
         session._retry_connection = False  # noqa: SLF001
