@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import aiohttp
+from yarl import URL
 
 from migrator import __version__
 from migrator.clock import SystemClock
+from migrator.core.errors import UsageError
 from migrator.core.styles import STYLES, Style
 from migrator.engine import Caller, Reader, Wire
+from migrator.logs import log
 from migrator.settings import Settings
 from migrator.transport.credentials import ClientCredentials, Credentials, ReadyToken
-from migrator.transport.http import HttpTransport, open_session
+from migrator.transport.http import Client, HttpTransport
+from migrator.transport.proxies import proxy_for
+from migrator.transport.session import SessionClient, open_session
 from migrator.transport.throttle import Throttle
+
+USER_AGENT = f"offer-migrator/{__version__}"
 
 
 def new_throttle(settings: Settings) -> Throttle:
@@ -31,7 +40,7 @@ async def transport_of(settings: Settings) -> AsyncIterator[HttpTransport]:
     async with open_session(
         timeout_s=settings.timeout,
         connect_timeout_s=settings.connect_timeout,
-        user_agent=f"offer-migrator/{__version__}",
+        user_agent=USER_AGENT,
     ) as session:
         token = settings.secret("access_token")
         credentials: Credentials = (
@@ -45,7 +54,36 @@ async def transport_of(settings: Settings) -> AsyncIterator[HttpTransport]:
                 scopes=settings.scopes,
             )
         )
-        yield HttpTransport(session, settings.base_url, credentials, settings.org_id)
+        async with _client(settings, session) as client:
+            yield HttpTransport(client, credentials, settings.org_id)
+
+
+@asynccontextmanager
+async def _client(settings: Settings, session: aiohttp.ClientSession) -> AsyncIterator[Client]:
+    """Open the way to the service that the settings ask for."""
+    usual = SessionClient(session, settings.base_url)
+    if settings.transport == "aiohttp":
+        yield usual
+    elif proxy_for(URL(settings.base_url)) is not None:
+        log.warning("transport.aiohttp", because="the lean one knows no proxies")
+        yield usual
+    else:
+        async with _lean(settings) as client:
+            yield client
+
+
+def _lean(settings: Settings) -> AbstractAsyncContextManager[Client]:
+    try:
+        from migrator.transport.lean import open_lean  # noqa: PLC0415 (needs an extra)
+    except ImportError as error:
+        hint = "pip install 'offer-migrator[fast]', or leave the setting transport at aiohttp"
+        raise UsageError(f"the lean transport is not installed: {error}", hint) from error
+    return open_lean(
+        settings.base_url,
+        timeout_s=settings.timeout,
+        connect_timeout_s=settings.connect_timeout,
+        user_agent=USER_AGENT,
+    )
 
 
 @asynccontextmanager

@@ -77,6 +77,6 @@ def table(found: Sequence[Instructions]) -> Table:
     for header in ("thousands", "of bare"):
         shown.add_column(header, justify="right")
     for one in found:
-        cells = (one.skipped, "") if one.skipped else (f"{one.thousands:.0f}", "1" if one.of_bare is None else f"{one.of_bare:.2f}")
-        shown.add_row(one.name, *cells)
+        ratio = "1" if one.of_bare is None else f"{one.of_bare:.2f}"
+        shown.add_row(one.name, *((one.skipped, "") if one.skipped else (f"{one.thousands:.0f}", ratio)))
     return shown

@@ -38,7 +38,7 @@ from migrator.ledger.folder import RunFolder
 from migrator.ledger.runledger import Batch, RunLedger
 from migrator.ports import Intent, Outcome, Transport
 from migrator.settings import Settings
-from migrator.transport.http import open_session
+from migrator.transport.session import open_session
 from tests.bench.library import text_of
 from tests.bench.workload import Workload, settings_for
 
@@ -209,7 +209,10 @@ def measure(order: Order) -> Measured:
         asyncio.run(keep_bases(run, settings))
     planned_mib = peak_mib()
     began_at = time.monotonic()
-    with mock.patch.object(executing, "RunLedger", RunLedger if protocol.intents else OutcomesAlone), slow_motion(order):
+    with (
+        mock.patch.object(executing, "RunLedger", RunLedger if protocol.intents else OutcomesAlone),
+        slow_motion(order),
+    ):
         asyncio.run((send_all if order.kind == "pipeline" else send_bare)(run, settings, watch))
     whole_s += time.monotonic() - began_at
     return Measured(

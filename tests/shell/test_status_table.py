@@ -21,7 +21,8 @@ from migrator.core.model import Answer, EntityType, Kind, Step
 from migrator.core.styles import DPS
 from migrator.core.verdict import Again, Attempt, Halt, Policy, Settled, Verdict, judge
 from migrator.transport.credentials import ReadyToken
-from migrator.transport.http import HttpTransport, open_session
+from migrator.transport.http import HttpTransport
+from migrator.transport.session import SessionClient, open_session
 
 BASE_URL = "https://service.example"
 STEP = Step(1, "k", "dev", EntityType.PERSONALIZED_OFFER, "offer-1", Kind.PATCH, b"[]")
@@ -53,7 +54,7 @@ def service_says() -> Iterator[Says]:
 
 async def answer() -> Answer:
     async with open_session(timeout_s=30, connect_timeout_s=30, user_agent="tests/1") as session:
-        return await HttpTransport(session, BASE_URL, ReadyToken("id", "token"), "org").send(REQUEST)
+        return await HttpTransport(SessionClient(session, BASE_URL), ReadyToken("id", "token"), "org").send(REQUEST)
 
 
 def outline(verdict: Verdict) -> str:
