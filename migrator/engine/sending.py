@@ -204,11 +204,11 @@ class Sender:
 
     def _outcome(self, step: Step, answer: Answer, verdict: Verdict) -> Outcome:
         """Put the verdict into the words of the ledger."""
-        state = after(State.INTENT, verdict.move if isinstance(verdict, Settled) else Move.NOT_EXECUTED)
-        receipt = verdict.receipt if isinstance(verdict, Settled) else None
+        settled = verdict if isinstance(verdict, Settled) else None
+        receipt = settled and settled.receipt
         return Outcome(
             seq=step.seq,
-            state=state,
+            state=after(State.INTENT, settled.move if settled else Move.NOT_EXECUTED),
             at=self._clock.now(),
             http_status=answer.status if isinstance(answer, Response) else None,
             error_class=verdict.error,

@@ -379,11 +379,12 @@ class RunLedger:
 
     def _execute_once(self, statement: Callable[[int], str], rows: Sequence[Columns]) -> None:
         size = -(-len(rows) // ROWS) * ROWS
-        unbound = [None] * (len(rows[0]) * (size - len(rows)))
+        # Zeros, since for every NULL sqlite3 looks for an adapter, at the price of writing a row.
+        unneeded = [0] * (len(rows[0]) * (size - len(rows)))
         try:
-            cursor = self._db.execute(statement(size), [*chain.from_iterable(rows), *unbound])
+            cursor = self._db.execute(statement(size), [*chain.from_iterable(rows), *unneeded])
         except UnicodeEncodeError:
-            cursor = self._db.execute(statement(size), [*map(_encodable, chain.from_iterable(rows)), *unbound])
+            cursor = self._db.execute(statement(size), [*map(_encodable, chain.from_iterable(rows)), *unneeded])
         if cursor.rowcount != len(rows):
             taken = f"{cursor.rowcount} of {len(rows)} records"
             hint = "let nothing but migrator write to it"
