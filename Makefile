@@ -6,18 +6,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CONSTRAINTS := .ci/constraints.txt
+ON_ANY_LOOP := tests/contracts tests/protocol tests/runs/test_kill.py tests/runs/test_stops.py \
+	$(addprefix tests/shell/,test_answers.py test_credentials.py test_engine.py test_engine_stops.py test_failures.py \
+	test_http.py test_proxies.py test_runledger.py test_throttle.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench soak constraints clean
+.PHONY: help demo test test-uvloop check format bench soak constraints clean
 
 help: ## say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 demo: $(INSTALLED) ## the main job against a local emulator: apply, kill, resume, proof
 	@$(BIN)/migrator demo
 
 test: $(INSTALLED) ## all tests
 	$(BIN)/python -m pytest
+
+test-uvloop: $(INSTALLED) ## the tests of what touches the event loop, on uvloop
+	TEST_EVENT_LOOP=uvloop $(BIN)/python -m pytest $(ON_ANY_LOOP)
 
 check: $(INSTALLED) ## style, types, import rules, the emulator against its OpenAPI description
 	$(BIN)/ruff check .

@@ -122,6 +122,10 @@ class Settings(BaseSettings):
         default="aiohttp",
         description="HTTP client: aiohttp, or lean, which costs a fraction and knows no proxies (extra 'fast').",
     )
+    event_loop: Literal["auto", "asyncio", "uvloop"] = Field(
+        default="auto",
+        description="Event loop: asyncio, uvloop (extra 'fast'), or auto: uvloop where it is installed and faster.",
+    )
     max_attempts: int = Field(default=5, ge=1, description="Requests for one object at the most, the first included.")
     retry_budget: Seconds = Field(
         default=900.0, description="Time from the first attempt for an object to its last, seconds or '15m'."

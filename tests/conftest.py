@@ -6,7 +6,7 @@ import asyncio
 import csv
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,17 @@ import pytest
 
 from migrator.emulator import Emulator
 from tests.forking import Mother
+
+EVENT_LOOP = os.environ.get("TEST_EVENT_LOOP", "asyncio")
+"""On what the tests run, and the commands that they start: asyncio or uvloop."""
+
+if EVENT_LOOP == "uvloop":
+    import uvloop
+
+    def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+        """Run every asynchronous test on uvloop."""
+        return {"uvloop": uvloop.new_event_loop}
+
 
 TIMEOUT_S = 120
 """Far more than any command here takes; a hanging one fails instead of blocking the suite."""
@@ -83,7 +94,7 @@ class CommandLine:
 
     def _whole_environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MIGRATOR_")}
-        return {**clean, **self.environment}
+        return {**clean, "MIGRATOR_EVENT_LOOP": EVENT_LOOP, **self.environment}
 
     async def end(self, process: asyncio.subprocess.Process, stdin: bytes | None = None) -> Ended:
         """Wait for a command that was started."""

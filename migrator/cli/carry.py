@@ -12,6 +12,7 @@ from functools import partial
 import click
 
 from migrator import api
+from migrator.cli import eventloop
 from migrator.cli.options import Viewing
 from migrator.cli.output import Output, exit_code, is_terminal, next_step, tell
 from migrator.cli.progress import shown
@@ -53,7 +54,7 @@ def carry_out(
     around = watching(viewing, live=viewing.live and not asks)
     ended_by: MigratorError | None = None
     try:
-        asyncio.run(api.execute(run, settings, work, choice=choice, around=around, decide=Questions().ask))
+        eventloop.run(api.execute(run, settings, work, choice=choice, around=around, decide=Questions().ask), settings)
     except MigratorError as error:
         ended_by = error
     summary = summarize(run.ledger)
