@@ -21,8 +21,8 @@ import httptools
 from migrator.core.model import Response
 from migrator.transport.http import KEPT_HEADERS
 
-LARGEST_HEAD = 1 << 16
-"""Octets of an answer before its body, at the most."""
+LARGEST_HEAD = 1 << 15
+"""Octets of an answer before its body, at the most; more are only found out with what is received next."""
 
 _CODING = b"content-encoding"
 
@@ -54,6 +54,7 @@ class Connection(asyncio.BufferedProtocol):
         self._buffer = buffer
         self._parser = httptools.HttpResponseParser(self)
         self._answer: asyncio.Future[Response] | None = None
+        self._head_octets = 0
         self.on_message_begin()
 
     async def exchange(self, octets: bytes) -> tuple[Response, str]:
@@ -65,6 +66,7 @@ class Connection(asyncio.BufferedProtocol):
         Raises:
             OSError: the connection broke, or what came is no answer.
         """
+        self._head_octets = 0
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(octets)
         try:
@@ -100,13 +102,14 @@ class Connection(asyncio.BufferedProtocol):
         if not self._waits:
             self.end()
             return
+        if self._head_octets > LARGEST_HEAD and not self._head_complete:
+            self.end(Broken(f"an answer with more than {LARGEST_HEAD:,} octets of headers"))
+            return
         try:
             self._parser.feed_data(self._buffer[:nbytes])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.end(Broken(f"no answer in HTTP/1.1: {type(error).__name__}"))
         self._head_octets += 0 if self._head_complete else nbytes
-        if self._head_octets > LARGEST_HEAD:
-            self.end(Broken(f"an answer with more than {LARGEST_HEAD:,} octets of headers"))
 
     def eof_received(self) -> None:
         """The other side has said all that it has to say, and the transport closes itself."""
@@ -127,7 +130,6 @@ class Connection(asyncio.BufferedProtocol):
         self._coding = ""
         self._has_length = False
         self._body: list[bytes] = []
-        self._head_octets = 0
         self._head_complete = False
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -77,6 +77,14 @@ async def test_an_answer_may_come_in_pieces(size: int) -> None:
     assert await answer_of(pieces) == Response(429, {"retry-after": "7"}, b"body")
 
 
+@pytest.mark.parametrize("line", [b"X-Huge: " + b"x" * 500_000, b"X-Many: x\r\n" * 50_000])
+async def test_headers_without_end_are_not_read_to_their_end(line: bytes) -> None:
+    async with asyncio.timeout(10):
+        answer = await answer_of(says(HEAD + line), timeout_s=30)
+
+    assert kind_of(answer) is FailureKind.LOST
+
+
 async def test_a_large_answer_is_read_whole() -> None:
     body = bytes(range(256)) * 4096
 
