@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CONSTRAINTS := .ci/constraints.txt
-ON_ANY_LOOP := tests/contracts tests/protocol tests/runs/test_kill.py tests/runs/test_stops.py \
+ON_ANY_LOOP := tests/contracts tests/runs/test_kill.py \
 	$(addprefix tests/shell/,test_answers.py test_credentials.py test_engine.py test_engine_stops.py test_failures.py \
 	test_http.py test_proxies.py test_runledger.py test_throttle.py)
 
