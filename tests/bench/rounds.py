@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import click
 import msgspec
@@ -18,7 +17,7 @@ from msgspec import Struct
 
 from tests.bench import machine
 from tests.bench.results import Run
-from tests.bench.sender import Measured, Order, Protocol
+from tests.bench.sender import Client, Kind, Loop, Measured, Order, Protocol
 from tests.bench.target import Record
 from tests.bench.workload import Workload, write_input
 
@@ -29,9 +28,11 @@ class Scenario(Struct, frozen=True):
     """One line of the table."""
 
     name: str
-    kind: Literal["bare", "pipeline"]
+    kind: Kind
     load: Workload
     protocol: Protocol = Protocol()
+    client: Client = "aiohttp"
+    loop: Loop = "asyncio"
 
     @property
     def waits(self) -> bool:
@@ -75,6 +76,8 @@ class Bench:
                 runs=runs,
                 cpu=self._cpu,
                 counted=counted,
+                client=scenario.client,
+                loop=scenario.loop,
             )
             ended = subprocess.run(
                 [*under, sys.executable, "-m", "tests.bench.sender"],

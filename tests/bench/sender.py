@@ -9,14 +9,12 @@ the end of the last, which for the pipeline is when the last outcome is on the d
 from __future__ import annotations
 
 import asyncio
+import importlib
 import math
 import os
-import subprocess
 import sys
 import time
-import uuid
-from array import array
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -24,13 +22,12 @@ from unittest import mock
 
 import msgspec
 from msgspec import Struct
-from yarl import URL
 
-from migrator import __version__, api, logs
+from migrator import api, logs
 from migrator.api import executing
 from migrator.clock import SystemClock
 from migrator.core.base import examine
-from migrator.core.model import Answer, Base, Failure, Request, Response, Step
+from migrator.core.model import Answer, Base, Failure, Request, Response
 from migrator.core.styles import STYLES
 from migrator.engine import stock
 from migrator.ledger import runledger
@@ -38,8 +35,9 @@ from migrator.ledger.folder import RunFolder
 from migrator.ledger.runledger import Batch, RunLedger
 from migrator.ports import Intent, Outcome, Transport
 from migrator.settings import Settings
-from migrator.transport.session import open_session
+from tests.bench import bare, naive
 from tests.bench.library import text_of
+from tests.bench.watch import Watch
 from tests.bench.workload import Workload, settings_for
 
 PAGE = 500
@@ -50,6 +48,11 @@ STAGE = 0
 
 SLOWER = 50.0
 """Times as long as by itself a process takes under callgrind, about."""
+
+
+Kind = Literal["bare", "naive", "pipeline"]
+Client = Literal["aiohttp", "lean"]
+Loop = Literal["asyncio", "uvloop"]
 
 
 class Protocol(Struct, frozen=True):
@@ -70,17 +73,19 @@ class Order(Struct, frozen=True):
     """What to measure.
 
     Attributes:
-        kind: with or without the program around the requests.
+        kind: with or without the program around the requests, or as people write it who have an afternoon.
         protocol: with which parts of it.
         load: what to send.
         input: its input file.
         base_url: the target.
         runs: where the ledger goes.
         cpu: the core to stay on, or `None` for any.
+        client: by which requests are sent.
+        loop: which event loop it runs on.
         counted: after how many writes the instructions are counted, as valgrind runs this; `None` to let it be.
     """
 
-    kind: Literal["bare", "pipeline"]
+    kind: Kind
     protocol: Protocol
     load: Workload
     input: str
@@ -88,6 +93,8 @@ class Order(Struct, frozen=True):
     runs: str
     cpu: int | None
     counted: int | None = None
+    client: Client = "aiohttp"
+    loop: Loop = "asyncio"
 
 
 class Measured(Struct, frozen=True):
@@ -114,56 +121,6 @@ class Measured(Struct, frozen=True):
     planned_mib: float
     peak_mib: float
     sends: list[int]
-
-
-class Watch:
-    """Times the sending part."""
-
-    def __init__(self, *, every: bool, counted: int | None) -> None:
-        """Wait for the first request.
-
-        Args:
-            every: keep the time of every write.
-            counted: see `Order`.
-        """
-        self.requests = 0
-        self.reads = 0
-        self.sends = array("q")
-        self.sending_s = 0.0
-        self.cpu_s = 0.0
-        self._every = every
-        self._counted = counted
-
-    def read(self) -> None:
-        """Note that a read begins."""
-        self._begin()
-        self.reads += 1
-
-    def write(self) -> None:
-        """Note that a write begins."""
-        self._begin()
-        self.requests += 1
-        if self._every:
-            self.sends.append(time.monotonic_ns())
-        if self.requests == self._counted:
-            instrumentation("on")
-
-    def _begin(self) -> None:
-        if not self.requests and not self.reads:
-            self._began_at = time.monotonic()
-            self._cpu_before_s = time.process_time()
-
-    def stop(self) -> None:
-        """Note that the last write has ended."""
-        self.sending_s = time.monotonic() - self._began_at
-        self.cpu_s = time.process_time() - self._cpu_before_s
-        if self._counted is not None:
-            instrumentation("off")
-
-
-def instrumentation(mode: Literal["on", "off"]) -> None:
-    """Have callgrind, which runs this process, count instructions or not: off, it is ten times as fast."""
-    subprocess.run(["vgdb", f"--pid={os.getpid()}", "instrumentation", mode], capture_output=True, check=True)
 
 
 class WatchedTransport:
@@ -199,7 +156,7 @@ def measure(order: Order) -> Measured:
     if order.cpu is not None:
         os.sched_setaffinity(0, {order.cpu})
     protocol = order.protocol
-    settings = settings_for(order.load, order.base_url, Path(order.runs), guard=protocol.guard)
+    settings = settings_for(order.load, order.base_url, Path(order.runs), guard=protocol.guard, client=order.client)
     watch = Watch(every=order.load.rate > 0, counted=order.counted)
     before_mib = peak_mib()
     began_at = time.monotonic()
@@ -209,11 +166,9 @@ def measure(order: Order) -> Measured:
         asyncio.run(keep_bases(run, settings))
     planned_mib = peak_mib()
     began_at = time.monotonic()
-    with (
-        mock.patch.object(executing, "RunLedger", RunLedger if protocol.intents else OutcomesAlone),
-        slow_motion(order),
-    ):
-        asyncio.run((send_all if order.kind == "pipeline" else send_bare)(run, settings, watch))
+    kept = RunLedger if protocol.intents else OutcomesAlone
+    with mock.patch.object(executing, "RunLedger", kept), slow_motion(order), new_runner(order.loop) as runner:
+        runner.run(send(order, run, settings, watch))
     whole_s += time.monotonic() - began_at
     return Measured(
         requests=watch.requests,
@@ -226,6 +181,24 @@ def measure(order: Order) -> Measured:
         peak_mib=peak_mib(),
         sends=watch.sends.tolist(),
     )
+
+
+async def send(order: Order, run: RunFolder, settings: Settings, watch: Watch) -> None:
+    """Send `run` as ordered."""
+    match order.kind:
+        case "pipeline":
+            await send_all(run, settings, watch)
+        case "bare":
+            await (bare.send_lean if order.client == "lean" else bare.send)(run, settings, watch)
+        case "naive":
+            await naive.send(Path(order.input), settings, watch)
+
+
+def new_runner(loop: Loop) -> asyncio.Runner:
+    """Return what runs `loop`."""
+    if loop == "asyncio":
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=importlib.import_module("uvloop").new_event_loop)
 
 
 @contextmanager
@@ -300,55 +273,6 @@ async def send_all(run: RunFolder, settings: Settings, watch: Watch) -> None:
 
     summary = await api.execute(run, settings, around=watched)
     assert summary.complete, summary
-
-
-async def send_bare(run: RunFolder, settings: Settings, watch: Watch) -> None:
-    """Send the requests of `run` with nothing around them."""
-    requests = list(rendered(await steps_of(run), settings))
-    waiting = iter(requests)
-    user_agent = f"offer-migrator/{__version__}"
-    async with open_session(
-        timeout_s=settings.timeout,
-        connect_timeout_s=settings.connect_timeout,
-        user_agent=user_agent,
-    ) as session:
-
-        async def work() -> None:
-            for request in waiting:
-                watch.write()
-                url = URL(request.target, encoded=True)
-                async with session.request(
-                    request.method, url, data=request.body, headers=request.headers, allow_redirects=False
-                ) as response:
-                    await response.read()
-                    assert response.status == 200
-
-        async with asyncio.TaskGroup() as crew:
-            for _ in range(settings.concurrency):
-                crew.create_task(work())
-        watch.stop()
-
-
-async def steps_of(run: RunFolder) -> Sequence[Step]:
-    """Read all the steps of `run` in the order of the input, which is that in which the program sends them."""
-    async with RunLedger(run.ledger) as ledger:
-        lanes = [await ledger.pending(container, STAGE, 0, 1 << 30) for container in await ledger.containers(STAGE)]
-    return sorted((step for lane in lanes for step in lane), key=lambda step: step.seq)
-
-
-def rendered(steps: Iterable[Step], settings: Settings) -> Iterator[Request]:
-    """Make the requests of `steps` complete: whole URL, every header that the program sends."""
-    style = STYLES[settings.style]
-    identity = {
-        "x-api-key": settings.client_id,
-        "x-gw-ims-org-id": settings.org_id,
-        "Authorization": "Bearer " + settings.secret("access_token"),
-    }
-    for step in steps:
-        request = style.render(step, sandbox=settings.sandbox, request_id=str(uuid.uuid4()))
-        yield msgspec.structs.replace(
-            request, target=settings.base_url + request.target, headers={**request.headers, **identity}
-        )
 
 
 def peak_mib() -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -53,7 +54,9 @@ def _rows(load: Workload) -> Iterator[dict[str, object]]:
         }
 
 
-def settings_for(load: Workload, base_url: str, runs: Path, *, guard: bool) -> Settings:
+def settings_for(
+    load: Workload, base_url: str, runs: Path, *, guard: bool, client: Literal["aiohttp", "lean"] = "aiohttp"
+) -> Settings:
     """Return the settings that send `load` to `base_url` and keep the run under `runs`."""
     return Settings(
         style="xcore" if load.style == "xcore" else "dps",
@@ -66,4 +69,5 @@ def settings_for(load: Workload, base_url: str, runs: Path, *, guard: bool) -> S
         rate=load.rate,
         concurrency=load.concurrency,
         guard=guard,
+        transport=client,
     )
