@@ -110,7 +110,10 @@ class Feed:
                 asyncio.get_running_loop().call_later(rest_s, self._line_up, self._turns.popleft())
             else:
                 step = lane.take()
-                self._queue(self._turns.popleft())
+                if self._per_container or lane.empty:
+                    self._queue(self._turns.popleft())
+                else:
+                    self._turns.rotate(-1)  # what `_queue` would come to, for nearly every step
                 return step
         return None
 

@@ -70,7 +70,8 @@ class Stock(Generic[T]):
 
     async def has_room(self) -> bool:
         """Wait until somebody waits for a step, or the stock is half empty; `False` when it is closed."""
-        await self._room.wait()
+        if not self._room.is_set():
+            await self._room.wait()
         return not self._closed
 
     def put(self, ready: T) -> bool:

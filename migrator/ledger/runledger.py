@@ -326,7 +326,8 @@ class RunLedger:
 
     def _growing(self) -> Batch:
         """Return the batch that takes the next record. One that has just begun calls the writer, but not at once."""
-        self._check()
+        if self._failure is not None:
+            raise self._failure
         batch = self._batch
         if not batch.begun:
             batch.begun = True

@@ -85,5 +85,7 @@ class HttpTransport:
 
 def _without(token: str, answer: Response) -> Response:
     """Hide the token: what stands on the way may print the request it got, and messages quote what they are told."""
+    if not answer.headers and token.encode() not in answer.body:
+        return answer
     headers = {name: printable(value).replace(token, "***") for name, value in answer.headers.items()}
     return Response(answer.status, headers, answer.body.replace(token.encode(), b"***"))
