@@ -14,7 +14,7 @@ from migrator.ports import Commit
 
 T = TypeVar("T")
 
-AHEAD_S = 0.05
+AHEAD_S = 0.02
 """What is sent in this time may lie ready, and how often that is measured."""
 
 WORTH_IT = 250

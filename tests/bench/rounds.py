@@ -46,6 +46,7 @@ class Bench:
     def __init__(self, folder: Path, port: int, cpu: int | None) -> None:
         """Keep inputs and ledgers in `folder`; the target listens on `port`, the client stays on core `cpu`."""
         self.folder = folder
+        self.url = f"http://127.0.0.1:{port}"
         self._port = port
         self._cpu = cpu
 
@@ -72,7 +73,7 @@ class Bench:
                 protocol=scenario.protocol,
                 load=scenario.load,
                 input=str(self._input(scenario.load)),
-                base_url=f"http://127.0.0.1:{self._port}",
+                base_url=self.url,
                 runs=runs,
                 cpu=self._cpu,
                 counted=counted,

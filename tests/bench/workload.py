@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -35,14 +35,15 @@ class Workload(Struct, frozen=True):
 def write_input(load: Workload, path: Path) -> None:
     """Write the JSONL input of `load` to `path`."""
     with path.open("wb") as file:
-        for row in _rows(load):
+        for row in rows_of(load, load.rows):
             file.write(msgspec.json.encode(row) + b"\n")
 
 
-def _rows(load: Workload) -> Iterator[dict[str, object]]:
+def rows_of(load: Workload, rows: int) -> Iterator[dict[str, Any]]:
+    """Yield the first `rows` rows of `load`."""
     root, prefix = ("/_instance", "xdm:") if load.style == "xcore" else ("", "")
     content = f"{root}/{prefix}representations/0/{prefix}components/0/{prefix}content"
-    for number in range(load.rows):
+    for number in range(rows):
         yield {
             **({"container": container_id(number % load.containers)} if load.style == "xcore" else {}),
             "type": "personalized-offer",
