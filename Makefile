@@ -11,7 +11,7 @@ ON_ANY_LOOP := tests/contracts tests/runs/test_kill.py \
 	test_http.py test_proxies.py test_runledger.py test_throttle.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-uvloop check format bench soak constraints clean
+.PHONY: help demo test test-uvloop check format bench bench-profile soak constraints clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ format: $(INSTALLED) ## put the code into shape
 
 bench: $(INSTALLED) ## speed and memory, of the emulator too, as ratios in one run
 	$(BIN)/python -m tests.bench
+
+bench-profile: $(INSTALLED) ## flame graphs of a run at full speed, in a folder that it names
+	$(BIN)/python -m tests.bench.profile
 
 soak: $(INSTALLED) ## kill -9 over and over, 200 rounds, half an hour at the most: nothing lost, nothing twice
 	$(BIN)/python -m tests.soak

@@ -88,7 +88,9 @@ class Bench:
                 env={**os.environ, "no_proxy": "127.0.0.1"},
                 check=True,
             )
-        return msgspec.json.decode(ended.stdout, type=Measured)
+        # A profiler may have said something before and after.
+        found = next(line for line in ended.stdout.splitlines() if line.startswith(b"{"))
+        return msgspec.json.decode(found, type=Measured)
 
     def _input(self, load: Workload) -> Path:
         path = self.folder / f"{load.style}-{load.containers}-{load.rows}.jsonl"

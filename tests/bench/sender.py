@@ -285,4 +285,4 @@ def peak_mib() -> float:
 if __name__ == "__main__":
     logs.configure(json=True, verbosity=0, colors=False)
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
-    sys.stdout.buffer.write(msgspec.json.encode(measure(order)))
+    sys.stdout.buffer.write(b"\n" + msgspec.json.encode(measure(order)) + b"\n")
