@@ -20,7 +20,19 @@ import msgspec
 from msgspec import Struct
 from rich.console import Console
 
-from tests.bench import commits, emulator, instructions, machine, peers, planning, protocol, results, translating, wire
+from tests.bench import (
+    backlog,
+    commits,
+    emulator,
+    instructions,
+    machine,
+    peers,
+    planning,
+    protocol,
+    results,
+    translating,
+    wire,
+)
 from tests.bench.rounds import Bench, Scenario, target
 from tests.bench.workload import Workload
 
@@ -118,6 +130,7 @@ PARTS: Mapping[str, Callable[[Place, Size], Iterable[Any]]] = {
     "pace": pace,
     "memory": memory,
     "wire": lambda place, size: wire.measure(place.bench, size.rows, size.rounds),
+    "backlog": lambda place, size: backlog.measure(place.bench, size.rounds),
     "peers": lambda place, size: peers.measure(place.bench, size.rounds),
     "instructions": lambda place, size: instructions.measure(place.bench, size.counted_rows),
     "protocol": lambda place, size: protocol.measure(place.bench, size.protocol_rows, size.rounds),
@@ -134,6 +147,7 @@ PARTS: Mapping[str, Callable[[Place, Size], Iterable[Any]]] = {
 TABLES = (
     (("speed", "pace", "memory"), results.table),
     (("wire",), wire.table),
+    (("backlog",), backlog.table),
     (("peers",), peers.table),
     (("instructions",), instructions.table),
     (("protocol",), protocol.table),

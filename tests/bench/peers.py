@@ -184,7 +184,9 @@ def _speed(peer: Peer, bench: Bench) -> float:
 
 def _seconds(command: Sequence[str], folder: Path) -> float:
     began_at = time.monotonic()
-    subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=TIMEOUT_S)
+    subprocess.run(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=TIMEOUT_S
+    )
     return time.monotonic() - began_at
 
 

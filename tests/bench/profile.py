@@ -1,7 +1,7 @@
 """Where the time of a run goes: flame graphs of the sending at full speed, by either client.
 
-`python -m tests.bench.profile` makes them with py-spy in a folder of its own, which it names. The planning before is in
-them too, beside the sending and smaller; a browser searches them (Ctrl-F) and zooms in on what is clicked.
+`python -m tests.bench.profile` makes them with py-spy in a folder of its own, which it names. What is planned before is
+not in them, but what is imported is. A browser searches them (Ctrl-F) and zooms in on what is clicked.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from tests.bench.rounds import Bench, Scenario, target
 from tests.bench.workload import Workload
 
 SCENARIOS = (
-    Scenario("aiohttp", "pipeline", Workload("dps", 20_000, 1, 32)),
-    Scenario("lean", "pipeline", Workload("dps", 40_000, 1, 32), client="lean"),
+    Scenario("aiohttp", "pipeline", Workload("dps", 30_000, 1, 32)),
+    Scenario("lean", "pipeline", Workload("dps", 60_000, 1, 32), client="lean"),
 )
 
 SAMPLES_PER_S = 250
@@ -39,7 +39,7 @@ def main() -> None:
             graph = graphs / f"{scenario.name}.svg"
             # It does not stop the process to look at it, which would cost most of the speed that is to be looked at.
             options = ["--rate", str(SAMPLES_PER_S), "--nonblocking", "--threads", "--output", str(graph)]
-            run = bench.run(scenario, under=[spy, "record", *options, "--"])
+            run = bench.run(scenario, under=[spy, "record", *options, "--"], apart=True)
             click.echo(f"{graph}  {run.requests_per_s:,.0f} requests/s while it was watched")
 
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from tests.bench import machine
 from tests.bench.results import Run
-from tests.bench.sender import Client, Kind, Loop, Measured, Order, Protocol
+from tests.bench.sender import Client, Kind, Loop, Measured, Order, Protocol, prepared
 from tests.bench.target import Record
 from tests.bench.workload import Workload, write_input
 
@@ -50,23 +50,26 @@ class Bench:
         self._port = port
         self._cpu = cpu
 
-    def run(self, scenario: Scenario, *, under: Sequence[str] = (), counted: int | None = None) -> Run:
+    def run(
+        self, scenario: Scenario, *, under: Sequence[str] = (), counted: int | None = None, apart: bool = False
+    ) -> Run:
         """Measure `scenario` once.
 
         Args:
             scenario: what to measure.
             under: the command that runs the process which sends, such as a profiler.
             counted: see `sender.Order`.
+            apart: plan the run in this process, so that the other one only sends.
         """
         listed = scenario.load.rows if scenario.protocol.bases == "listed" else 0
         before = self._ask(f"/reset?{listed},{scenario.load.containers}", "/arrivals")
         steal = machine.Steal()
-        measured = self._send(scenario, under, counted)
+        measured = self._send(scenario, under, counted, apart)
         stolen = steal.share()
         after = self._ask("/arrivals")
         return Run(measured, after.arrivals, after.cpu_s - before.cpu_s, stolen)
 
-    def _send(self, scenario: Scenario, under: Sequence[str], counted: int | None) -> Measured:
+    def _send(self, scenario: Scenario, under: Sequence[str], counted: int | None, apart: bool) -> Measured:
         with tempfile.TemporaryDirectory(dir=self.folder) as runs:
             order = Order(
                 kind=scenario.kind,
@@ -80,6 +83,9 @@ class Bench:
                 client=scenario.client,
                 loop=scenario.loop,
             )
+            if apart:
+                run, _ = prepared(order)
+                order = msgspec.structs.replace(order, planned=str(run.path))
             ended = subprocess.run(
                 [*under, sys.executable, "-m", "tests.bench.sender"],
                 input=msgspec.json.encode(order),

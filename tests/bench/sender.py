@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import math
 import os
 import sys
 import time
@@ -32,10 +31,11 @@ from migrator.core.styles import STYLES
 from migrator.engine import stock
 from migrator.ledger import runledger
 from migrator.ledger.folder import RunFolder
-from migrator.ledger.runledger import Batch, RunLedger
-from migrator.ports import Intent, Outcome, Transport
+from migrator.ledger.runledger import RunLedger
+from migrator.ports import Transport
 from migrator.settings import Settings
 from tests.bench import bare, naive
+from tests.bench.ledgers import OutcomesAlone, WatchedLedger
 from tests.bench.library import text_of
 from tests.bench.watch import Watch
 from tests.bench.workload import Workload, settings_for
@@ -61,11 +61,13 @@ class Protocol(Struct, frozen=True):
     Attributes:
         guard: patches are guarded by the bases of their objects.
         intents: nothing is sent before its intent is on the disk.
+        slower_s: seconds that each commit of the ledger takes more than on this disk.
         bases: they are in the ledger before the run; or read one by one; or read from lists.
     """
 
     guard: bool = True
     intents: bool = True
+    slower_s: float = 0.0
     bases: Literal["known", "looked", "listed"] = "known"
 
 
@@ -82,6 +84,7 @@ class Order(Struct, frozen=True):
         cpu: the core to stay on, or `None` for any.
         client: by which requests are sent.
         loop: which event loop it runs on.
+        planned: the folder of a run that is planned already; `None` to plan it.
         counted: after how many writes the instructions are counted, as valgrind runs this; `None` to let it be.
     """
 
@@ -95,6 +98,7 @@ class Order(Struct, frozen=True):
     counted: int | None = None
     client: Client = "aiohttp"
     loop: Loop = "asyncio"
+    planned: str | None = None
 
 
 class Measured(Struct, frozen=True):
@@ -109,6 +113,8 @@ class Measured(Struct, frozen=True):
         before_mib: peak memory of the process before planning.
         planned_mib: the same after planning, with all bases in the ledger.
         peak_mib: the same at the end.
+        backlog_rows: records that were not on the disk yet, at the most.
+        backlog_ms: milliseconds from the first record of a commit to its end, at the most.
         sends: when each write was handed to the transport, nanoseconds of the monotonic clock; only with a limit.
     """
 
@@ -120,6 +126,8 @@ class Measured(Struct, frozen=True):
     before_mib: float
     planned_mib: float
     peak_mib: float
+    backlog_rows: int
+    backlog_ms: float
     sends: list[int]
 
 
@@ -156,19 +164,15 @@ def measure(order: Order) -> Measured:
     if order.cpu is not None:
         os.sched_setaffinity(0, {order.cpu})
     protocol = order.protocol
-    settings = settings_for(order.load, order.base_url, Path(order.runs), guard=protocol.guard, client=order.client)
     watch = Watch(every=order.load.rate > 0, counted=order.counted)
     before_mib = peak_mib()
-    began_at = time.monotonic()
-    run = make_run(Path(order.input), settings)
-    whole_s = time.monotonic() - began_at
-    if protocol.guard and protocol.bases == "known":
-        asyncio.run(keep_bases(run, settings))
+    run, whole_s = prepared(order) if order.planned is None else (RunFolder(Path(order.planned)), 0.0)
     planned_mib = peak_mib()
     began_at = time.monotonic()
-    kept = RunLedger if protocol.intents else OutcomesAlone
+    kept = WatchedLedger if protocol.intents else OutcomesAlone
+    WatchedLedger.slower_s = protocol.slower_s
     with mock.patch.object(executing, "RunLedger", kept), slow_motion(order), new_runner(order.loop) as runner:
-        runner.run(send(order, run, settings, watch))
+        runner.run(send(order, run, watch))
     whole_s += time.monotonic() - began_at
     return Measured(
         requests=watch.requests,
@@ -179,12 +183,15 @@ def measure(order: Order) -> Measured:
         before_mib=before_mib,
         planned_mib=planned_mib,
         peak_mib=peak_mib(),
+        backlog_rows=WatchedLedger.worst_rows,
+        backlog_ms=WatchedLedger.worst_s * 1000,
         sends=watch.sends.tolist(),
     )
 
 
-async def send(order: Order, run: RunFolder, settings: Settings, watch: Watch) -> None:
+async def send(order: Order, run: RunFolder, watch: Watch) -> None:
     """Send `run` as ordered."""
+    settings = settings_of(order)
     match order.kind:
         case "pipeline":
             await send_all(run, settings, watch)
@@ -213,6 +220,23 @@ def slow_motion(order: Order) -> Iterator[None]:
         yield
 
 
+def settings_of(order: Order) -> Settings:
+    """Return the settings with which `order` is carried out."""
+    guard = order.protocol.guard
+    return settings_for(order.load, order.base_url, Path(order.runs), guard=guard, client=order.client)
+
+
+def prepared(order: Order) -> tuple[RunFolder, float]:
+    """Plan the run that `order` sends, with the bases that it is to know, and say how many seconds planning took."""
+    settings = settings_of(order)
+    began_at = time.monotonic()
+    run = make_run(Path(order.input), settings)
+    seconds = time.monotonic() - began_at
+    if order.protocol.guard and order.protocol.bases == "known":
+        asyncio.run(keep_bases(run, settings))
+    return run, seconds
+
+
 def make_run(path: Path, settings: Settings) -> RunFolder:
     """Plan the input `path` and accept the plan."""
     source = api.Input(path, path.name)
@@ -239,26 +263,6 @@ async def keep_bases(run: RunFolder, settings: Settings) -> None:
                     ledger.keep(step.seq, base)
                 await ledger.flush()
                 after = steps[-1].seq
-
-
-class OutcomesAlone(RunLedger):
-    """A ledger without intents, which writes what became of a step and nothing before: nobody ever waits for it."""
-
-    def _open(self) -> None:
-        super()._open()
-        self._db.execute("DROP TRIGGER progress_begins")  # which wants an intent before an outcome
-        self._at_once = Batch(lambda: None)
-        self._at_once.good_until = math.inf
-        self._at_once.end(None)
-
-    def intend(self, intent: Intent) -> Batch:
-        """Write nothing."""
-        del intent
-        return self._at_once
-
-    def record(self, outcome: Outcome) -> None:
-        """Write a row where the real one completes that of the intent."""
-        self.dismiss(outcome)
 
 
 async def send_all(run: RunFolder, settings: Settings, watch: Watch) -> None:
