@@ -1,4 +1,4 @@
-"""What the program adds to a bare loop, by either client and on either event loop, and beside the naive program."""
+"""What the program adds to a bare loop, by either client and on either event loop; and the naive program beside it."""
 
 from __future__ import annotations
 
@@ -27,19 +27,21 @@ class Wire(Struct, frozen=True, tag="wire"):
         name: of the scenario.
         requests_per_s: in the sending part.
         cpu_us: microseconds of CPU a request, user and system, all threads.
-        of: what it is set beside, in the same round.
-        times: requests a second, of those of that.
-        cpu_times: CPU a request, of that.
         busy: share of one core that the process had.
+        of_bare: requests a second, of those of the bare loop with the same client on the same event loop.
+        cpu_of_bare: CPU a request, of the same.
+        of_naive: requests a second, of those of the naive program.
+        cpu_of_naive: CPU a request, of the same.
     """
 
     name: str
     requests_per_s: float
     cpu_us: float
-    of: str
-    times: float
-    cpu_times: float
     busy: float
+    of_bare: float | None
+    cpu_of_bare: float | None
+    of_naive: float
+    cpu_of_naive: float
 
 
 def measure(bench: Bench, rows: int, rounds: int) -> Iterator[Wire]:
@@ -48,20 +50,13 @@ def measure(bench: Bench, rows: int, rounds: int) -> Iterator[Wire]:
     clients: Sequence[Client] = ("aiohttp", "lean") if find_spec("httptools") else ("aiohttp",)
     for style, containers in LOADS:
         load = Workload(style, rows, containers, WORKERS)
+        naive = Scenario(f"{style}: naive", "naive", load)
         pairs = [_pair(load, client, loop) for client in clients for loop in loops]
-        scenarios = [scenario for pair in pairs for scenario in pair]
-        naive = Scenario(f"{style}: naive, aiohttp, asyncio", "naive", load)
-        *found, naively = zip(*bench.rounds([*scenarios, naive], rounds), strict=True)
-        runs = {scenario.name: each for scenario, each in zip(scenarios, found, strict=True)}
-        for bare, whole in pairs:
-            yield _set_beside(bare, runs[bare.name], bare.name, runs[bare.name])
-            yield _set_beside(whole, runs[whole.name], bare.name, runs[bare.name])
-        first = pairs[0][1]
-        yield _set_beside(naive, naively, naive.name, naively)
-        for _, whole in pairs:
-            yield _set_beside(whole, runs[whole.name], naive.name, naively)
-        for _, whole in pairs[1:]:
-            yield _set_beside(whole, runs[whole.name], first.name, runs[first.name])
+        naively, *found = zip(*bench.rounds([naive, *(one for pair in pairs for one in pair)], rounds), strict=True)
+        yield _summed_up(naive, naively, None, naively)
+        for (bare, whole), (floor, runs) in zip(pairs, zip(found[::2], found[1::2], strict=True), strict=True):
+            yield _summed_up(bare, floor, None, naively)
+            yield _summed_up(whole, runs, floor, naively)
 
 
 def _pair(load: Workload, client: Client, loop: Loop) -> tuple[Scenario, Scenario]:
@@ -72,28 +67,41 @@ def _pair(load: Workload, client: Client, loop: Loop) -> tuple[Scenario, Scenari
     )
 
 
-def _set_beside(scenario: Scenario, runs: Sequence[Run], of: str, others: Sequence[Run]) -> Wire:
-    pairs = list(zip(runs, others, strict=True))
+def _summed_up(scenario: Scenario, runs: Sequence[Run], bare: Sequence[Run] | None, naive: Sequence[Run]) -> Wire:
     return Wire(
         name=scenario.name,
         requests_per_s=statistics.median(run.requests_per_s for run in runs),
         cpu_us=statistics.median(run.cpu_us for run in runs),
-        of=of,
-        times=statistics.median(run.requests_per_s / other.requests_per_s for run, other in pairs),
-        cpu_times=statistics.median(run.cpu_us / other.cpu_us for run, other in pairs),
         busy=statistics.median(run.busy for run in runs),
+        of_bare=None if bare is None else _speed_of(runs, bare),
+        cpu_of_bare=None if bare is None else _cpu_of(runs, bare),
+        of_naive=_speed_of(runs, naive),
+        cpu_of_naive=_cpu_of(runs, naive),
     )
+
+
+def _speed_of(runs: Sequence[Run], others: Sequence[Run]) -> float:
+    return statistics.median(one.requests_per_s / other.requests_per_s for one, other in zip(runs, others, strict=True))
+
+
+def _cpu_of(runs: Sequence[Run], others: Sequence[Run]) -> float:
+    return statistics.median(one.cpu_us / other.cpu_us for one, other in zip(runs, others, strict=True))
 
 
 def table(found: Sequence[Wire]) -> Table:
     """Lay out what was `found` for a person."""
     shown = Table("on the wire", title="medians of interleaved rounds; compare within a style only")
-    for header in ("requests/s", "CPU µs/request", "busy"):
-        shown.add_column(header, justify="right")
-    shown.add_column("set beside")
-    for header in ("requests/s", "CPU"):
+    for header in ("requests/s", "of bare", "of naive", "CPU µs/request", "of bare", "of naive", "busy"):
         shown.add_column(header, justify="right")
     for one in found:
-        beside = ("", "1", "1") if one.of == one.name else (one.of, f"{one.times:.2f}", f"{one.cpu_times:.2f}")
-        shown.add_row(one.name, f"{one.requests_per_s:,.0f}", f"{one.cpu_us:.0f}", f"{one.busy:.0%}", *beside)
+        shown.add_row(
+            one.name,
+            f"{one.requests_per_s:,.0f}",
+            "" if one.of_bare is None else f"{one.of_bare:.2f}",
+            f"{one.of_naive:.2f}",
+            f"{one.cpu_us:.0f}",
+            "" if one.cpu_of_bare is None else f"{one.cpu_of_bare:.2f}",
+            f"{one.cpu_of_naive:.2f}",
+            f"{one.busy:.0%}",
+        )
     return shown
