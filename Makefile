@@ -6,12 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CONSTRAINTS := .ci/constraints.txt
-ON_ANY_LOOP := tests/contracts tests/runs/test_kill.py \
+CHANGED_BY_FAST := tests/contracts tests/runs/test_kill.py \
 	$(addprefix tests/shell/,test_answers.py test_credentials.py test_engine.py test_engine_stops.py test_failures.py \
 	test_http.py test_proxies.py test_runledger.py test_throttle.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-uvloop check format bench bench-profile soak constraints clean
+.PHONY: help demo test test-fast check format bench bench-profile soak constraints clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -22,8 +22,8 @@ demo: $(INSTALLED) ## the main job against a local emulator: apply, kill, resume
 test: $(INSTALLED) ## all tests
 	$(BIN)/python -m pytest
 
-test-uvloop: $(INSTALLED) ## the tests of what touches the event loop, on uvloop
-	TEST_EVENT_LOOP=uvloop $(BIN)/python -m pytest $(ON_ANY_LOOP)
+test-fast: $(INSTALLED) ## the tests of what the extra `fast` changes, with it: on uvloop, by the lean client
+	TEST_EXTRA=fast $(BIN)/python -m pytest $(CHANGED_BY_FAST)
 
 check: $(INSTALLED) ## style, types, import rules, the emulator against its OpenAPI description
 	$(BIN)/ruff check .

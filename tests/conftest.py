@@ -15,10 +15,12 @@ import pytest
 from migrator.emulator import Emulator
 from tests.forking import Mother
 
-EVENT_LOOP = os.environ.get("TEST_EVENT_LOOP", "asyncio")
-"""On what the tests run, and the commands that they start: asyncio or uvloop."""
+FAST = os.environ.get("TEST_EXTRA") == "fast"
+"""Whether the tests run on uvloop, and the commands that they start do that and send by the lean client."""
 
-if EVENT_LOOP == "uvloop":
+EXTRA = {"MIGRATOR_EVENT_LOOP": "uvloop", "MIGRATOR_TRANSPORT": "lean"} if FAST else {"MIGRATOR_EVENT_LOOP": "asyncio"}
+
+if FAST:
     import uvloop
 
     def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -94,7 +96,7 @@ class CommandLine:
 
     def _whole_environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MIGRATOR_")}
-        return {**clean, "MIGRATOR_EVENT_LOOP": EVENT_LOOP, **self.environment}
+        return {**clean, **EXTRA, **self.environment}
 
     async def end(self, process: asyncio.subprocess.Process, stdin: bytes | None = None) -> Ended:
         """Wait for a command that was started."""
