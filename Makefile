@@ -11,7 +11,7 @@ CHANGED_BY_FAST := tests/contracts tests/runs/test_kill.py \
 	test_http.py test_proxies.py test_runledger.py test_throttle.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format bench bench-profile soak constraints clean
+.PHONY: help demo test test-fast check format bench bench-profile soak fleet-demo constraints clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -45,8 +45,11 @@ bench-profile: $(INSTALLED) ## flame graphs of a run at full speed, in a folder 
 soak: $(INSTALLED) ## kill -9 over and over, 200 rounds, half an hour at the most: nothing lost, nothing twice
 	$(BIN)/python -m tests.soak
 
+fleet-demo: $(INSTALLED) ## a run of 5,000 changes by three workers, one killed half-way, and the proof; needs PostgreSQL
+	$(BIN)/python -m tests.fleet.demo
+
 constraints: $(INSTALLED) ## pin the newest versions that pyproject.toml allows
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-annotate --no-header --no-emit-options \
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra fleet --extra otel --strip-extras --no-annotate --no-header --no-emit-options \
 		--output-file $(CONSTRAINTS) pyproject.toml
 
 clean: ## remove what was set up and made
@@ -55,5 +58,5 @@ clean: ## remove what was set up and made
 $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	@test -n "$(PYTHON)" || { echo "migrator needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev,fleet,otel]'
 	@touch $@

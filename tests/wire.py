@@ -135,12 +135,15 @@ async def transport_to(
 
 @asynccontextmanager
 async def client_to(url: str, *, timeout_s: float, connect_timeout_s: float) -> AsyncIterator[Client]:
-    timeouts = {"timeout_s": timeout_s, "connect_timeout_s": connect_timeout_s}
     if CLIENT == "lean":
-        async with open_lean(url, user_agent="tests/1", **timeouts) as lean:
+        async with open_lean(
+            url, timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, user_agent="tests/1"
+        ) as lean:
             yield lean
     else:
-        async with open_session(user_agent="tests/1", **timeouts) as session:
+        async with open_session(
+            timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, user_agent="tests/1"
+        ) as session:
             yield SessionClient(session, url)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-import aiohttp
+from aiohttp import ClientSession, TraceConfig
 from yarl import URL
 
 from migrator import __version__
@@ -37,29 +37,24 @@ def caller_of(settings: Settings) -> Caller:
 @asynccontextmanager
 async def transport_of(settings: Settings) -> AsyncIterator[HttpTransport]:
     """Open a session with the service, and the credentials for it."""
-    async with open_session(
-        timeout_s=settings.timeout,
-        connect_timeout_s=settings.connect_timeout,
-        user_agent=USER_AGENT,
-    ) as session:
-        token = settings.secret("access_token")
-        credentials: Credentials = (
-            ReadyToken(settings.client_id, token)
-            if token
-            else ClientCredentials(
-                session,
-                settings.ims_url,
-                client_id=settings.client_id,
-                client_secret=settings.secret("client_secret"),
-                scopes=settings.scopes,
-            )
-        )
+    async with session_of(settings) as session:
+        credentials = credentials_of(settings, session)
         async with _client(settings, session) as client:
             yield HttpTransport(client, credentials, settings.org_id)
 
 
+def session_of(settings: Settings, *traces: TraceConfig) -> AbstractAsyncContextManager[ClientSession]:
+    """Open a session with the timeouts of the settings; `traces` look on at all that goes through it."""
+    return open_session(
+        timeout_s=settings.timeout,
+        connect_timeout_s=settings.connect_timeout,
+        user_agent=USER_AGENT,
+        traces=traces,
+    )
+
+
 @asynccontextmanager
-async def _client(settings: Settings, session: aiohttp.ClientSession) -> AsyncIterator[Client]:
+async def _client(settings: Settings, session: ClientSession) -> AsyncIterator[Client]:
     """Open the way to the service that the settings ask for."""
     usual = SessionClient(session, settings.base_url)
     if settings.transport == "aiohttp":
@@ -83,6 +78,23 @@ def _lean(settings: Settings) -> AbstractAsyncContextManager[Client]:
         timeout_s=settings.timeout,
         connect_timeout_s=settings.connect_timeout,
         user_agent=USER_AGENT,
+    )
+
+
+def credentials_of(settings: Settings, session: ClientSession) -> Credentials:
+    """Return what gives the tokens: a ready one, or the identity service.
+
+    Raises:
+        UsageError: the secret cannot be had.
+    """
+    if token := settings.secret("access_token"):
+        return ReadyToken(settings.client_id, token)
+    return ClientCredentials(
+        session,
+        settings.ims_url,
+        client_id=settings.client_id,
+        client_secret=settings.secret("client_secret"),
+        scopes=settings.scopes,
     )
 
 

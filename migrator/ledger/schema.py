@@ -14,6 +14,7 @@ A ledger is one SQLite file, meant to be read by people and by other tools while
 * `held`: steps that wait until those chosen for a first try are done.
 * `lease`: one row; which process may write, and until when another machine has to take its word for it.
 * `outcomes`: a view that joins them: one line per input row with its state. Start here.
+* `results`: a view with the columns of the results files: the input's own, by their names, and ours.
 
 The protocol's guarantees rest on two settings. `journal_mode=WAL` with `synchronous=FULL` makes a commit survive a
 power cut, which an intent must (with NORMAL nearly every commit of the last moments is lost:
@@ -22,6 +23,10 @@ list, whoever asks for it. A ledger of an earlier format is brought up to this o
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
 
 from migrator.core.states import LEGAL, State
 
@@ -148,6 +153,30 @@ CREATE VIEW outcomes AS
     FROM input_row r JOIN step s ON s.seq = r.step JOIN container c ON c.id = s.container
     LEFT JOIN progress p ON p.step = s.seq;
 """
+
+MOST_COLUMNS = 1900
+"""Columns of an input that the view of results has at the most: SQLite gives no more than 2,000."""
+
+
+def results_view(shape: str) -> str:
+    """Return the view that has the columns of the results files; of lines of JSON, the line as `row`.
+
+    Args:
+        shape: how the input was written, as in the table `run`.
+    """
+    header = msgspec.json.decode(shape).get("header")
+    cells = ", ".join(_cells(header)) if header else "raw AS row"
+    return f"""
+CREATE VIEW results AS
+    SELECT {cells}, line AS _line, state AS _state, http_status AS _http_status, error_class AS _error_class,
+           message AS _message, etag AS _etag, object AS _object
+    FROM outcomes;
+"""
+
+
+def _cells(header: Sequence[str]) -> list[str]:
+    names = [name.replace('"', '""').replace("\0", "") for name in header[:MOST_COLUMNS]]
+    return [f'raw ->> {index} AS "{name}"' for index, name in enumerate(names)]
 
 
 def triggers() -> str:

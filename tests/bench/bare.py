@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 import msgspec
-from tests.bench.watch import Watch
 from yarl import URL
 
 from migrator import __version__
@@ -22,6 +21,7 @@ from migrator.ledger.runledger import RunLedger
 from migrator.settings import Settings
 from migrator.transport.lean import open_lean
 from migrator.transport.session import open_session
+from tests.bench.watch import Watch
 
 STAGE = 0
 """Nothing is deleted here."""

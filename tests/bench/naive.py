@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from tests.bench.watch import Watch
 
 from migrator.settings import Settings
 from tests.bench.bare import identity_of
+from tests.bench.watch import Watch
 
 
 async def send(path: Path, settings: Settings, watch: Watch) -> None:
@@ -23,7 +23,7 @@ async def send(path: Path, settings: Settings, watch: Watch) -> None:
     with path.open(encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     places = asyncio.Semaphore(settings.concurrency)
-    ledger_file = settings.ledger / "naive.jsonl"
+    ledger_file = settings.runs / "naive.jsonl"
     with ledger_file.open("w", encoding="utf-8") as ledger:
         async with aiohttp.ClientSession(headers=identity_of(settings)) as session:
 
