@@ -1,4 +1,4 @@
-"""Benchmarks: what the program adds to a bare request loop and which part of it the protocol is, how it keeps a limit,
+"""Benchmarks: what the program adds to a bare request loop and which part of it the protocol is, how it keeps limits,
 its memory, what a durable intent costs, what planning costs, how fast change files are translated, and the emulator's
 speed.
 
@@ -24,12 +24,15 @@ from tests.bench import (
     backlog,
     commits,
     emulator,
+    fairness,
     instructions,
+    limits,
     machine,
     peers,
     planning,
     protocol,
     results,
+    throttling,
     translating,
     wire,
 )
@@ -45,6 +48,9 @@ class Size(Struct, frozen=True):
         rows: of a run without a limit.
         protocol_rows: of a run that shows what the protocol costs.
         paced_s: seconds of a run with a limit.
+        throttle_s: seconds for which the throttle alone is asked for permits.
+        limits: how much to measure of limits at the service; its rounds are those of `rounds`.
+        beside: rows of a large container beside small ones.
         memory_rows: of the small and of the large run for memory.
         counted_rows: of a run of which the instructions are counted.
         commits: of each number of intents.
@@ -57,6 +63,9 @@ class Size(Struct, frozen=True):
     rows: int
     protocol_rows: int
     paced_s: int
+    throttle_s: float
+    limits: limits.Extent
+    beside: int
     memory_rows: tuple[int, int]
     counted_rows: int
     commits: int
@@ -66,9 +75,35 @@ class Size(Struct, frozen=True):
 
 
 FULL = Size(
-    5, 5_000, 4_000, 8, (1_000, 200_000), 2_000, 200, 10_000, 200_000, emulator.Extent(5, 5_000, (10_000, 100_000))
+    rounds=5,
+    rows=5_000,
+    protocol_rows=4_000,
+    paced_s=8,
+    throttle_s=4,
+    limits=limits.Extent(5, 8, 45, (1, 4, 16, 64, 256)),
+    beside=100_000,
+    memory_rows=(1_000, 200_000),
+    counted_rows=2_000,
+    commits=200,
+    objects=10_000,
+    lines=200_000,
+    emulator=emulator.Extent(5, 5_000, (10_000, 100_000)),
 )
-QUICK = Size(2, 3_000, 2_000, 4, (1_000, 20_000), 1_000, 50, 10_000, 50_000, emulator.Extent(2, 1_500, (1_000, 10_000)))
+QUICK = Size(
+    rounds=2,
+    rows=3_000,
+    protocol_rows=2_000,
+    paced_s=4,
+    throttle_s=3,
+    limits=limits.Extent(2, 6, 40, (1, 16, 256)),
+    beside=10_000,
+    memory_rows=(1_000, 20_000),
+    counted_rows=1_000,
+    commits=50,
+    objects=10_000,
+    lines=50_000,
+    emulator=emulator.Extent(2, 1_500, (1_000, 10_000)),
+)
 
 LIMIT = 500.0
 
@@ -128,6 +163,13 @@ def memory(place: Place, size: Size) -> Iterator[results.Memory]:
 PARTS: Mapping[str, Callable[[Place, Size], Iterable[Any]]] = {
     "speed": speed,
     "pace": pace,
+    "throttle": lambda place, size: throttling.measure(size.throttle_s, size.rounds, place.client_cpu),
+    "limits": lambda place, size: limits.measure(
+        place.folder,
+        msgspec.structs.replace(size.limits, rounds=size.rounds),
+        (place.client_cpu, place.target_cpu),
+    ),
+    "fairness": lambda place, size: fairness.measure(place.folder, size.beside, size.rounds, place.client_cpu),
     "memory": memory,
     "wire": lambda place, size: wire.measure(place.bench, size.rows, size.rounds),
     "backlog": lambda place, size: backlog.measure(place.bench, size.rounds),
@@ -146,6 +188,8 @@ PARTS: Mapping[str, Callable[[Place, Size], Iterable[Any]]] = {
 
 TABLES = (
     (("speed", "pace", "memory"), results.table),
+    (("throttle",), throttling.table),
+    (("limits", "fairness"), limits.table),
     (("wire",), wire.table),
     (("backlog",), backlog.table),
     (("peers",), peers.table),

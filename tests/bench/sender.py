@@ -215,7 +215,6 @@ def slow_motion(order: Order) -> Iterator[None]:
     with (
         mock.patch.object(runledger, "LINGER_S", runledger.LINGER_S * slower),
         mock.patch.object(stock, "AHEAD_S", stock.AHEAD_S * slower),
-        mock.patch.object(stock, "WORTH_IT", stock.WORTH_IT / slower),
     ):
         yield
 
