@@ -14,7 +14,7 @@ from migrator.ports import Commit
 
 T = TypeVar("T")
 
-AHEAD_S = 0.02
+AHEAD_S = 0.05
 """What is sent in this time may lie ready, or one step if that is less, and how often that is measured."""
 
 
