@@ -37,6 +37,9 @@ from migrator.ports import Intent, Ledger, Outcome
 AHEAD = 16
 """Steps that lie ready for each worker, at the most."""
 
+MOST_AHEAD = 512
+"""Steps that lie ready for all of them: so many intents and twice as many outcomes may be unwritten at a time."""
+
 
 class Sender:
     """Sends the steps of one feed: one task runs `make_ready`, several run `work`."""
@@ -75,7 +78,7 @@ class Sender:
         self._sandbox = sandbox
         self._surveyor = surveyor
         self._notes = notes
-        self._stock: Stock[Ready | Step | Lists] = Stock(AHEAD * concurrency, wire.clock.monotonic)
+        self._stock: Stock[Ready | Step | Lists] = Stock(min(AHEAD * concurrency, MOST_AHEAD), wire.clock.monotonic)
 
     def stop(self) -> None:
         """Hand out nothing more."""
