@@ -38,7 +38,7 @@ AHEAD = 16
 """Steps that lie ready for each worker, at the most."""
 
 MOST_AHEAD = 512
-"""Steps that lie ready for all of them: so many intents and twice as many outcomes may be unwritten at a time."""
+"""Steps that lie ready for all of them, at the most: what the ledger is behind stays within 2,048 records."""
 
 
 class Sender:
