@@ -6,9 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CONSTRAINTS := .ci/constraints.txt
+CHANGED_BY_FAST := tests/contracts tests/runs/test_kill.py \
+	$(addprefix tests/shell/,test_answers.py test_credentials.py test_engine.py test_engine_stops.py test_failures.py \
+	test_http.py test_proxies.py test_runledger.py test_throttle.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench soak fleet-demo constraints clean
+.PHONY: help demo test test-fast check format bench bench-profile soak fleet-demo constraints clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -18,6 +21,9 @@ demo: $(INSTALLED) ## the main job against a local emulator: apply, kill, resume
 
 test: $(INSTALLED) ## all tests, on all cores
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+test-fast: $(INSTALLED) ## the tests of what the extra `fast` changes, with it: on uvloop, by the lean client
+	TEST_EXTRA=fast $(BIN)/python -m pytest $(CHANGED_BY_FAST)
 
 check: $(INSTALLED) ## style, types, import rules, the emulator against its OpenAPI description
 	$(BIN)/ruff check .
@@ -32,6 +38,9 @@ format: $(INSTALLED) ## put the code into shape
 
 bench: $(INSTALLED) ## speed and memory, of the emulator too, as ratios in one run
 	$(BIN)/python -m tests.bench
+
+bench-profile: $(INSTALLED) ## flame graphs of a run at full speed, in a folder that it names
+	$(BIN)/python -m tests.bench.profile
 
 soak: $(INSTALLED) ## kill -9 over and over, 200 rounds, half an hour at the most: nothing lost, nothing twice
 	$(BIN)/python -m tests.soak

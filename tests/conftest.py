@@ -7,7 +7,7 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,19 @@ from migrator.cli import events
 from migrator.emulator import Emulator
 from tests.forking import Mother
 from tests.postgres import Server, running
+
+FAST = os.environ.get("TEST_EXTRA") == "fast"
+"""Whether the tests run on uvloop, and the commands that they start do that and send by the lean client."""
+
+EXTRA = {"MIGRATOR_EVENT_LOOP": "uvloop", "MIGRATOR_TRANSPORT": "lean"} if FAST else {"MIGRATOR_EVENT_LOOP": "asyncio"}
+
+if FAST:
+    import uvloop
+
+    def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+        """Run asynchronous tests on uvloop; where commands are what is tried, those alone."""
+        return {"loop": asyncio.new_event_loop if "runs" in item.path.parts else uvloop.new_event_loop}
+
 
 TIMEOUT_S = 120
 """Far more than any command here takes; a hanging one fails instead of blocking the suite."""
@@ -99,7 +112,7 @@ class CommandLine:
 
     def _whole_environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MIGRATOR_")}
-        return {**clean, **self.environment}
+        return {**clean, **EXTRA, **self.environment}
 
     async def end(self, process: asyncio.subprocess.Process, stdin: bytes | None = None) -> Ended:
         """Wait for a command that was started."""

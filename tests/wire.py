@@ -1,4 +1,7 @@
-"""A server on loopback that does with each request what it is told, and the transport that sends to it."""
+"""A server on loopback that does with each request what it is told, and the transport that sends to it.
+
+The transport has one client or the other below it: what `CLIENT` says, which the fixture `client` sets.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,12 @@ from typing import Any, Self
 
 from migrator.core.model import Answer, Failure, FailureKind, Request
 from migrator.transport.credentials import ReadyToken
-from migrator.transport.http import HttpTransport, open_session
+from migrator.transport.http import Client, HttpTransport
+from migrator.transport.lean import open_lean
+from migrator.transport.session import SessionClient, open_session
+
+CLIENTS = ("aiohttp", "lean")
+CLIENT = "aiohttp"
 
 TOKEN = "eyJ-the-token-of-the-tests"
 PASSWORD = "pass-of-the-proxy"
@@ -37,6 +45,7 @@ class Server:
     def __init__(self, *deeds: Deed, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Received] = []
         self.connections = 0
+        self.writers: list[asyncio.StreamWriter] = []
         self._deeds = list(deeds)
         self._tls = tls
         self._serving: set[asyncio.Task[None] | None] = set()
@@ -58,6 +67,7 @@ class Server:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.writers.append(writer)
         self._serving.add(asyncio.current_task())
         try:
             while True:
@@ -119,8 +129,22 @@ def request(method: str = "PATCH", target: str = "/data/core/dps/offers/x", **mo
 async def transport_to(
     url: str, *, timeout_s: float = 30, connect_timeout_s: float = 30
 ) -> AsyncIterator[HttpTransport]:
-    async with open_session(timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, user_agent="tests/1") as session:
-        yield HttpTransport(session, url, ReadyToken("the-key", TOKEN), "org@AdobeOrg")
+    async with client_to(url, timeout_s=timeout_s, connect_timeout_s=connect_timeout_s) as client:
+        yield HttpTransport(client, ReadyToken("the-key", TOKEN), "org@AdobeOrg")
+
+
+@asynccontextmanager
+async def client_to(url: str, *, timeout_s: float, connect_timeout_s: float) -> AsyncIterator[Client]:
+    if CLIENT == "lean":
+        async with open_lean(
+            url, timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, user_agent="tests/1"
+        ) as lean:
+            yield lean
+    else:
+        async with open_session(
+            timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, user_agent="tests/1"
+        ) as session:
+            yield SessionClient(session, url)
 
 
 async def sent_to(url: str, *requests: Request, **timeouts: float) -> list[Answer]:

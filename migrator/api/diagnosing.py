@@ -14,6 +14,7 @@ from migrator.diagnosing import Finding, Grade, configuration, machine, service
 from migrator.diagnosing.finding import fail, ok, warn
 from migrator.settings import Settings, load, require_target
 from migrator.transport.http import HttpTransport
+from migrator.transport.session import SessionClient
 
 
 async def diagnose(flags: Mapping[str, Any], profile: str | None = None) -> AsyncIterator[Finding]:
@@ -65,7 +66,7 @@ async def _diagnose_service(settings: Settings, profile: str | None) -> AsyncIte
     async with session_of(settings, service.watch(seen)) as session:
         try:
             credentials = credentials_of(settings, session)
-            transport = HttpTransport(session, settings.base_url, credentials, settings.org_id)
+            transport = HttpTransport(SessionClient(session, settings.base_url), credentials, settings.org_id)
         except UsageError as error:
             yield fail("secret", error)
             return

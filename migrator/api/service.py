@@ -6,18 +6,25 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from aiohttp import ClientSession, TraceConfig
+from yarl import URL
 
 from migrator import __version__
 from migrator.clock import SystemClock
+from migrator.core.errors import UsageError
 from migrator.core.styles import STYLES, Style
 from migrator.engine import Caller, Reader, Wire
+from migrator.logs import log
 from migrator.settings import Settings
 from migrator.transport.credentials import ClientCredentials, Credentials, ReadyToken
-from migrator.transport.http import HttpTransport, open_session
+from migrator.transport.http import Client, HttpTransport
+from migrator.transport.proxies import proxy_for
+from migrator.transport.session import SessionClient, open_session
 from migrator.transport.throttle import Past, Throttle
 
 _latest: dict[tuple[str, str], Throttle] = {}
 """The throttle that this process has made last, by service and client: these have the limit, not a command's parts."""
+
+USER_AGENT = f"offer-migrator/{__version__}"
 
 
 def new_throttle(settings: Settings) -> Throttle:
@@ -42,7 +49,9 @@ def caller_of(settings: Settings) -> Caller:
 async def transport_of(settings: Settings) -> AsyncIterator[HttpTransport]:
     """Open a session with the service, and the credentials for it."""
     async with session_of(settings) as session:
-        yield HttpTransport(session, settings.base_url, credentials_of(settings, session), settings.org_id)
+        credentials = credentials_of(settings, session)
+        async with _client(settings, session) as client:
+            yield HttpTransport(client, credentials, settings.org_id)
 
 
 def session_of(settings: Settings, *traces: TraceConfig) -> AbstractAsyncContextManager[ClientSession]:
@@ -50,8 +59,36 @@ def session_of(settings: Settings, *traces: TraceConfig) -> AbstractAsyncContext
     return open_session(
         timeout_s=settings.timeout,
         connect_timeout_s=settings.connect_timeout,
-        user_agent=f"offer-migrator/{__version__}",
+        user_agent=USER_AGENT,
         traces=traces,
+    )
+
+
+@asynccontextmanager
+async def _client(settings: Settings, session: ClientSession) -> AsyncIterator[Client]:
+    """Open the way to the service that the settings ask for."""
+    usual = SessionClient(session, settings.base_url)
+    if settings.transport == "aiohttp":
+        yield usual
+    elif proxy_for(URL(settings.base_url)) is not None:
+        log.warning("transport.aiohttp", because="the lean one knows no proxies")
+        yield usual
+    else:
+        async with _lean(settings) as client:
+            yield client
+
+
+def _lean(settings: Settings) -> AbstractAsyncContextManager[Client]:
+    try:
+        from migrator.transport.lean import open_lean  # noqa: PLC0415 (needs an extra)
+    except ImportError as error:
+        hint = "pip install 'offer-migrator[fast]', or leave the setting transport at aiohttp"
+        raise UsageError(f"the lean transport is not installed: {error}", hint) from error
+    return open_lean(
+        settings.base_url,
+        timeout_s=settings.timeout,
+        connect_timeout_s=settings.connect_timeout,
+        user_agent=USER_AGENT,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from migrator import api
+from migrator.cli import eventloop
 from migrator.cli.asking import ask, confirm_sandbox, expect_somebody
 from migrator.cli.carry import carry_out
 from migrator.cli.jobs import opened_job
@@ -138,7 +138,7 @@ def _planned_in(settings: Settings) -> AbstractContextManager[Settings]:
 def _from_plan(path: Path, settings: Settings, where: Settings, run_id: str | None, again: bool) -> RunFolder:
     """Make a run of a saved plan."""
     _mind_other_sandboxes(savedplan.containers(path), settings)
-    asyncio.run(api.refuse_too_many(savedplan.count_changes(path), settings))
+    eventloop.run(api.refuse_too_many(savedplan.count_changes(path), settings), settings)
     with Runs(where.runs).locked():
         if not again:
             _refuse_repetition(read_run(path).fingerprint, where)
@@ -163,7 +163,7 @@ def _from_input(
         merge(draft, settings)
         if report(draft, source.name, out):
             return None
-        asyncio.run(api.refuse_too_many(draft.file.count_changes(), settings))
+        eventloop.run(api.refuse_too_many(draft.file.count_changes(), settings), settings)
         _mind_other_sandboxes(draft.container_names, settings)
         if not yes:
             ask(draft, settings, choice)

@@ -12,7 +12,7 @@ from functools import partial
 import click
 
 from migrator import api
-from migrator.cli import fleet
+from migrator.cli import eventloop, fleet
 from migrator.cli.metrics import RunMetrics, metered
 from migrator.cli.options import Viewing
 from migrator.cli.output import Output, exit_code, is_terminal, next_step, tell
@@ -60,8 +60,9 @@ def carry_out(
             # A question and a live view would write over each other.
             around = watching(viewing, live=viewing.live and not asks, traced=traces.around)
             ask = Questions().ask
-            asyncio.run(
-                api.execute(run, settings, work, choice=choice, around=around, decide=ask, through=traces.through)
+            eventloop.run(
+                api.execute(run, settings, work, choice=choice, around=around, decide=ask, through=traces.through),
+                settings,
             )
     except MigratorError as error:
         ended_by = error

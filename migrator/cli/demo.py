@@ -21,6 +21,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from migrator.cli import eventloop
 from migrator.cli.jobs import read_job
 from migrator.core.errors import UsageError
 from migrator.core.states import State
@@ -77,7 +78,7 @@ def demo(jobs: Path) -> int:
                 f"there is no sample job {jobs / name}.toml", "run the demo in a clone of the project, or give --jobs"
             )
     with tempfile.TemporaryDirectory(prefix="migrator-demo-") as folder:
-        return asyncio.run(Tour(jobs, Path(folder)).walk())
+        return eventloop.run(Tour(jobs, Path(folder)).walk())
 
 
 class Tour:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import Any
 
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from migrator import api
+from migrator.cli import eventloop
 from migrator.cli.options import flags_of, ledger_option, output_option, profile_option, sandbox_option, style_option
 from migrator.cli.output import Output, counted
 from migrator.core.values import visible
@@ -48,7 +48,7 @@ def doctor(output: str, **values: Any) -> int:
                migrator doctor --style xcore --output json
     Exit codes: 0 a run would work · 2 something on our side is wrong · 5 the service refuses us or cannot be reached
     """
-    return asyncio.run(_show(values, Output(output)))
+    return eventloop.run(_show(values, Output(output)))
 
 
 async def _show(values: dict[str, Any], out: Output) -> int:

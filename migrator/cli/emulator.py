@@ -12,6 +12,7 @@ from typing import Any, get_args
 import click
 from click.core import ParameterSource
 
+from migrator.cli import eventloop
 from migrator.core.errors import UsageError
 from migrator.emulator import Choices, Emulator, EmulatorSettings, help_lines, listing, read_config
 from migrator.emulator.limits import RetryAfter
@@ -110,7 +111,7 @@ def emulator(
         given["client_secret"] = client_secret
     settings = _settings(config, {"port": options["port"]}, given)
     try:
-        asyncio.run(_serve(settings))
+        eventloop.run(_serve(settings))
     except OSError as error:
         raise _cannot_listen(settings, error) from error
     return 0

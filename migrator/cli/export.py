@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import Any
 import click
 
 from migrator import api
+from migrator.cli import eventloop
 from migrator.cli.options import (
     flags_of,
     output_option,
@@ -126,7 +126,7 @@ def export(
     _check_file(out, wide=form == CSV and not texts, overwrite=overwrite)
     table = Table(find_delimiter("", delimiter) if delimiter else ",", marked=out is not None)
     with _work(settings, out) as (folder, spool):
-        ids = asyncio.run(api.export(settings, wanted, spool, _Watch(viewing.every_s), placements))
+        ids = eventloop.run(api.export(settings, wanted, spool, _Watch(viewing.every_s), placements), settings)
         if form == JSONL:
             report = _written(Lines(), spool, folder, out)
         elif texts:

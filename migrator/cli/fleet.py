@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
+from migrator.cli import eventloop
 from migrator.cli.metrics import WorkerMetrics, metered
 from migrator.cli.options import (
     flags_of,
@@ -50,7 +51,7 @@ def carry_out(run: RunFolder, settings: Settings, out: Output) -> int:
 
     if settings.on_doubt == "ask":
         raise UsageError("a fleet has nobody to ask", "choose another --on-doubt: hold, assume-applied or resend")
-    asyncio.run(fleet.carry_out(run.ledger, settings))
+    eventloop.run(fleet.carry_out(run.ledger, settings))
     return watch(run.id, settings, out)
 
 
@@ -60,10 +61,10 @@ def watch(run: str, settings: Settings, out: Output) -> int:
 
     ended_by: MigratorError | None = None
     try:
-        asyncio.run(_watched(fleet.watch(run, settings), run))
+        eventloop.run(_watched(fleet.watch(run, settings), run))
     except MigratorError as error:
         ended_by = error
-    summary, refusals = asyncio.run(_asked(settings, lambda runs: runs.summary(run)))
+    summary, refusals = eventloop.run(_asked(settings, lambda runs: runs.summary(run)))
     out.summary(summary, group(refusals, words_for(summary.run)), next_step(summary))
     if ended_by is not None and not summary.complete:
         raise ended_by
@@ -79,7 +80,7 @@ def status(run: str | None, settings: Settings, out: Output, *, watching: bool) 
         while not await _say_standing(runs, name, out) and watching:  # noqa: ASYNC110 (a database does not call)
             await asyncio.sleep(WATCH_EVERY_S)
 
-    asyncio.run(_asked(settings, say))
+    eventloop.run(_asked(settings, say))
     return 0
 
 
@@ -107,7 +108,7 @@ def list_runs(settings: Settings, list_one: Callable[[Summary], None]) -> int:
         for name in await runs.all():
             list_one((await runs.summary(name))[0])
 
-    asyncio.run(_asked(settings, say))
+    eventloop.run(_asked(settings, say))
     return 0
 
 
@@ -180,7 +181,7 @@ def worker(shards: int, **values: Any) -> int:
             tell("ready")
             yield
 
-    asyncio.run(working.work(settings, at_once=shards, around=around))
+    eventloop.run(working.work(settings, at_once=shards, around=around))
     return 0
 
 
@@ -208,7 +209,7 @@ def stop(run: str | None, output: str, **values: Any) -> int:
         await runs.stop(name, Stop("asked", f"run {name} was stopped", f"go on with `migrator resume {name}`"))
         return name
 
-    name = asyncio.run(_asked(settings, stopped))
+    name = eventloop.run(_asked(settings, stopped))
     Output(output).say(f"run {name} stops as soon as its workers hear of it", "stopped", run=name)
     return 0
 
@@ -243,9 +244,9 @@ def copy(run: str, from_: str, to: str) -> int:
 
     source, target = load({"ledger": from_}), load({"ledger": to})
     if source.fleet is None and target.fleet is not None:
-        asyncio.run(fleet.move_in(Runs(source.runs).find(run), target.fleet))
+        eventloop.run(fleet.move_in(Runs(source.runs).find(run), target.fleet))
     elif source.fleet is not None and target.fleet is None:
-        asyncio.run(fleet.move_out(run, source.fleet, Runs(target.runs)))
+        eventloop.run(fleet.move_out(run, source.fleet, Runs(target.runs)))
     else:
         raise UsageError("a run is moved between a folder and a database", "name one of each")
     tell(f"run {run} is in {to} now: `migrator resume {run} --ledger {to}` goes on with it")

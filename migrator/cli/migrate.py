@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import click
 import msgspec
 
 from migrator import api
+from migrator.cli import eventloop
 from migrator.cli.asking import ask, confirm_sandbox, expect_somebody
 from migrator.cli.carry import carry_out
 from migrator.cli.jobs import read_migration
@@ -181,7 +181,7 @@ def _read(settings: Settings, route: Route, spools: tuple[Spool, Spool]) -> None
     def watch(objects: int) -> None:
         read["objects"] += objects
 
-    asyncio.run(api.read_both(settings, route, spools, watch))
+    eventloop.run(api.read_both(settings, route, spools, watch), settings)
     tell(f"{counted(read['objects'], 'object')} read")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import click
 from msgspec import Struct
 
 from migrator import api, logs
+from migrator.cli import eventloop
 from migrator.cli.output import is_terminal
 from migrator.core.errors import UsageError
 from migrator.core.mapping import ALLOWABLE
@@ -237,7 +237,7 @@ def mirrored(name: str | None, settings: Settings) -> RunFolder:
     from migrator.api import fleet  # noqa: PLC0415 (it needs an extra)
 
     folder = click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="migrator-"))
-    return asyncio.run(fleet.mirror(name, settings, Path(folder)))
+    return eventloop.run(fleet.mirror(name, settings, Path(folder)))
 
 
 OF_FLEET = ("asyncpg", "dbos")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ import msgspec
 from rich.text import Text
 
 from migrator import api
+from migrator.cli import eventloop
 from migrator.cli.carry import watching
 from migrator.cli.jobs import opened_job
 from migrator.cli.options import (
@@ -143,7 +143,7 @@ def preview(
         if report(draft, source.name, to):
             return 2
         draft.accept(run.id, source.name, settings.remembered(), SystemClock.now())
-        reads = asyncio.run(_survey(run, settings, choice, viewing))
+        reads = eventloop.run(_survey(run, settings, choice, viewing), settings)
         counts = show_plan(run.ledger, to, show)
         _estimate(counts, reads, settings, to)
         if out is not None:
@@ -155,7 +155,7 @@ def preview(
 def merge(draft: api.Draft, settings: Settings) -> None:
     """Make requests of the rows; look up before what they call by name, unless there is something wrong already."""
     if draft.seeks and not draft.count_problems():
-        asyncio.run(api.look_up(draft, settings))
+        eventloop.run(api.look_up(draft, settings), settings)
     else:
         draft.merge()
 

@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.progress import Progress
 
 from migrator import api
+from migrator.cli import eventloop
 from migrator.cli.options import (
     Viewing,
     ledger_option,
@@ -66,7 +67,7 @@ def verify(run: str | None, output: str, **values: Any) -> int:
     """
     viewing = viewing_of(values)
     found, settings = run_of(values, run)
-    return asyncio.run(_verify(found, settings, Output(output), viewing))
+    return eventloop.run(_verify(found, settings, Output(output), viewing), settings)
 
 
 async def _verify(run: RunFolder, settings: Settings, out: Output, viewing: Viewing) -> int:

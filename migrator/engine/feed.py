@@ -120,7 +120,10 @@ class Feed:
                 return lane.lists
             else:
                 step = lane.take()
-                self._queue(self._turns.popleft())
+                if self._per_container or lane.empty:
+                    self._queue(self._turns.popleft())
+                else:
+                    self._turns.rotate(-1)  # what `_queue` would come to, for nearly every step
                 return step
         return None
 

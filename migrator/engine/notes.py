@@ -47,10 +47,6 @@ class Notes:
             Stopped: too much fails.
         """
         tally, state = self._tally, outcome.state
-        tally.applied += state is State.APPLIED
-        tally.unchanged += state is State.UNCHANGED
-        tally.rejected += state is State.REJECTED
-        tally.in_doubt += state is State.DOUBT
         if state is not State.DOUBT and state is not State.PENDING:
             tally.ended[step.container] += 1
         tally.last_error = outcome.message or tally.last_error
@@ -67,8 +63,13 @@ class Notes:
             message=outcome.message,
         )
         if state is State.APPLIED:
+            tally.applied += 1
             self._fuse.success()
-        elif state is State.UNCHANGED:
+            return
+        tally.unchanged += state is State.UNCHANGED
+        tally.rejected += state is State.REJECTED
+        tally.in_doubt += state is State.DOUBT
+        if state is State.UNCHANGED:
             self._fuse.fit()
         elif outcome.error_class and state is not State.PENDING and outcome.error_class not in NO_FAILURE:
             self._fuse.failure(outcome.error_class, outcome.http_status, outcome.message, sent=sent)

@@ -34,8 +34,11 @@ from migrator.engine.surveying import Lists, Surveyor
 from migrator.engine.wire import NotSent, Patience, Wire, end_by
 from migrator.ports import Intent, Ledger, Outcome
 
-AHEAD = 4
+AHEAD = 16
 """Steps that lie ready for each worker, at the most."""
+
+MOST_AHEAD = 512
+"""Steps that lie ready for all of them, at the most: what the ledger is behind stays within 2,048 records."""
 
 
 class Sender:
@@ -75,7 +78,7 @@ class Sender:
         self._sandbox = sandbox
         self._surveyor = surveyor
         self._notes = notes
-        self._stock: Stock[Ready | Step | Lists] = Stock(AHEAD * concurrency, wire.clock.monotonic)
+        self._stock: Stock[Ready | Step | Lists] = Stock(min(AHEAD * concurrency, MOST_AHEAD), wire.clock.monotonic)
 
     def stop(self) -> None:
         """Hand out nothing more."""
@@ -208,11 +211,11 @@ class Sender:
 
     def _outcome(self, step: Step, answer: Answer, verdict: Verdict) -> Outcome:
         """Put the verdict into the words of the ledger."""
-        state = after(State.INTENT, verdict.move if isinstance(verdict, Settled) else Move.NOT_EXECUTED)
-        receipt = verdict.receipt if isinstance(verdict, Settled) else None
+        settled = verdict if isinstance(verdict, Settled) else None
+        receipt = settled and settled.receipt
         return Outcome(
             seq=step.seq,
-            state=state,
+            state=after(State.INTENT, settled.move if settled else Move.NOT_EXECUTED),
             at=self._clock.now(),
             http_status=answer.status if isinstance(answer, Response) else None,
             error_class=verdict.error,

@@ -14,7 +14,7 @@ from migrator.ports import Commit
 
 T = TypeVar("T")
 
-AHEAD_S = 0.02
+AHEAD_S = 0.05
 """What is sent in this time may lie ready, or one step if that is less, and how often that is measured."""
 
 
@@ -68,7 +68,8 @@ class Stock(Generic[T]):
 
     async def has_room(self) -> bool:
         """Wait until somebody waits for a step, or the stock is half empty; `False` when it is closed."""
-        await self._room.wait()
+        if not self._room.is_set():
+            await self._room.wait()
         return not self._closed
 
     def put(self, ready: T) -> bool:

@@ -92,18 +92,16 @@ class Wire:
         self.policy = policy
         self.settled = 0
         """Requests that led to something: a run that moves is not stopped for refusals that are not a step's fault."""
-        self._stopping = asyncio.Event()
+        self.stopping = False
+        """Whether nothing may leave any more."""
+        self._stopped = asyncio.Event()
         self._log = log.bind()  # bound once: what is not wanted then costs next to nothing
 
     def stop(self) -> None:
         """Let nothing leave any more; what is in flight may still be answered."""
-        self._stopping.set()
+        self.stopping = True
+        self._stopped.set()
         self.throttle.close()
-
-    @property
-    def stopping(self) -> bool:
-        """Whether nothing may leave any more."""
-        return self._stopping.is_set()
 
     async def send(
         self, container: str, request: Request, held_up: Callable[[], bool] | None = None
@@ -197,7 +195,7 @@ class Wire:
         """Wait so long, or until the run stops."""
         if seconds > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), seconds)
+                await asyncio.wait_for(self._stopped.wait(), seconds)
 
 
 class Patience:

@@ -39,13 +39,13 @@ T = TypeVar("T")
 Columns: TypeAlias = tuple[object, ...]
 """A row to be written."""
 
-LINGER_S = 0.02
+LINGER_S = 0.05
 """How long a record waits for others, unless somebody is in a hurry."""
 
 ROWS = 32
 """Rows of a statement come in multiples of this: SQLite keeps the statement of each size it has met, parameters too."""
 
-MOST_ROWS = 960
+MOST_ROWS = 128
 """Rows of one statement at the most: SQLite takes 32,766 parameters."""
 
 _TYPES = {str(type_): type_ for type_ in EntityType}
@@ -327,7 +327,8 @@ class RunLedger:
 
     def _growing(self) -> Batch:
         """Return the batch that takes the next record. One that has just begun calls the writer, but not at once."""
-        self._check()
+        if self._failure is not None:
+            raise self._failure
         batch = self._batch
         if not batch.begun:
             batch.begun = True
@@ -367,12 +368,12 @@ class RunLedger:
             self._failure.__cause__ = error
 
     def _write(self, batch: Batch) -> None:
-        for rows in one_a_step([_row(outcome) for outcome in batch.outcomes]):
+        for rows in one_a_step([_columns(outcome) for outcome in batch.outcomes]):
             self._execute(statements.remember, [row for row in rows if row[1] in UNSETTLED])
             self._execute(statements.record, rows)
         self._execute(statements.keep, batch.bases)
-        self._execute(statements.dismiss, [_row(outcome) for outcome in batch.dismissals])
-        self._execute(statements.intend, [_row(intent) for intent in batch.intents])
+        self._execute(statements.dismiss, [_columns(outcome) for outcome in batch.dismissals])
+        self._execute(statements.intend, [msgspec.structs.astuple(intent) for intent in batch.intents])
 
     def _execute(self, statement: Callable[[int], str], rows: Sequence[Columns]) -> None:
         for begin in range(0, len(rows), MOST_ROWS):
@@ -380,11 +381,12 @@ class RunLedger:
 
     def _execute_once(self, statement: Callable[[int], str], rows: Sequence[Columns]) -> None:
         size = -(-len(rows) // ROWS) * ROWS
-        unbound = [None] * (len(rows[0]) * (size - len(rows)))
+        # Zeros, since for every NULL sqlite3 looks for an adapter, at the price of writing a row.
+        unneeded = [0] * (len(rows[0]) * (size - len(rows)))
         try:
-            cursor = self._db.execute(statement(size), [*chain.from_iterable(rows), *unbound])
+            cursor = self._db.execute(statement(size), [*chain.from_iterable(rows), *unneeded])
         except UnicodeEncodeError:
-            cursor = self._db.execute(statement(size), [*map(encodable, chain.from_iterable(rows)), *unbound])
+            cursor = self._db.execute(statement(size), [*map(encodable, chain.from_iterable(rows)), *unneeded])
         if cursor.rowcount != len(rows):
             taken = f"{cursor.rowcount} of {len(rows)} records"
             hint = "let nothing but migrator write to it"
@@ -394,7 +396,21 @@ class RunLedger:
 UNSETTLED = (State.PENDING, State.UNRESOLVED)
 """How an attempt ends that is history then, or may become so."""
 
-_row = msgspec.structs.astuple
+
+def _columns(outcome: Outcome) -> Columns:
+    """Return the members of `outcome`; words as plain texts, for which sqlite3 does not look for an adapter."""
+    return (
+        outcome.seq,
+        str.__str__(outcome.state),
+        outcome.at,
+        outcome.http_status,
+        str.__str__(outcome.error_class),
+        outcome.message,
+        outcome.etag,
+        outcome.object,
+        outcome.reference,
+        str.__str__(outcome.how),
+    )
 
 
 def one_a_step(rows: Sequence[Columns]) -> Iterator[Sequence[Columns]]:

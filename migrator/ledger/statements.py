@@ -1,7 +1,7 @@
 """What a running ledger says to SQLite.
 
 Writes come as functions of a number of rows, because all rows of a batch go into one statement (see `runledger`). What
-is not bound in such a statement is NULL, and a row without a step is none.
+is not needed in such a statement is bound to 0, and a row of step 0 is none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def intend(rows: int) -> str:
     """Return the statement that writes up to so many intents: `Intent`'s members in their order, for each."""
     return f"""
 INSERT INTO progress (step, attempt, request_id, sent_at, first_sent_at, state)
-SELECT *, column4, '{State.INTENT}' FROM ({_values(rows, 4)}) WHERE column1 IS NOT NULL
+SELECT *, column4, '{State.INTENT}' FROM ({_values(rows, 4)}) WHERE column1 > 0
 ON CONFLICT (step) DO UPDATE SET
     state = excluded.state, attempt = excluded.attempt, request_id = excluded.request_id, sent_at = excluded.sent_at,
     ended_at = NULL, http_status = NULL, error_class = '', message = '', how = ''
@@ -66,7 +66,7 @@ INSERT INTO progress (
     step, attempt, request_id, sent_at, state, ended_at, http_status, error_class, message, etag, object, reference, how
 )
 SELECT column1, 0, '', column3, column2, column3, column4, column5, column6, column7, column8, column9, column10
-FROM ({_values(rows, 10)}) WHERE column1 IS NOT NULL
+FROM ({_values(rows, 10)}) WHERE column1 > 0
 ON CONFLICT (step) DO UPDATE SET
     state = excluded.state, ended_at = excluded.ended_at, http_status = excluded.http_status,
     error_class = excluded.error_class, message = excluded.message, how = excluded.how
@@ -78,7 +78,7 @@ def keep(rows: int) -> str:
     """Return the statement that writes up to so many bases: columns of the table `base`, for each."""
     return f"""
 INSERT INTO base (step, etag, touched, body, guarded, name)
-SELECT * FROM ({_values(rows, 6)}) WHERE column1 IS NOT NULL
+SELECT * FROM ({_values(rows, 6)}) WHERE column1 > 0
 ON CONFLICT (step) DO UPDATE SET
     etag = excluded.etag, touched = excluded.touched, body = excluded.body, guarded = excluded.guarded,
     name = excluded.name

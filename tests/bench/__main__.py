@@ -17,26 +17,34 @@ import msgspec
 from rich.console import Console
 
 from tests.bench import (
+    backlog,
     commits,
     emulator,
     fairness,
+    instructions,
     limits,
     machine,
     memory,
     migrating,
     pace,
+    peers,
     planning,
     protocol,
     speed,
     starting,
     throttling,
     translating,
+    wire,
 )
 from tests.bench.parts import Part, Place, table
 from tests.bench.rounds import Bench, target
 
 PARTS: Mapping[str, Part] = {
     "speed": speed.PART,
+    "wire": wire.PART,
+    "instructions": instructions.PART,
+    "peers": peers.PART,
+    "backlog": backlog.PART,
     "pace": pace.PART,
     "throttle": throttling.PART,
     "limits": limits.PART,

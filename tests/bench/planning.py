@@ -35,7 +35,7 @@ from migrator.ledger.reading import planned_steps
 from migrator.ports import Transport
 from migrator.reports.preview import entry, paragraph
 from migrator.settings import Settings
-from migrator.transport.http import open_session
+from migrator.transport.session import open_session
 from tests.bench.library import PAGE
 from tests.bench.parts import Figure, Part, Place
 from tests.bench.rounds import ROOT, target

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import click
 import msgspec
@@ -19,7 +18,7 @@ from msgspec import Struct
 
 from tests.bench import machine
 from tests.bench.results import Run
-from tests.bench.sender import Measured, Order, Protocol
+from tests.bench.sender import Client, Kind, Loop, Measured, Order, Protocol, prepared
 from tests.bench.target import Record
 from tests.bench.workload import Workload, write_input
 
@@ -30,9 +29,11 @@ class Scenario(Struct, frozen=True):
     """One line of the table."""
 
     name: str
-    kind: Literal["bare", "pipeline"]
+    kind: Kind
     load: Workload
     protocol: Protocol = Protocol()
+    client: Client = "aiohttp"
+    loop: Loop = "asyncio"
 
     @property
     def waits(self) -> bool:
@@ -45,43 +46,61 @@ class Bench:
 
     def __init__(self, folder: Path, port: int, cpu: int | None) -> None:
         """Keep inputs and ledgers in `folder`; the target listens on `port`, the client stays on core `cpu`."""
-        self._folder = folder
+        self.folder = folder
+        self.url = f"http://127.0.0.1:{port}"
         self._port = port
         self._cpu = cpu
 
-    def run(self, scenario: Scenario) -> Run:
-        """Measure `scenario` once."""
+    def run(
+        self, scenario: Scenario, *, under: Sequence[str] = (), counted: int | None = None, apart: bool = False
+    ) -> Run:
+        """Measure `scenario` once.
+
+        Args:
+            scenario: what to measure.
+            under: the command that runs the process which sends, such as a profiler.
+            counted: see `sender.Order`.
+            apart: plan the run in this process, so that the other one only sends.
+        """
         listed = scenario.load.rows if scenario.protocol.bases == "listed" else 0
         before = self._ask(f"/reset?{listed},{scenario.load.containers}", "/arrivals")
         steal = machine.Steal()
-        measured = self._send(scenario)
+        measured = self._send(scenario, under, counted, apart)
         stolen = steal.share()
         after = self._ask("/arrivals")
         return Run(measured, after.arrivals, after.cpu_s - before.cpu_s, stolen)
 
-    def _send(self, scenario: Scenario) -> Measured:
-        with tempfile.TemporaryDirectory(dir=self._folder) as runs:
+    def _send(self, scenario: Scenario, under: Sequence[str], counted: int | None, apart: bool) -> Measured:
+        with tempfile.TemporaryDirectory(dir=self.folder) as runs:
             order = Order(
                 kind=scenario.kind,
                 protocol=scenario.protocol,
                 load=scenario.load,
                 input=str(self._input(scenario.load)),
-                base_url=f"http://127.0.0.1:{self._port}",
+                base_url=self.url,
                 runs=runs,
                 cpu=self._cpu,
+                counted=counted,
+                client=scenario.client,
+                loop=scenario.loop,
             )
+            if apart:
+                run, _ = prepared(order)
+                order = msgspec.structs.replace(order, planned=str(run.path))
             ended = subprocess.run(
-                [sys.executable, "-m", "tests.bench.sender"],
+                [*under, sys.executable, "-m", "tests.bench.sender"],
                 input=msgspec.json.encode(order),
                 stdout=subprocess.PIPE,
                 cwd=ROOT,
                 env={**os.environ, "no_proxy": "127.0.0.1"},
                 check=True,
             )
-        return msgspec.json.decode(ended.stdout, type=Measured)
+        # A profiler may have said something before and after.
+        found = next(line for line in ended.stdout.splitlines() if line.startswith(b"{"))
+        return msgspec.json.decode(found, type=Measured)
 
     def _input(self, load: Workload) -> Path:
-        path = self._folder / f"{load.style}-{load.containers}-{load.rows}.jsonl"
+        path = self.folder / f"{load.style}-{load.containers}-{load.rows}.jsonl"
         if not path.exists():
             write_input(load, path)
         return path
@@ -108,14 +127,9 @@ class Bench:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=self._folder,
+            cwd=self.folder,
             env={**os.environ, "no_proxy": "127.0.0.1", "MIGRATOR_BASE_URL": self.url, **environment},
         )
-
-    @property
-    def url(self) -> str:
-        """Where the target is."""
-        return f"http://127.0.0.1:{self._port}"
 
     def _ask(self, *paths: str) -> Record:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)

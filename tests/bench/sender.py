@@ -9,41 +9,50 @@ the end of the last, which for the pipeline is when the last outcome is on the d
 from __future__ import annotations
 
 import asyncio
-import math
+import importlib
 import os
 import sys
 import time
-import uuid
-from array import array
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 from unittest import mock
 
 import msgspec
 from msgspec import Struct
-from yarl import URL
 
-from migrator import __version__, api, logs
+from migrator import api, logs
 from migrator.api import executing
 from migrator.clock import SystemClock
 from migrator.core.base import examine
-from migrator.core.model import Answer, Base, Failure, Request, Response, Step
+from migrator.core.model import Answer, Base, Failure, Request, Response
 from migrator.core.styles import STYLES
+from migrator.engine import stock
+from migrator.ledger import runledger
 from migrator.ledger.folder import RunFolder
-from migrator.ledger.runledger import Batch, RunLedger
-from migrator.ports import Intent, Outcome, Transport
+from migrator.ledger.runledger import RunLedger
+from migrator.ports import Transport
 from migrator.settings import Settings
-from migrator.transport.http import open_session
+from tests.bench import bare, naive
+from tests.bench.ledgers import OutcomesAlone, WatchedLedger
 from tests.bench.library import text_of
+from tests.bench.watch import Watch
 from tests.bench.workload import Workload, settings_for
 
 PAGE = 500
+"""Steps in memory at a time while a run is prepared: less than the program itself has in memory."""
 
 STAGE = 0
 """Nothing is deleted here."""
-"""Steps in memory at a time while a run is prepared: less than the program itself has in memory."""
+
+SLOWER = 50.0
+"""Times as long as by itself a process takes under callgrind, about."""
+
+
+Kind = Literal["bare", "naive", "pipeline"]
+Client = Literal["aiohttp", "lean"]
+Loop = Literal["asyncio", "uvloop"]
 
 
 class Protocol(Struct, frozen=True):
@@ -52,11 +61,13 @@ class Protocol(Struct, frozen=True):
     Attributes:
         guard: patches are guarded by the bases of their objects.
         intents: nothing is sent before its intent is on the disk.
+        slower_s: seconds that each commit of the ledger takes more than on this disk.
         bases: they are in the ledger before the run; or read one by one; or read from lists.
     """
 
     guard: bool = True
     intents: bool = True
+    slower_s: float = 0.0
     bases: Literal["known", "looked", "listed"] = "known"
 
 
@@ -64,22 +75,30 @@ class Order(Struct, frozen=True):
     """What to measure.
 
     Attributes:
-        kind: with or without the program around the requests.
+        kind: with or without the program around the requests, or as people write it who have an afternoon.
         protocol: with which parts of it.
         load: what to send.
         input: its input file.
         base_url: the target.
         runs: where the ledger goes.
         cpu: the core to stay on, or `None` for any.
+        client: by which requests are sent.
+        loop: which event loop it runs on.
+        planned: the folder of a run that is planned already; `None` to plan it.
+        counted: after how many writes the instructions are counted, as valgrind runs this; `None` to let it be.
     """
 
-    kind: Literal["bare", "pipeline"]
+    kind: Kind
     protocol: Protocol
     load: Workload
     input: str
     base_url: str
     runs: str
     cpu: int | None
+    counted: int | None = None
+    client: Client = "aiohttp"
+    loop: Loop = "asyncio"
+    planned: str | None = None
 
 
 class Measured(Struct, frozen=True):
@@ -94,6 +113,8 @@ class Measured(Struct, frozen=True):
         before_mib: peak memory of the process before planning.
         planned_mib: the same after planning, with all bases in the ledger.
         peak_mib: the same at the end.
+        backlog_rows: records that were not on the disk yet, at the most.
+        backlog_ms: milliseconds from the first record of a commit to its end, at the most.
         sends: when each write was handed to the transport, nanoseconds of the monotonic clock; only with a limit.
     """
 
@@ -105,46 +126,9 @@ class Measured(Struct, frozen=True):
     before_mib: float
     planned_mib: float
     peak_mib: float
+    backlog_rows: int
+    backlog_ms: float
     sends: list[int]
-
-
-class Watch:
-    """Times the sending part."""
-
-    def __init__(self, *, every: bool) -> None:
-        """Wait for the first request.
-
-        Args:
-            every: keep the time of every write.
-        """
-        self.requests = 0
-        self.reads = 0
-        self.sends = array("q")
-        self.sending_s = 0.0
-        self.cpu_s = 0.0
-        self._every = every
-
-    def read(self) -> None:
-        """Note that a read begins."""
-        self._begin()
-        self.reads += 1
-
-    def write(self) -> None:
-        """Note that a write begins."""
-        self._begin()
-        self.requests += 1
-        if self._every:
-            self.sends.append(time.monotonic_ns())
-
-    def _begin(self) -> None:
-        if not self.requests and not self.reads:
-            self._began_at = time.monotonic()
-            self._cpu_before_s = time.process_time()
-
-    def stop(self) -> None:
-        """Note that the last write has ended."""
-        self.sending_s = time.monotonic() - self._began_at
-        self.cpu_s = time.process_time() - self._cpu_before_s
 
 
 class WatchedTransport:
@@ -180,18 +164,15 @@ def measure(order: Order) -> Measured:
     if order.cpu is not None:
         os.sched_setaffinity(0, {order.cpu})
     protocol = order.protocol
-    settings = settings_for(order.load, order.base_url, Path(order.runs), guard=protocol.guard)
-    watch = Watch(every=order.load.rate > 0)
+    watch = Watch(every=order.load.rate > 0, counted=order.counted)
     before_mib = peak_mib()
-    began_at = time.monotonic()
-    run = make_run(Path(order.input), settings)
-    whole_s = time.monotonic() - began_at
-    if protocol.guard and protocol.bases == "known":
-        asyncio.run(keep_bases(run, settings))
+    run, whole_s = prepared(order) if order.planned is None else (RunFolder(Path(order.planned)), 0.0)
     planned_mib = peak_mib()
     began_at = time.monotonic()
-    with mock.patch.object(executing, "RunLedger", RunLedger if protocol.intents else OutcomesAlone):
-        asyncio.run((send_all if order.kind == "pipeline" else send_bare)(run, settings, watch))
+    kept = WatchedLedger if protocol.intents else OutcomesAlone
+    WatchedLedger.slower_s = protocol.slower_s
+    with mock.patch.object(executing, "RunLedger", kept), slow_motion(order), new_runner(order.loop) as runner:
+        runner.run(send(order, run, watch))
     whole_s += time.monotonic() - began_at
     return Measured(
         requests=watch.requests,
@@ -202,8 +183,57 @@ def measure(order: Order) -> Measured:
         before_mib=before_mib,
         planned_mib=planned_mib,
         peak_mib=peak_mib(),
+        backlog_rows=WatchedLedger.worst_rows,
+        backlog_ms=WatchedLedger.worst_s * 1000,
         sends=watch.sends.tolist(),
     )
+
+
+async def send(order: Order, run: RunFolder, watch: Watch) -> None:
+    """Send `run` as ordered."""
+    settings = settings_of(order)
+    match order.kind:
+        case "pipeline":
+            await send_all(run, settings, watch)
+        case "bare":
+            await (bare.send_lean if order.client == "lean" else bare.send)(run, settings, watch)
+        case "naive":
+            await naive.send(Path(order.input), settings, watch)
+
+
+def new_runner(loop: Loop) -> asyncio.Runner:
+    """Return what runs `loop`."""
+    if loop == "asyncio":
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=importlib.import_module("uvloop").new_event_loop)
+
+
+@contextmanager
+def slow_motion(order: Order) -> Iterator[None]:
+    """Let what the program waits for take as much longer as valgrind makes all else take: commits are as large then."""
+    slower = 1.0 if order.counted is None else SLOWER
+    with (
+        mock.patch.object(runledger, "LINGER_S", runledger.LINGER_S * slower),
+        mock.patch.object(stock, "AHEAD_S", stock.AHEAD_S * slower),
+    ):
+        yield
+
+
+def settings_of(order: Order) -> Settings:
+    """Return the settings with which `order` is carried out."""
+    guard = order.protocol.guard
+    return settings_for(order.load, order.base_url, Path(order.runs), guard=guard, client=order.client)
+
+
+def prepared(order: Order) -> tuple[RunFolder, float]:
+    """Plan the run that `order` sends, with the bases that it is to know, and say how many seconds planning took."""
+    settings = settings_of(order)
+    began_at = time.monotonic()
+    run = make_run(Path(order.input), settings)
+    seconds = time.monotonic() - began_at
+    if order.protocol.guard and order.protocol.bases == "known":
+        asyncio.run(keep_bases(run, settings))
+    return run, seconds
 
 
 def make_run(path: Path, settings: Settings) -> RunFolder:
@@ -234,26 +264,6 @@ async def keep_bases(run: RunFolder, settings: Settings) -> None:
                 after = steps[-1].seq
 
 
-class OutcomesAlone(RunLedger):
-    """A ledger without intents, which writes what became of a step and nothing before: nobody ever waits for it."""
-
-    def _open(self) -> None:
-        super()._open()
-        self._db.execute("DROP TRIGGER progress_begins")  # which wants an intent before an outcome
-        self._at_once = Batch(lambda: None)
-        self._at_once.good_until = math.inf
-        self._at_once.end(None)
-
-    def intend(self, intent: Intent) -> Batch:
-        """Write nothing."""
-        del intent
-        return self._at_once
-
-    def record(self, outcome: Outcome) -> None:
-        """Write a row where the real one completes that of the intent."""
-        self.dismiss(outcome)
-
-
 async def send_all(run: RunFolder, settings: Settings, watch: Watch) -> None:
     """Send `run` with the whole program."""
 
@@ -268,55 +278,6 @@ async def send_all(run: RunFolder, settings: Settings, watch: Watch) -> None:
     assert summary.complete, summary
 
 
-async def send_bare(run: RunFolder, settings: Settings, watch: Watch) -> None:
-    """Send the requests of `run` with nothing around them."""
-    requests = list(rendered(await steps_of(run), settings))
-    waiting = iter(requests)
-    user_agent = f"offer-migrator/{__version__}"
-    async with open_session(
-        timeout_s=settings.timeout,
-        connect_timeout_s=settings.connect_timeout,
-        user_agent=user_agent,
-    ) as session:
-
-        async def work() -> None:
-            for request in waiting:
-                watch.write()
-                url = URL(request.target, encoded=True)
-                async with session.request(
-                    request.method, url, data=request.body, headers=request.headers, allow_redirects=False
-                ) as response:
-                    await response.read()
-                    assert response.status == 200
-
-        async with asyncio.TaskGroup() as crew:
-            for _ in range(settings.concurrency):
-                crew.create_task(work())
-        watch.stop()
-
-
-async def steps_of(run: RunFolder) -> Sequence[Step]:
-    """Read all the steps of `run` in the order of the input, which is that in which the program sends them."""
-    async with RunLedger(run.ledger) as ledger:
-        lanes = [await ledger.pending(container, STAGE, 0, 1 << 30) for container in await ledger.containers(STAGE)]
-    return sorted((step for lane in lanes for step in lane), key=lambda step: step.seq)
-
-
-def rendered(steps: Iterable[Step], settings: Settings) -> Iterator[Request]:
-    """Make the requests of `steps` complete: whole URL, every header that the program sends."""
-    style = STYLES[settings.style]
-    identity = {
-        "x-api-key": settings.client_id,
-        "x-gw-ims-org-id": settings.org_id,
-        "Authorization": "Bearer " + settings.secret("access_token"),
-    }
-    for step in steps:
-        request = style.render(step, sandbox=settings.sandbox, request_id=str(uuid.uuid4()))
-        yield msgspec.structs.replace(
-            request, target=settings.base_url + request.target, headers={**request.headers, **identity}
-        )
-
-
 def peak_mib() -> float:
     """Return the most memory this process has had resident, in MiB (`VmHWM`)."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -327,4 +288,4 @@ def peak_mib() -> float:
 if __name__ == "__main__":
     logs.configure(json=True, verbosity=0, colors=False)
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
-    sys.stdout.buffer.write(msgspec.json.encode(measure(order)))
+    sys.stdout.buffer.write(b"\n" + msgspec.json.encode(measure(order)) + b"\n")

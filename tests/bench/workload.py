@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -34,12 +35,13 @@ class Workload(Struct, frozen=True):
 def write_input(load: Workload, path: Path) -> None:
     """Write the JSONL input of `load` to `path`."""
     with path.open("wb") as file:
-        for row in _rows(load):
+        for row in rows_of(load, load.rows):
             file.write(msgspec.json.encode(row) + b"\n")
 
 
-def _rows(load: Workload) -> Iterator[dict[str, object]]:
-    for number in range(load.rows):
+def rows_of(load: Workload, rows: int) -> Iterator[dict[str, Any]]:
+    """Yield the first `rows` rows of `load`."""
+    for number in range(rows):
         container = {"container": container_id(number % load.containers)} if load.style == "xcore" else {}
         yield container | rename(load.style, number)
 
@@ -58,7 +60,9 @@ def rename(style: str, number: int) -> dict[str, object]:
     }
 
 
-def settings_for(load: Workload, base_url: str, runs: Path, *, guard: bool) -> Settings:
+def settings_for(
+    load: Workload, base_url: str, runs: Path, *, guard: bool, client: Literal["aiohttp", "lean"] = "aiohttp"
+) -> Settings:
     """Return the settings that send `load` to `base_url` and keep the run under `runs`."""
     return Settings(
         style="xcore" if load.style == "xcore" else "dps",
@@ -71,4 +75,5 @@ def settings_for(load: Workload, base_url: str, runs: Path, *, guard: bool) -> S
         rate=load.rate,
         concurrency=load.concurrency,
         guard=guard,
+        transport=client,
     )

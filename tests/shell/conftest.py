@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from migrator.transport import credentials
+from tests import wire
 from tests.plans import changes, make_plan
 from tests.shell.identity import Clock
 from tests.shell.ledgers import STEPS
@@ -29,6 +30,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+@pytest.fixture(params=wire.CLIENTS)
+def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Send by one client, and once more by the other."""
+    monkeypatch.setattr(wire, "CLIENT", request.param)
+    return str(request.param)
+
+
 @pytest.fixture
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every proxy out of the environment."""
@@ -38,18 +46,23 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    """Make a server's TLS context with a certificate that nobody trusts."""
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a certificate that nobody trusts, with its key beside it."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("makes its certificate with openssl")
-    key, certificate = (tmp_path_factory.mktemp("tls") / name for name in ("key.pem", "certificate.pem"))
+    certificate = tmp_path_factory.mktemp("tls") / "certificate.pem"
     order = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1"
+    written = ["-keyout", str(certificate.with_name("key.pem")), "-out", str(certificate)]
     subprocess.run(
-        [openssl, *order.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-        check=True,
-        capture_output=True,
+        [openssl, *order.split(), "-addext", "subjectAltName=IP:127.0.0.1", *written], check=True, capture_output=True
     )
+    return certificate
+
+
+@pytest.fixture(scope="session")
+def self_signed(certificate: Path) -> ssl.SSLContext:
+    """Make a server's TLS context with a certificate that nobody trusts."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
     return context

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from migrator.transport.credentials import ClientCredentials
-from migrator.transport.http import open_session
+from migrator.transport.session import open_session
 
 SECRET = "p8e-the-secret-of-the-tests"
 DAY_S = 86_400

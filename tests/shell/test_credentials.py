@@ -20,6 +20,7 @@ from migrator.transport.credentials import (
     renew_after_s,
 )
 from migrator.transport.http import HttpTransport
+from migrator.transport.session import SessionClient
 from tests.shell.identity import (
     DAY_S,
     SECRET,
@@ -249,7 +250,7 @@ async def test_the_transport_rejects_the_token_of_a_request_that_was_refused(sta
     app = web.Application()
     app.router.add_patch("/x", patch)
     async with TestServer(app) as server, credentials_at(IdentityService()) as credentials:
-        transport = HttpTransport(credentials._session, str(server.make_url("/")), credentials, "org")
+        transport = HttpTransport(SessionClient(credentials._session, str(server.make_url("/"))), credentials, "org")
         told = [await transport.send(Request("PATCH", "/x", {}, b"", "r")) for _ in range(2)]
 
     assert transport.renewable

@@ -15,6 +15,7 @@ from migrator.transport.credentials import (
     ReadyToken,
 )
 from migrator.transport.http import HttpTransport
+from migrator.transport.session import SessionClient
 from tests.shell.identity import (
     INVALID_CLIENT,
     SECRET,
@@ -140,7 +141,7 @@ async def test_without_a_token_nothing_is_sent_and_the_failure_says_why(
     answer: web.Response, kind: FailureKind
 ) -> None:
     async with credentials_at(IdentityService(answer)) as credentials:
-        transport = HttpTransport(credentials._session, "http://127.0.0.1:1", credentials, "org")
+        transport = HttpTransport(SessionClient(credentials._session, "http://127.0.0.1:1"), credentials, "org")
         told = await transport.send(Request("PATCH", "/x", {}, b"", "r"))
 
     assert isinstance(told, Failure)
@@ -151,7 +152,7 @@ async def test_without_a_token_nothing_is_sent_and_the_failure_says_why(
 async def test_ready_has_the_token_that_send_uses_or_says_why_there_is_none() -> None:
     service = IdentityService(says(401, INVALID_CLIENT))
     async with credentials_at(service) as credentials:
-        transport = HttpTransport(credentials._session, "http://127.0.0.1:1", credentials, "org")
+        transport = HttpTransport(SessionClient(credentials._session, "http://127.0.0.1:1"), credentials, "org")
 
         at_hand = [transport.ready]
         refused = await transport.make_ready()
@@ -193,7 +194,7 @@ async def test_neither_the_secret_nor_a_token_is_in_what_an_error_prints(answer:
 async def test_neither_the_secret_nor_the_token_is_in_the_repr_of_what_holds_them() -> None:
     async with credentials_at(IdentityService()) as credentials:
         token = await credentials.token()
-        transport = HttpTransport(credentials._session, "http://127.0.0.1:1", credentials, "org")
+        transport = HttpTransport(SessionClient(credentials._session, "http://127.0.0.1:1"), credentials, "org")
 
         for holder in (credentials, ReadyToken("the-id", token), transport):
             assert SECRET not in repr(holder)

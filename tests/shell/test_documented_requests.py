@@ -23,7 +23,8 @@ from migrator.core.rows import RowParser
 from migrator.core.styles import STYLES
 from migrator.sources import open_source
 from migrator.transport.credentials import ReadyToken
-from migrator.transport.http import HttpTransport, open_session
+from migrator.transport.http import HttpTransport
+from tests.wire import client_to
 
 CONTAINER = "e0bd8463-0913-4ca1-bd84-6309134ca1f6"
 INSTANCE = "0f4bc230-13df-11eb-bc55-c11be7252432"
@@ -200,13 +201,14 @@ async def arrived(step: Step, style: str) -> tuple[str, str, dict[str, str], byt
     app.router.add_route("*", "/{tail:.*}", handler)
     async with TestServer(app) as server:
         url = str(server.make_url("")).rstrip("/")
-        async with open_session(timeout_s=10, connect_timeout_s=10, user_agent="offer-migrator") as session:
-            transport = HttpTransport(session, url, ReadyToken("{API_KEY}", "{ACCESS_TOKEN}"), "{IMS_ORG}")
+        async with client_to(url, timeout_s=10, connect_timeout_s=10) as client:
+            transport = HttpTransport(client, ReadyToken("{API_KEY}", "{ACCESS_TOKEN}"), "{IMS_ORG}")
             await transport.send(STYLES[style].render(step, sandbox="sandbox-name", request_id=str(uuid.uuid4())))
     (request,) = received
     return request
 
 
+@pytest.mark.usefixtures("no_proxies", "client")
 @pytest.mark.parametrize("page", PAGES)
 async def test_a_row_becomes_the_documented_request(page: str, tmp_path: Path) -> None:
     style, row, method, target, media_types, body = PAGES[page]

@@ -1,6 +1,8 @@
-"""What each exception of aiohttp proves: the table of `core.failures` against real sockets on loopback.
+"""What a failure proves, by either client, against real sockets on loopback.
 
-A server counts what reaches it. Where the table says that nothing was sent, it must have counted nothing.
+By aiohttp, that is what the table of `core.failures` says of each of its exceptions. By the lean client, it is whether
+there was a connection for the request to leave on. A server counts what reaches it. Where nothing was sent, by the one
+or by the other, it must have counted nothing.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from aiohttp import client_exceptions
 
 from migrator.core.failures import PROOF, proven_by
 from migrator.core.model import Answer, Failure, FailureKind, Response
-from migrator.transport import http
+from migrator.transport import session
 from migrator.transport.failures import BROKEN, describe, failure_of
-from migrator.transport.http import open_session
+from migrator.transport.session import SessionClient, open_session
 from tests.wire import (
     Deed,
     Received,
@@ -114,8 +116,9 @@ def test_only_what_aiohttp_raises_before_it_has_a_connection_is_a_proof() -> Non
 
 @dataclass
 class Stage:
-    """Where one exchange goes wrong: it notes the exceptions that come out of aiohttp."""
+    """Where one exchange goes wrong: it notes the exceptions that come out of aiohttp, if that is the client."""
 
+    client: str
     monkeypatch: pytest.MonkeyPatch
     untrusted: ssl.SSLContext
     raised: list[str] = field(default_factory=list)
@@ -125,14 +128,18 @@ class Stage:
         self.raised.append(type(error).__name__)
         return failure_of(error)
 
+    def raised_is(self, name: str) -> bool:
+        """Whether aiohttp has raised that and nothing else; of the lean client nothing is asked."""
+        return self.raised == ([name] if self.client == "aiohttp" else [])
+
     async def send(self, url: str, *, timeout_s: float = 30, connect_timeout_s: float = 30) -> None:
         self.answers += await sent_to(url, timeout_s=timeout_s, connect_timeout_s=connect_timeout_s)
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, self_signed: ssl.SSLContext) -> Stage:
-    stage = Stage(monkeypatch, self_signed)
-    monkeypatch.setattr(http, "failure_of", stage.note)
+def stage(client: str, monkeypatch: pytest.MonkeyPatch, self_signed: ssl.SSLContext) -> Stage:
+    stage = Stage(client, monkeypatch, self_signed)
+    monkeypatch.setattr(session, "failure_of", stage.note)
     return stage
 
 
@@ -254,11 +261,17 @@ def scenes(of: dict[str, list[Scene]]) -> list[Any]:
     ]
 
 
+OF_AIOHTTP = ("ClientProxyConnectionError", "ClientHttpProxyError", "InvalidUrlClientError", "NonHttpUrlClientError")
+"""What goes wrong only there: the lean client knows no proxies, and takes what settings accept for an address."""
+
+
 @pytest.mark.parametrize(("name", "scene"), scenes(NOTHING_LEFT))
 async def test_what_is_called_not_sent_has_reached_nobody(stage: Stage, name: str, scene: Scene) -> None:
+    if stage.client == "lean" and name in OF_AIOHTTP:
+        pytest.skip("the lean client does not get there")
     arrived = await scene(stage)
 
-    assert stage.raised == [name]
+    assert stage.raised_is(name)
     assert [kind_of(answer) for answer in stage.answers] == [FailureKind.NOT_SENT]
     assert arrived == 0
 
@@ -276,11 +289,22 @@ async def is_late_to_shake_hands(stage: Stage) -> int:
         pytest.param("ServerDisconnectedError", proxy(hangs_up), id="the proxy drops the tunnel"),
     ],
 )
+@pytest.mark.parametrize("client", ["aiohttp"], indirect=True)
 async def test_what_most_likely_has_not_left_is_no_proof(stage: Stage, name: str, scene: Scene) -> None:
     arrived = await scene(stage)
 
-    assert stage.raised == [name]
+    assert stage.raised_is(name)
     assert [kind_of(answer) for answer in stage.answers] == [FailureKind.LOST]
+    assert arrived == 0
+
+
+@pytest.mark.parametrize("client", ["lean"], indirect=True)
+async def test_the_lean_client_knows_that_it_was_still_connecting_when_the_time_for_it_all_was_over(
+    stage: Stage,
+) -> None:
+    arrived = await is_late_to_shake_hands(stage)
+
+    assert stage.answers == [Failure(FailureKind.NOT_SENT, "ConnectionError: no connection within the time-out")]
     assert arrived == 0
 
 
@@ -326,7 +350,7 @@ async def test_whatever_goes_wrong_after_the_request_has_left_leaves_it_in_doubt
     async with Server(deed) as server:
         await stage.send(server.url, timeout_s=1)
 
-    assert stage.raised == [name]
+    assert stage.raised_is(name)
     assert [kind_of(answer) for answer in stage.answers] == [FailureKind.LOST]
     assert len(server.requests) == 1
 
@@ -353,12 +377,14 @@ async def on_a_dead_connection(method: str, *, aiohttp_repeats: bool = False) ->
     """Send three requests over one session; the connection that the second one is sent on turns out to be dead."""
     async with Server(answers(), hangs_up, answers()) as server, transport_to(server.url) as transport:
         if aiohttp_repeats:
-            transport._session._retry_connection = True
+            assert isinstance(transport._client, SessionClient)
+            transport._client._session._retry_connection = True
         found = [await transport.send(request(method)) for _ in range(3)]
         assert server.connections == 2, "the second request has to meet a kept-alive connection"
         return found, server.requests
 
 
+@pytest.mark.usefixtures("client")
 @pytest.mark.parametrize("method", METHODS)
 async def test_nothing_is_repeated_when_a_kept_alive_connection_turns_out_to_be_dead(method: str) -> None:
     (first, second, third), requests = await on_a_dead_connection(method)

@@ -20,7 +20,8 @@ from migrator.core.styles.base import Style
 from migrator.emulator import Emulator, EmulatorSettings, seeded_container, seeded_instance_id, seeded_offer_id
 from migrator.engine.surveying import resting_on
 from migrator.transport.credentials import ReadyToken
-from migrator.transport.http import HttpTransport, open_session
+from migrator.transport.http import HttpTransport
+from migrator.transport.session import SessionClient, open_session
 
 OFFER, TAG = EntityType.PERSONALIZED_OFFER, EntityType.TAG
 BOTH = pytest.mark.parametrize("name", ["xcore", "dps"])
@@ -79,7 +80,8 @@ async def door(name: str, seed_offers: int = 1) -> AsyncIterator[Door]:
         Emulator(EmulatorSettings(access_token="token", seed_offers=seed_offers)) as server,
         open_session(timeout_s=10, connect_timeout_s=10, user_agent="test") as session,
     ):
-        yield Door(STYLES[name], HttpTransport(session, server.url, ReadyToken("us", "token"), "TEST@AdobeOrg"), server)
+        client = SessionClient(session, server.url)
+        yield Door(STYLES[name], HttpTransport(client, ReadyToken("us", "token"), "TEST@AdobeOrg"), server)
 
 
 @BOTH

@@ -1,8 +1,8 @@
-"""The way of every status from the HTTP client to the verdict, without a network.
+"""The way of every status from the HTTP client to the verdict.
 
 This is the only use of aioresponses: it stands in for the inside of the session, so what really goes over the wire is
-proved in `test_http.py`. The verdicts themselves have their tables in `tests/core/test_verdict.py`; here it is shown
-that status, body and headers reach them whole.
+proved in `test_http.py`. The lean client has no such inside, so a server answers it. The verdicts themselves have their
+tables in `tests/core/test_verdict.py`; here it is shown that status, body and headers reach them whole.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from inspect import signature
 from typing import Any
 from unittest.mock import Mock
 
+import msgspec
 import pytest
 from aiohttp import ClientResponse
 from aioresponses import aioresponses
@@ -21,7 +22,9 @@ from migrator.core.model import Answer, EntityType, Kind, Step
 from migrator.core.styles import DPS
 from migrator.core.verdict import Again, Attempt, Halt, Policy, Settled, Verdict, judge
 from migrator.transport.credentials import ReadyToken
-from migrator.transport.http import HttpTransport, open_session
+from migrator.transport.http import HttpTransport
+from migrator.transport.session import SessionClient, open_session
+from tests.wire import answer_of, answers
 
 BASE_URL = "https://service.example"
 STEP = Step(1, "k", "dev", EntityType.PERSONALIZED_OFFER, "offer-1", Kind.PATCH, b"[]")
@@ -53,7 +56,7 @@ def service_says() -> Iterator[Says]:
 
 async def answer() -> Answer:
     async with open_session(timeout_s=30, connect_timeout_s=30, user_agent="tests/1") as session:
-        return await HttpTransport(session, BASE_URL, ReadyToken("id", "token"), "org").send(REQUEST)
+        return await HttpTransport(SessionClient(session, BASE_URL), ReadyToken("id", "token"), "org").send(REQUEST)
 
 
 def outline(verdict: Verdict) -> str:
@@ -70,7 +73,7 @@ def outline(verdict: Verdict) -> str:
 DATES = {"Date": "Sun, 22 Nov 2026 19:00:00 GMT", "Retry-After": "Sun, 22 Nov 2026 19:00:30 GMT"}
 
 
-@pytest.mark.parametrize(
+TABLE = pytest.mark.parametrize(
     ("status", "more", "verdict"),
     [
         # Without Retry-After the delay is chance × base = 0.5 × 1 s.
@@ -99,11 +102,28 @@ DATES = {"Date": "Sun, 22 Nov 2026 19:00:00 GMT", "Retry-After": "Sun, 22 Nov 20
         (504, {}, "lose server"),
     ],
 )
-async def test_a_status_comes_through_the_transport_to_its_verdict(
+
+
+def judged(answer: Answer) -> str:
+    return outline(judge(answer, Kind.PATCH, DPS, Attempt(1, 0.0, renewable=True), Policy(), now=NOW, chance=0.5))
+
+
+@TABLE
+async def test_a_status_comes_through_aiohttp_to_its_verdict(
     service_says: Says, status: int, more: dict[str, Any], verdict: str
 ) -> None:
     service_says(status, **more)
 
-    judged = judge(await answer(), Kind.PATCH, DPS, Attempt(1, 0.0, renewable=True), Policy(), now=NOW, chance=0.5)
+    assert judged(await answer()) == verdict
 
-    assert outline(judged) == verdict
+
+@TABLE
+@pytest.mark.usefixtures("no_proxies", "client")
+@pytest.mark.parametrize("client", ["lean"], indirect=True)
+async def test_a_status_comes_through_the_lean_client_to_its_verdict(
+    status: int, more: dict[str, Any], verdict: str
+) -> None:
+    body = more.get("body") or (msgspec.json.encode(more["payload"]) if "payload" in more else b"")
+    headers = [f"{name}: {value}" for name, value in more.get("headers", {}).items()]
+
+    assert judged(await answer_of(answers(f"{status} x", body, *headers))) == verdict

@@ -82,10 +82,10 @@ async def test_nothing_lies_ready_while_nobody_is_known_to_be_fast() -> None:
 @pytest.mark.parametrize(
     ("speed", "size"),
     [
-        (250, 5),
-        (500, 10),  # 500/s × 0.02 s
-        (1000, 20),
-        (10_000, 100),  # the largest, not 200
+        (100, 5),
+        (500, 25),  # 500/s × 0.05 s
+        (1000, 50),
+        (10_000, 100),  # the largest, not 500
     ],
 )
 async def test_what_lies_ready_is_what_is_sent_in_a_moment(speed: int, size: int) -> None:
@@ -114,9 +114,9 @@ async def test_it_calls_for_more_when_it_is_half_empty_and_is_full_again_then() 
 
 async def test_a_run_that_becomes_slow_has_no_more_than_the_next_step_in_stock_soon() -> None:
     shop = Shop()
-    await shop.sell(100, 0.05)
+    await shop.sell(100, 0.06)
     assert await shop.filled() > 10
-    await shop.sell(60, 6.0)
+    await shop.sell(100, 10.0)
     await shop.filled()
     assert len(shop.stock._ready) <= 1
 
