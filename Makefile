@@ -8,10 +8,10 @@ INSTALLED := $(VENV)/.installed
 CONSTRAINTS := .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench soak constraints clean
+.PHONY: help demo test check format bench soak fleet-demo constraints clean
 
 help: ## say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 demo: $(INSTALLED) ## the main job against a local emulator: apply, kill, resume, proof
 	@$(BIN)/migrator demo
@@ -36,8 +36,11 @@ bench: $(INSTALLED) ## speed and memory, of the emulator too, as ratios in one r
 soak: $(INSTALLED) ## kill -9 over and over, 200 rounds, half an hour at the most: nothing lost, nothing twice
 	$(BIN)/python -m tests.soak
 
+fleet-demo: $(INSTALLED) ## a run of 5,000 changes by three workers, one killed half-way, and the proof; needs PostgreSQL
+	$(BIN)/python -m tests.fleet.demo
+
 constraints: $(INSTALLED) ## pin the newest versions that pyproject.toml allows
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-annotate --no-header --no-emit-options \
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra fleet --extra otel --strip-extras --no-annotate --no-header --no-emit-options \
 		--output-file $(CONSTRAINTS) pyproject.toml
 
 clean: ## remove what was set up and made
@@ -46,5 +49,5 @@ clean: ## remove what was set up and made
 $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	@test -n "$(PYTHON)" || { echo "migrator needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev,fleet,otel]'
 	@touch $@

@@ -221,6 +221,12 @@ class Throttle(Protocol):
     async def permit(self, container: str) -> bool:
         """Wait for leave to send one request to `container`; `False` means that the run stops."""
 
+    async def due(self, container: str) -> bool:
+        """Wait for the moment that a permit is for; `False` if it has passed, and the permit with it.
+
+        Limits that are shared by many processes give permits for moments. After `True` the request leaves at once.
+        """
+
     def sent(self, container: str) -> None:
         """Note that a request to `container`, for which there is a permit, leaves now."""
 

@@ -1,7 +1,7 @@
 """Every setting, where it may come from, and what it may be.
 
-Order, the first one wins: flag, environment `MIGRATOR_…`, job file, profile `config/NAME.toml`, default. Secrets come
-from the environment, a file, or a command that prints them; never from a flag, a profile or a job file.
+Order, the first one wins: flag, environment `MIGRATOR_…`, job file, profile `config/NAME.toml`, default (`layers`).
+Secrets come from the environment, a file, or a command that prints them; never from a flag, a profile or a job file.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,12 +22,7 @@ from migrator.core.errors import UsageError
 from migrator.core.limits import Limits, share_of
 from migrator.core.reconcile import Bounds
 from migrator.core.verdict import Policy
-
-PROFILES = Path("config")
-"""Where profiles are looked for, relative to the working directory."""
-
-SECRETS = ("client_secret", "access_token")
-"""Settings that no file, flag, ledger or message may hold."""
+from migrator.layers import DEFAULT, SECRETS, Layer, merge, read_profile, variable, without_secrets
 
 DEFAULT_SCOPES = "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"
 
@@ -63,6 +57,18 @@ def _is_url(text: str) -> str:
     if not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be a host, and a port and a path if need be")
     return text.rstrip("/")
+
+
+def _ledger(value: object) -> object:
+    """Keep the URL of a database as it is, and take everything else for a folder."""
+    if not (isinstance(value, str) and value.startswith(("postgresql://", "postgres://"))):
+        return value if not isinstance(value, str) else Path(value)
+    parts = urlsplit(value)
+    if parts.password is not None:
+        raise ValueError("must not hold a password: put that into PGPASSWORD or ~/.pgpass")
+    if not parts.path.strip("/"):
+        raise ValueError("must name a database: postgresql://[user@]host[:port]/database")
+    return value
 
 
 Seconds = Annotated[float, BeforeValidator(duration_s), Field(ge=0, allow_inf_nan=False)]
@@ -105,7 +111,11 @@ class Settings(BaseSettings):
     scopes: Word = Field(
         default=DEFAULT_SCOPES, description="Scopes asked of the identity service, separated by commas."
     )
-    ledger: Path = Field(default=Path("runs"), description="Folder of runs; on a local disk.")
+    ledger: Annotated[Path | str, BeforeValidator(_ledger)] = Field(
+        default=Path("runs"),
+        description="Folder of runs, on a local disk; or postgresql://[user@]host/database, that of a fleet.",
+    )
+    shard_steps: int = Field(default=1_000, ge=1, description="Of a run of a fleet: requests in a shard, about.")
     rate: Rate = Field(default=5.0, description="Requests a second, all together, or '300/m'; 0 for no limit.")
     container_rate: Rate = Field(default=0.0, description="Requests a second for each container; 0 for no limit.")
     concurrency: int = Field(default=4, ge=1, le=1024, description="Requests in flight, all together.")
@@ -189,6 +199,24 @@ class Settings(BaseSettings):
         return self
 
     _profile: str | None = PrivateAttr(default=None)
+    _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def runs(self) -> Path:
+        """The folder of runs.
+
+        Raises:
+            UsageError: the runs are in a database.
+        """
+        if isinstance(self.ledger, Path):
+            return self.ledger
+        hint = "name a folder with --ledger; `migrator ledger copy` moves a run between the two"
+        raise UsageError("this is not done with the runs of a fleet", hint)
+
+    @property
+    def fleet(self) -> str | None:
+        """The database of the fleet, or `None` if the runs are in a folder."""
+        return None if isinstance(self.ledger, Path) else self.ledger
 
     @property
     def policy(self) -> Policy:
@@ -226,6 +254,10 @@ class Settings(BaseSettings):
             return _run_secret(name, command)
         return ""
 
+    def origin(self, name: str) -> str:
+        """Say where the value of a setting is from: a flag, a variable of the environment, a file, or the default."""
+        return self._origins.get(name, DEFAULT)
+
     def public(self) -> dict[str, Any]:
         """Return everything that is not a secret, for the ledger and for people."""
         hidden = {*SECRETS, *(f"{name}_command" for name in SECRETS)}
@@ -252,77 +284,65 @@ def _run_secret(name: str, command: str) -> str:
     return ended.stdout.strip()
 
 
-def load(flags: Mapping[str, Any], *, profile: str | None = None, job: Mapping[str, Any] | None = None) -> Settings:
+def load(
+    flags: Mapping[str, Any],
+    *,
+    profile: str | None = None,
+    job: Mapping[str, Any] | None = None,
+    job_name: str = "the job file",
+) -> Settings:
     """Merge the layers and check the result.
 
     Args:
         flags: settings given on the command line, or by the caller of the library.
-        profile: name of a file in `config/`, or the path of one.
-        job: the `[settings]` table of a job file.
+        profile: name of a file in `config/`, or the path of one, or of a configuration file of aepp (`.json`).
+        job: the `[settings]` table of a job file, or the settings that a run began with.
+        job_name: what to call that when values of it are wrong or are asked for.
 
     Raises:
         UsageError: a layer cannot be read, or values are wrong; all of them are named.
     """
-    environment = EnvSettingsSource(Settings)()
-    files = _read_profile(profile) if profile else {}
-    _refuse_secrets(files, f"profile {profile}")
-    _refuse_secrets(job or {}, "the job file")
+    layers = [
+        *([read_profile(profile)] if profile else []),
+        without_secrets(job_name, job or {}),
+        Layer("environment {variable}", EnvSettingsSource(Settings)()),
+        Layer("flag {flag}", flags),
+    ]
+    values, origins = merge(layers)
+    wrong = [sentence for layer in layers for sentence in layer.wrong]
     try:
-        settings = Settings(**_merged(files, job or {}, environment, flags))
+        settings = Settings(**values)
     except ValidationError as error:
+        wrong += _sentences(error, origins)
+    if wrong:
         hint = "every setting with its default and meaning is in config/default.toml"
-        raise UsageError("the settings are wrong: " + "; ".join(_sentences(error)), hint) from error
-    settings._profile = profile  # noqa: SLF001 (this module's own)
+        raise UsageError("the settings are wrong: " + "; ".join(wrong), hint)
+    settings._profile, settings._origins = profile, origins  # noqa: SLF001 (this module's own)
     return settings
 
 
-def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay the layers on top of each other, the strongest last. A secret has one source: the strongest that is given."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for name in SECRETS:
-            sources = {name, f"{name}_file", f"{name}_command"}
-            if any(layer.get(source) for source in sources):
-                merged = {key: value for key, value in merged.items() if key not in sources}
-        merged |= layer
-    return merged
+def _sentences(error: ValidationError, origins: Mapping[str, str]) -> list[str]:
+    """Say each error of pydantic in one clause that names the setting and where its value is from."""
+    return [
+        _sentence(name, origins.get(name, ""), found["type"], found["msg"])
+        for found in error.errors()
+        for name in [".".join(map(str, found["loc"]))]
+    ]
 
 
-def _read_profile(name: str) -> dict[str, Any]:
-    path = Path(name) if name.endswith(".toml") else PROFILES / f"{name}.toml"
-    return read_toml(path, "profile")
-
-
-def read_toml(path: Path, what: str) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises:
-        UsageError: it is missing or broken.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"there is no {what} {path}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"the {what} {path} cannot be read: {error}") from error
-
-
-def _refuse_secrets(values: Mapping[str, Any], where: str) -> None:
-    for name in SECRETS:
-        if name in values:
-            variable = f"MIGRATOR_{name.upper()}"
-            raise UsageError(f"{where} holds {name}, a secret", f"put it into {variable}, or name a {name}_file")
-
-
-def _sentences(error: ValidationError) -> list[str]:
-    """Say each error of pydantic in one clause that names the setting."""
-    return [_sentence(".".join(map(str, found["loc"])), found["type"], found["msg"]) for found in error.errors()]
-
-
-def _sentence(name: str, kind: str, message: str) -> str:
+def _sentence(name: str, origin: str, kind: str, message: str) -> str:
     if kind != "extra_forbidden":
         text = message.removeprefix("Value error, ")
-        return f"{name} (MIGRATOR_{name.upper()}): {text}" if name else text
+        return f"{name} ({variable(name)}): {text}{_from(origin)}" if name else text
+    return no_such_setting(name) + _from(origin)
+
+
+def _from(origin: str) -> str:
+    return f", from {origin}" if origin else ""
+
+
+def no_such_setting(name: str) -> str:
+    """Say that there is no setting `name`, and which one it may be meant for."""
     near = get_close_matches(name, Settings.model_fields, n=1)
     return f"there is no setting {name}" + (f", did you mean {near[0]}?" if near else "")
 
@@ -333,7 +353,7 @@ def require_target(settings: Settings) -> None:
     Raises:
         UsageError: with all that is missing.
     """
-    missing = [f"MIGRATOR_{name.upper()}" for name in ("org_id", "sandbox", "client_id") if not getattr(settings, name)]
+    missing = [variable(name) for name in ("org_id", "sandbox", "client_id") if not getattr(settings, name)]
     secret = any(getattr(settings, f"{name}{suffix}") for name in SECRETS for suffix in ("", "_file", "_command"))
     if not secret:
         missing.append("MIGRATOR_CLIENT_SECRET (or MIGRATOR_ACCESS_TOKEN)")

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from jsonschema_rs import Draft202012Validator
 
+from migrator.cli import events
 from migrator.emulator import Emulator
 from tests.forking import Mother
+from tests.postgres import Server, running
 
 TIMEOUT_S = 120
 """Far more than any command here takes; a hanging one fails instead of blocking the suite."""
+
+
+PUBLISHED = Draft202012Validator(events.schema())
+"""What `migrator schema` prints, ready to check lines with."""
 
 
 @dataclass
@@ -73,7 +82,14 @@ class CommandLine:
         )
 
     async def __call__(self, *arguments: str, stdin: bytes | None = None) -> Ended:
-        """Run a command to its end."""
+        """Run a command to its end. What it prints for programs is held to the schema that is published."""
+        ended = await self._run(arguments, stdin)
+        if ("--output", "json") in pairwise(arguments) and arguments[0] != "translate":
+            for line in ended.out.splitlines():
+                PUBLISHED.validate(json.loads(line))
+        return ended
+
+    async def _run(self, arguments: Sequence[str], stdin: bytes | None) -> Ended:
         if stdin is not None:
             return await self.end(await self.start(*arguments, stdin=asyncio.subprocess.PIPE), stdin)
         if self.mother is None:
@@ -149,3 +165,10 @@ def seen_by(server: Emulator) -> dict[str, int]:
     for effect in server.effects:
         counts[effect.id] = counts.get(effect.id, 0) + 1
     return counts
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server for all tests that need a database."""
+    with running() as server:
+        yield server

@@ -70,6 +70,9 @@ class OpenThrottle:
             self._trace.append(("permit", container))
         return not self._closed
 
+    async def due(self, container: str) -> bool:
+        return True
+
     def sent(self, container: str) -> None:
         pass
 

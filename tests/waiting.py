@@ -30,6 +30,13 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
+async def holds(question: Callable[[], Awaitable[object]]) -> None:
+    """Wait until what is asked of somewhere else is so; fails the test if it never is."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while not await question():  # noqa: ASYNC110 (what is asked has no event here)
+            await asyncio.sleep(0.01)
+
+
 async def soon(what: Awaitable[T]) -> T:
     """Wait for what takes no time: a test that would wait for ever fails instead."""
     return await asyncio.wait_for(what, TIMEOUT_S)

@@ -20,10 +20,12 @@ other caller, needs of it; how it is done is in
 * `verifying`: what runs have written read back.
 * `migrating`: both ends of a migration read, planned, and compared.
 * `exporting`: objects read to be written to files.
+* `diagnosing`: whether a run would work.
 """
 
 from __future__ import annotations
 
+from migrator.api.diagnosing import diagnose
 from migrator.api.executing import LEASE_TIMEOUTS, Around, Running, Work, execute
 from migrator.api.exporting import export
 from migrator.api.following import accept_after, earlier_retry, earlier_rollback, retry, rollback
@@ -58,6 +60,7 @@ __all__ = [
     "applied",
     "check_same_input",
     "compare",
+    "diagnose",
     "earlier_retry",
     "earlier_rollback",
     "earlier_run",

@@ -18,7 +18,7 @@ from migrator.ledger.folder import RunFolder
 from migrator.ledger.reading import Summary, summarize
 from migrator.ledger.runledger import RunLedger
 from migrator.logs import log
-from migrator.ports import Choice
+from migrator.ports import Choice, Transport
 from migrator.settings import Settings
 from migrator.transport.throttle import Throttle
 
@@ -71,6 +71,10 @@ def _unwatched(running: Running) -> AbstractAsyncContextManager[None]:
     return nullcontext()
 
 
+def _straight(transport: Transport) -> Transport:
+    return transport
+
+
 async def execute(
     run: RunFolder,
     settings: Settings,
@@ -79,6 +83,7 @@ async def execute(
     choice: Choice | None = None,
     around: Around = _unwatched,
     decide: Decide = hold,
+    through: Callable[[Transport], Transport] = _straight,
 ) -> Summary:
     """Do `work` on `run`: by default, send everything that is pending and settle what is in doubt.
 
@@ -89,6 +94,7 @@ async def execute(
         choice: which of the pending steps are in it; if `None`, the rest of a first try that is not over, or else all.
         around: makes the context in which the requests are sent, from the means to look on and to stop.
         decide: decides what to do with a step whose fate looking cannot tell; asked if the settings say so.
+        through: wraps what sends the requests, to look on.
 
     Returns:
         Where the run stands now.
@@ -102,7 +108,7 @@ async def execute(
         open_ = before.count(*OPEN_FOR[work])
         if open_:
             log.info("run.started", run=run.id, work=work.value, rows=before.run.rows, open=open_)
-            await _run(run, settings, before, work, choice, around, decide)
+            await _run(run, settings, before, work, choice, around, decide, through)
         summary = summarize(run.ledger)
         log.info("run.finished", run=run.id, **{state.value.lower(): rows for state, rows in summary.rows.items()})
         return summary
@@ -116,6 +122,7 @@ async def _run(
     choice: Choice | None,
     around: Around,
     decide: Decide,
+    through: Callable[[Transport], Transport],
 ) -> None:
     throttle = new_throttle(settings)
     clock = SystemClock()
@@ -129,7 +136,7 @@ async def _run(
     async with ledger, transport_of(settings) as transport:
         engine = Engine(
             ledger=ledger,
-            transport=transport,
+            transport=through(transport),
             throttle=throttle,
             clock=clock,
             style=STYLES[settings.style],
@@ -140,7 +147,7 @@ async def _run(
             guard=settings.guard,
             bounds=settings.bounds,
             limits=settings.limits,
-            decide=decide if settings.on_doubt == "ask" else _always(Decision(settings.on_doubt)),
+            decide=decide if settings.on_doubt == "ask" else always(Decision(settings.on_doubt)),
         )
         # What is held back waits for somebody to let it be sent; to settle doubts is not that.
         if work is not Work.RECONCILE and (unknown := await ledger.choose(choice)):
@@ -156,7 +163,9 @@ async def _run(
         log.info("run.traffic", run=run.id, writes=engine.tally.requests, reads=engine.tally.reads)
 
 
-def _always(decision: Decision) -> Decide:
+def always(decision: Decision) -> Decide:
+    """Decide the same each time."""
+
     async def decide(doubt: Doubt, sentence: str) -> Decision:
         del doubt, sentence
         return decision

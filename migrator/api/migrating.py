@@ -124,7 +124,7 @@ def migrate(
     """
     with (
         _catalogues(spools) as (source, target),
-        new_run(Runs(settings.ledger), run_id) as run,
+        new_run(Runs(settings.runs), run_id) as run,
         draft_migration(target_of(settings), run.ledger, run.id) as draft,
     ):
         migration = Migration(route, selection, source, target, context=context, marks=_new_marks(), tell=tell)

@@ -57,7 +57,7 @@ def plan(source: Input, settings: Settings, *, run_id: str | None = None) -> Ite
     """
     require_target(settings)
     with (
-        new_run(Runs(settings.ledger), run_id) as run,
+        new_run(Runs(settings.runs), run_id) as run,
         draft_plan(source, target_of(settings), run.ledger, run.id) as draft,
     ):
         yield run, draft
@@ -137,7 +137,7 @@ async def _count(reader: Reader, container: str, type_: EntityType) -> int:
 
 def earlier_run(fingerprint: str, settings: Settings) -> Summary | None:
     """Return the newest run that did, or began, exactly what a plan of that fingerprint would do again."""
-    for run in reversed(Runs(settings.ledger).all()):
+    for run in reversed(Runs(settings.runs).all()):
         # A ledger of another version, or a broken one, says nothing about this plan.
         with suppress(MigratorError):
             if read_run(run.ledger).fingerprint == fingerprint:

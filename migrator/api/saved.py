@@ -35,7 +35,8 @@ def plan_target(path: Path, flags: Mapping[str, Any], profile: str | None = None
         UsageError: it is damaged, was edited, is of another version, or goes somewhere else than the settings say.
     """
     savedplan.check(path)
-    return as_planned(path, f"plan {path}", flags, profile, "give the settings it was made with, or plan anew")
+    planned = read_run(path).settings
+    return as_planned(planned, f"plan {path}", flags, profile, "give the settings it was made with, or plan anew")
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def planned(path: Path, settings: Settings, *, run_id: str | None = None) -> Ite
         run_id: what to call the run; made from the time if `None`.
     """
     record = read_run(path)
-    with new_run(Runs(settings.ledger), run_id) as run:
+    with new_run(Runs(settings.runs), run_id) as run:
         remembered = msgspec.json.encode(settings.remembered() | {Origin.PLAN.value: str(path)}).decode()
         savedplan.carry(
             path,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from aiohttp import ClientSession, TraceConfig
 
 from migrator import __version__
 from migrator.clock import SystemClock
@@ -28,24 +30,35 @@ def caller_of(settings: Settings) -> Caller:
 @asynccontextmanager
 async def transport_of(settings: Settings) -> AsyncIterator[HttpTransport]:
     """Open a session with the service, and the credentials for it."""
-    async with open_session(
+    async with session_of(settings) as session:
+        yield HttpTransport(session, settings.base_url, credentials_of(settings, session), settings.org_id)
+
+
+def session_of(settings: Settings, *traces: TraceConfig) -> AbstractAsyncContextManager[ClientSession]:
+    """Open a session with the timeouts of the settings; `traces` look on at all that goes through it."""
+    return open_session(
         timeout_s=settings.timeout,
         connect_timeout_s=settings.connect_timeout,
         user_agent=f"offer-migrator/{__version__}",
-    ) as session:
-        token = settings.secret("access_token")
-        credentials: Credentials = (
-            ReadyToken(settings.client_id, token)
-            if token
-            else ClientCredentials(
-                session,
-                settings.ims_url,
-                client_id=settings.client_id,
-                client_secret=settings.secret("client_secret"),
-                scopes=settings.scopes,
-            )
-        )
-        yield HttpTransport(session, settings.base_url, credentials, settings.org_id)
+        traces=traces,
+    )
+
+
+def credentials_of(settings: Settings, session: ClientSession) -> Credentials:
+    """Return what gives the tokens: a ready one, or the identity service.
+
+    Raises:
+        UsageError: the secret cannot be had.
+    """
+    if token := settings.secret("access_token"):
+        return ReadyToken(settings.client_id, token)
+    return ClientCredentials(
+        session,
+        settings.ims_url,
+        client_id=settings.client_id,
+        client_secret=settings.secret("client_secret"),
+        scopes=settings.scopes,
+    )
 
 
 @asynccontextmanager

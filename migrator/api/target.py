@@ -44,16 +44,27 @@ def resumed(run: RunFolder, flags: Mapping[str, Any], profile: str | None = None
         UsageError: they would send the rest of the run somewhere else.
     """
     hint = "unset MIGRATOR_{NAME}, or begin a new run with `migrator apply`"
-    return as_planned(run.ledger, f"run {run.id}", flags, profile, hint)
+    return as_planned(read_run(run.ledger).settings, f"run {run.id}", flags, profile, hint)
 
 
-def as_planned(ledger: Path, name: str, flags: Mapping[str, Any], profile: str | None, hint: str) -> Settings:
-    """Return the settings that a ledger was planned with, under what flags and the environment say now."""
-    stored = msgspec.json.decode(read_run(ledger).settings)
+def as_planned(planned: str, name: str, flags: Mapping[str, Any], profile: str | None, hint: str) -> Settings:
+    """Return the settings that a run was planned with, under what flags and the environment say now.
+
+    Args:
+        planned: as `RunRecord.settings` has them.
+        name: what to call the run, or the plan, in messages.
+        flags: those of this invocation.
+        profile: that of this invocation, if any.
+        hint: what to do if they go somewhere else; {NAME} stands for the setting.
+
+    Raises:
+        UsageError: they go somewhere else.
+    """
+    stored = msgspec.json.decode(planned)
     began_with = stored.pop("profile", None)
     for origin in Origin:
         stored.pop(origin, None)
-    settings = load(flags, profile=profile or began_with, job=stored)
+    settings = load(flags, profile=profile or began_with, job=stored, job_name=name)
     for setting in TARGET:
         before, now = stored.get(setting, ""), getattr(settings, setting)  # a marker is newer than some ledgers
         if before != now:

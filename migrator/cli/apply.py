@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,16 @@ from migrator.cli.options import (
     choice_of,
     choice_options,
     doubt_options,
+    find_run,
     flags_of,
     input_options,
     ledger_option,
     max_changes_option,
+    metrics_option,
     output_option,
     planning_options,
     profile_option,
     running_options,
-    runs_of,
     sandbox_option,
     sending_options,
     style_option,
@@ -52,6 +54,7 @@ from migrator.settings import Settings
 @click.option("--dry-run", "-n", is_flag=True, help="Only show what would be done, as `migrator plan` does.")
 @click.option("--again", is_flag=True, help="Apply although an earlier run did, or began, exactly the same.")
 @click.option("--run-id", metavar="NAME", help="What to call the run [default: made from the time].")
+@click.option("--fleet", is_flag=True, help="Refuse unless --ledger names the database of a fleet, which is to do it.")
 @choice_options
 @max_changes_option
 @profile_option
@@ -64,12 +67,14 @@ from migrator.settings import Settings
 @input_options
 @output_option
 @viewing_options
+@metrics_option
 def apply(
     file: str,
     yes: bool,
     dry_run: bool,
     again: bool,
     run_id: str | None,
+    fleet: bool,
     input_format: str | None,
     delimiter: str | None,
     encoding: str,
@@ -100,32 +105,51 @@ def apply(
         if dry_run:
             raise UsageError(f"{file} is a plan already", f"`migrator plan {file}` shows it")
         settings = api.plan_target(Path(file), flags_of(values), values.get("profile"))
+        if fleet:
+            _need_fleet(settings)
         confirm_sandbox(settings, confirm_sandbox_name)
-        return carry_out(_from_plan(Path(file), settings, run_id, again), settings, out, viewing, choice=choice)
+        with _planned_in(settings) as where:
+            planned = _from_plan(Path(file), settings, where, run_id, again)
+            return carry_out(planned, settings, out, viewing, choice=choice)
     if not (yes or dry_run):
         expect_somebody("apply")
-    with opened_job(file, values, input_format, delimiter, encoding) as (source, settings):
-        if dry_run:
-            return preview(source, settings, choice, out, viewing)
-        confirm_sandbox(settings, confirm_sandbox_name)
-        run = _from_input(source, settings, run_id, again, yes, choice, out)
-    return carry_out(run, settings, out, viewing, choice=choice) if run else 2
+    with ExitStack() as stack:
+        with opened_job(file, values, input_format, delimiter, encoding) as (source, settings):
+            if fleet:
+                _need_fleet(settings)
+            if dry_run:
+                return preview(source, settings, choice, out, viewing)
+            confirm_sandbox(settings, confirm_sandbox_name)
+            where = stack.enter_context(_planned_in(settings))
+            run = _from_input(source, settings, where, run_id, again, yes, choice, out)
+        return carry_out(run, settings, out, viewing, choice=choice) if run else 2
 
 
-def _from_plan(path: Path, settings: Settings, run_id: str | None, again: bool) -> RunFolder:
+def _need_fleet(settings: Settings) -> None:
+    if settings.fleet is None:
+        raise UsageError("no fleet is named", "name its database: --ledger postgresql://[user@]host/database")
+
+
+def _planned_in(settings: Settings) -> AbstractContextManager[Settings]:
+    """Return where a run is planned: in the folder of runs, or, if a fleet is to have it, where nothing stays."""
+    return nullcontext(settings) if settings.fleet is None else api.scratch(settings)
+
+
+def _from_plan(path: Path, settings: Settings, where: Settings, run_id: str | None, again: bool) -> RunFolder:
     """Make a run of a saved plan."""
     _mind_other_sandboxes(savedplan.containers(path), settings)
     asyncio.run(api.refuse_too_many(savedplan.count_changes(path), settings))
-    with Runs(settings.ledger).locked():
+    with Runs(where.runs).locked():
         if not again:
-            _refuse_repetition(read_run(path).fingerprint, settings)
-        with api.planned(path, settings, run_id=run_id) as run:
+            _refuse_repetition(read_run(path).fingerprint, where)
+        with api.planned(path, where, run_id=run_id) as run:
             return run
 
 
 def _from_input(
     source: Input,
     settings: Settings,
+    where: Settings,
     run_id: str | None,
     again: bool,
     yes: bool,
@@ -134,8 +158,8 @@ def _from_input(
 ) -> RunFolder | None:
     """Make a run of an input, or return `None` when it has problems, which are then on stdout."""
     if run_id is not None:
-        _refuse_other_input(run_id, source, settings)
-    with api.plan(source, settings, run_id=run_id) as (run, draft):
+        _refuse_other_input(run_id, source, where)
+    with api.plan(source, where, run_id=run_id) as (run, draft):
         merge(draft, settings)
         if report(draft, source.name, out):
             return None
@@ -144,15 +168,15 @@ def _from_input(
         if not yes:
             ask(draft, settings, choice)
         # Somebody may have applied the same while we asked: the check and the acceptance are one act.
-        with Runs(settings.ledger).locked():
+        with Runs(where.runs).locked():
             if not again:
-                _refuse_repetition(draft.fingerprint, settings)
+                _refuse_repetition(draft.fingerprint, where)
             draft.accept(run.id, source.name, settings.remembered(), SystemClock.now())
     return run
 
 
 def _refuse_other_input(run_id: str, source: Input, settings: Settings) -> None:
-    run = RunFolder(settings.ledger / run_id)
+    run = RunFolder(settings.runs / run_id)
     if run.ledger.exists():
         api.check_same_input(run, source.path)
 
@@ -222,7 +246,7 @@ def resume(
     Exit codes: as `migrator apply`
     """
     viewing = viewing_of(values)
-    found = runs_of(values).find(run)
+    found = find_run(values, run)
     if input_file is not None:
         api.check_same_input(found, input_file)
     settings = api.resumed(found, flags_of(values), values.get("profile"))

@@ -12,13 +12,16 @@ from functools import partial
 import click
 
 from migrator import api
+from migrator.cli import fleet
+from migrator.cli.metrics import RunMetrics, metered
 from migrator.cli.options import Viewing
 from migrator.cli.output import Output, exit_code, is_terminal, next_step, tell
 from migrator.cli.progress import shown
+from migrator.cli.telemetry import tracing, untraced
 from migrator.core.errors import Interrupted, MigratorError, UsageError
 from migrator.core.model import Doubt
 from migrator.ledger.folder import RunFolder
-from migrator.ledger.reading import summarize
+from migrator.reports.errors import summarize_errors
 from migrator.settings import Settings
 
 _NOTHING = "nothing was sent"
@@ -45,31 +48,51 @@ def carry_out(
         work: what to do.
         choice: which of its steps are sent now; all if `None`.
     """
+    if settings.fleet is not None:
+        return _let_fleet(run, settings, out, work, choice)
     asks = settings.on_doubt == "ask"
     if asks and not is_terminal():
         raise UsageError("nobody can be asked here", "choose another --on-doubt: hold, assume-applied or resend")
 
-    # A question and a live view would write over each other.
-    around = watching(viewing, live=viewing.live and not asks)
     ended_by: MigratorError | None = None
     try:
-        asyncio.run(api.execute(run, settings, work, choice=choice, around=around, decide=Questions().ask))
+        with tracing() as traces:
+            # A question and a live view would write over each other.
+            around = watching(viewing, live=viewing.live and not asks, traced=traces.around)
+            ask = Questions().ask
+            asyncio.run(
+                api.execute(run, settings, work, choice=choice, around=around, decide=ask, through=traces.through)
+            )
     except MigratorError as error:
         ended_by = error
-    summary = summarize(run.ledger)
-    out.summary(summary, next_step(summary))
+    summary, errors = summarize_errors(run.ledger)
+    out.summary(summary, errors, next_step(summary))
     if ended_by is not None and not summary.complete:
         ended_by.hint = "; ".join(filter(None, (ended_by.hint, f"then go on with `migrator resume {run.id}`")))
         raise ended_by
     return exit_code(summary)
 
 
-def watching(viewing: Viewing, *, live: bool) -> api.Around:
-    """Return what makes a run shown and interruptible."""
+def _let_fleet(run: RunFolder, settings: Settings, out: Output, work: api.Work, choice: api.Choice | None) -> int:
+    if work is not api.Work.SEND:
+        hint = f"`migrator resume {run.id}` settles what is in doubt, and goes on"
+        raise UsageError("a fleet does not only look", hint)
+    if choice is not None:
+        raise UsageError("a fleet does not do only some objects", "try those first on one machine, in a folder")
+    return fleet.carry_out(run, settings, out)
+
+
+def watching(viewing: Viewing, *, live: bool, traced: api.Around = untraced) -> api.Around:
+    """Return what makes a run shown, counted, traced and interruptible."""
 
     @asynccontextmanager
     async def around(running: api.Running) -> AsyncIterator[None]:
-        async with shown(running, live=live, every_s=viewing.every_s), interruptible(running):
+        async with (
+            shown(running, live=live, every_s=viewing.every_s),
+            metered(RunMetrics(running), viewing.metrics, viewing.every_s),
+            interruptible(running),
+            traced(running),
+        ):
             yield
 
     return around

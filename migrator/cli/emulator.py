@@ -100,6 +100,7 @@ def emulator(
                migrator emulator --port 0 --rate 10 --latency 0.05
                migrator emulator --fault drop-after:PATCH:p=0.05 --choice C-16=412
                migrator emulator --config config/rehearsal.toml
+    Exit codes: 0 it was stopped · 2 it cannot begin
     """
     if list_faults or list_choices:
         click.echo(listing() if list_faults else "\n".join(help_lines()))

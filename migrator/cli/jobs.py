@@ -11,9 +11,10 @@ from typing import Any
 
 from migrator.cli.options import flags_of
 from migrator.core.errors import UsageError
+from migrator.layers import read_toml
 from migrator.ledger.savedplan import is_saved_plan
 from migrator.planning.draft import Input
-from migrator.settings import Settings, load, read_toml
+from migrator.settings import Settings, load
 
 
 @contextmanager
@@ -80,4 +81,35 @@ def read_job(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"{path}: `input` is missing", 'name the input file beside the job file: input = "changes.csv"'
         )
+    return job
+
+
+MIGRATION_MEMBERS = frozenset({"description", "migrate", "settings"})
+
+MIGRATION_OPTIONS = frozenset(
+    {"from", "to", "container", "type", "name", "decision", "foreign", "id-map", "allow-lossy", "report"}
+)
+"""The options of `migrator migrate` that a job file may give, by their names without hyphens in front."""
+
+
+def is_migration(path: Path) -> bool:
+    """Whether a job file is one for `migrator migrate`.
+
+    Raises:
+        UsageError: it is missing or broken.
+    """
+    return "migrate" in read_toml(path, "job file")
+
+
+def read_migration(path: Path) -> dict[str, Any]:
+    """Read a job file for `migrator migrate`.
+
+    Raises:
+        UsageError: it is missing, broken, or has members that such a job file does not have.
+    """
+    job = read_toml(path, "job file")
+    refuse_members(job, MIGRATION_MEMBERS, f"{path}: a job file for `migrator migrate`")
+    if not all(isinstance(job.get(name, {}), dict) for name in ("migrate", "settings")):
+        raise UsageError(f"{path}: migrate and settings are tables", "write [migrate] above the options")
+    refuse_members(job.get("migrate", {}), MIGRATION_OPTIONS, f"{path}: the table migrate")
     return job

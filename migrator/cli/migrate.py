@@ -15,7 +15,7 @@ import msgspec
 from migrator import api
 from migrator.cli.asking import ask, confirm_sandbox, expect_somebody
 from migrator.cli.carry import carry_out
-from migrator.cli.jobs import refuse_members
+from migrator.cli.jobs import read_migration
 from migrator.cli.options import allow_lossy_option, flags_of, running_options, sandbox_option, viewing_of
 from migrator.cli.output import Output, counted, tell
 from migrator.cli.plan import exit_code_of, show_plan
@@ -29,18 +29,10 @@ from migrator.ledger.folder import Runs
 from migrator.migrating.copies import Migration
 from migrator.migrating.route import Route
 from migrator.migrating.selecting import Selection
-from migrator.settings import Settings, load, read_toml, require_target
+from migrator.settings import Settings, load, require_target
 from migrator.translating.idmap import read_id_map
 
 STYLE = click.Choice(sorted(STYLES))
-
-
-JOB_TABLES = frozenset({"description", "migrate", "settings"})
-
-JOB_OPTIONS = frozenset(
-    {"from", "to", "container", "type", "name", "decision", "foreign", "id-map", "allow-lossy", "report"}
-)
-"""The options that a job file may give, by their names without hyphens in front."""
 
 
 def _open_job(context: click.Context, _: click.Parameter, path: Path | None) -> dict[str, Any]:
@@ -51,18 +43,14 @@ def _open_job(context: click.Context, _: click.Parameter, path: Path | None) -> 
     """
     if path is None:
         return {}
-    job = read_toml(path, "job file")
-    refuse_members(job, JOB_TABLES, f"{path}: a job file for `migrator migrate`")
+    job = read_migration(path)
     given, settings = job.get("migrate", {}), job.get("settings", {})
-    if not (isinstance(given, dict) and isinstance(settings, dict)):
-        raise UsageError(f"{path}: migrate and settings are tables", "write [migrate] above the options")
-    refuse_members(given, JOB_OPTIONS, f"{path}: the table migrate")
     names = {option.opts[0].removeprefix("--"): option.name for option in context.command.params}
     context.default_map = {str(names[name]): value for name, value in given.items()}
     for file in ("id_map", "report"):
         if file in context.default_map:
             context.default_map[file] = str(path.parent / context.default_map[file])
-    return settings
+    return dict(settings)
 
 
 @click.command()
@@ -145,7 +133,7 @@ def migrate(
                 return 0
             if not (yes or dry_run):
                 ask(draft, settings)
-            with Runs(where.ledger).locked():
+            with Runs(where.runs).locked():
                 remembered = settings.remembered() | {api.Origin.MIGRATES.value: from_}
                 draft.accept(run.id, f"{from_} {sides[from_]}", remembered, SystemClock.now())
             if dry_run:

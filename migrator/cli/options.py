@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +18,7 @@ from migrator import api, logs
 from migrator.cli.output import is_terminal
 from migrator.core.errors import UsageError
 from migrator.core.mapping import ALLOWABLE
+from migrator.layers import profiles
 from migrator.ledger.folder import RunFolder, Runs
 from migrator.ports import Choice
 from migrator.settings import Settings, duration_s, load
@@ -31,10 +35,20 @@ def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
+def _complete_profile(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    return [name for name in profiles() if name.startswith(begun)]
+
+
 profile_option = click.option(
-    "--profile", metavar="NAME", envvar="MIGRATOR_PROFILE", help="Settings from config/NAME.toml."
+    "--profile",
+    metavar="NAME|FILE",
+    envvar="MIGRATOR_PROFILE",
+    shell_complete=_complete_profile,
+    help="Settings from config/NAME.toml, or from FILE: .toml, or .json of aepp.",
 )
-ledger_option = click.option("--ledger", metavar="FOLDER", help="Folder of runs [default: runs].")
+ledger_option = click.option(
+    "--ledger", metavar="FOLDER|URL", help="Folder of runs, or database of a fleet [default: runs]."
+)
 output_option = click.option(
     "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="What stdout carries."
 )
@@ -142,6 +156,8 @@ doubt_options = _all(
     ),
 )
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
 viewing_options = _all(
     click.option("--progress/--no-progress", default=None, help="Live view [default: on a terminal]."),
     click.option(
@@ -151,9 +167,18 @@ viewing_options = _all(
         "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of stderr."
     ),
     click.option("-v", "--verbose", count=True, help="More events on stderr; -vv for every request."),
+    click.option(
+        "--log-file", metavar="FILE", type=_FILE, help="Every event, and how each write ended, as JSON lines; appended."
+    ),
 )
 
-running_options = _all(ledger_option, profile_option, sending_options, doubt_options, output_option, viewing_options)
+metrics_option = click.option(
+    "--metrics-file", metavar="FILE", type=_FILE, help="Numbers for Prometheus, anew at each interval of --stats."
+)
+
+running_options = _all(
+    ledger_option, profile_option, sending_options, doubt_options, output_option, viewing_options, metrics_option
+)
 """What every command takes that goes on with a run, or makes one of something else than a file."""
 
 SETTINGS = (
@@ -184,9 +209,38 @@ def flags_of(values: dict[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in SETTINGS if values.get(name) is not None}
 
 
-def runs_of(values: dict[str, Any]) -> Runs:
-    """Return the folder of runs that a command's parameters, or the settings, name."""
-    return Runs(load(flags_of(values), profile=values.get("profile")).ledger)
+def find_run(values: dict[str, Any], name: str | None) -> RunFolder:
+    """Return the run called `name`, or the newest one for `None`; one of a fleet as a copy, until the command ends.
+
+    Raises:
+        UsageError: there is none.
+    """
+    settings = load(flags_of(values), profile=values.get("profile"))
+    return Runs(settings.runs).find(name) if settings.fleet is None else mirrored(name, settings)
+
+
+def mirrored(name: str | None, settings: Settings) -> RunFolder:
+    """Copy a run of a fleet out of its database."""
+    need_fleet()
+    from migrator.api import fleet  # noqa: PLC0415 (it needs an extra)
+
+    folder = click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="migrator-"))
+    return asyncio.run(fleet.mirror(name, settings, Path(folder)))
+
+
+OF_FLEET = ("asyncpg", "dbos")
+"""What the extra `fleet` brings."""
+
+
+def need_fleet() -> None:
+    """Refuse to go on without the extra `fleet`.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    if missing := [name for name in OF_FLEET if find_spec(name) is None]:
+        hint = "pip install 'offer-migrator[fleet]'"
+        raise UsageError(f"a fleet needs {' and '.join(missing)}, which this installation has not", hint)
 
 
 def run_of(values: dict[str, Any], name: str | None) -> tuple[RunFolder, Settings]:
@@ -195,7 +249,7 @@ def run_of(values: dict[str, Any], name: str | None) -> tuple[RunFolder, Setting
     Raises:
         UsageError: there is none, or the settings would send the rest of it somewhere else.
     """
-    found = runs_of(values).find(name)
+    found = find_run(values, name)
     return found, api.resumed(found, flags_of(values), values.get("profile"))
 
 
@@ -228,11 +282,13 @@ class Viewing(Struct, frozen=True):
 
     Attributes:
         live: a live view; otherwise a line now and then.
-        every_s: how often that line comes, in seconds.
+        every_s: how often that line comes, in seconds, and how often the metrics are written.
+        metrics: where those are written, if at all.
     """
 
     live: bool
     every_s: float
+    metrics: Path | None = None
 
 
 def viewing_of(values: dict[str, Any]) -> Viewing:
@@ -241,18 +297,20 @@ def viewing_of(values: dict[str, Any]) -> Viewing:
     On a terminal events are quiet, for the live view tells what matters; elsewhere every event of a run is written.
 
     Raises:
-        UsageError: `--stats` is no time.
+        UsageError: `--stats` is no time, or the log file cannot be written.
     """
     every_s = duration_s(values["stats"])
     if not isinstance(every_s, float) or every_s <= 0:
         raise UsageError(f"--stats {values['stats']} is not a time", "write 5s, 1m or the like")
-    interactive = sys.stderr.isatty()
+    interactive = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     logs.configure(
         json=values["log_format"] == "json",
         verbosity=values["verbose"] + (0 if interactive else 1),
         colors=interactive and not _no_color(),
+        file=values["log_file"],
     )
-    return Viewing(is_terminal() if values["progress"] is None else values["progress"], every_s)
+    live = interactive and is_terminal() if values["progress"] is None else values["progress"]
+    return Viewing(live, every_s, values.get("metrics_file"))
 
 
 def _no_color() -> bool:

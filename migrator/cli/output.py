@@ -10,14 +10,16 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.text import Text
+from rich.console import Console, RenderableType
 
+from migrator.cli.events import encoded
 from migrator.core.errors import Interrupted, MigratorError
 from migrator.core.model import Problem
-from migrator.core.states import FINE, State
+from migrator.core.states import State
 from migrator.core.values import visible
 from migrator.ledger.reading import Summary
+from migrator.logs import redact
+from migrator.reports.errors import Errors
 
 
 class Output:
@@ -29,24 +31,29 @@ class Output:
         # On a terminal lines are wrapped between words; elsewhere a program may read them, and they stay whole.
         self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
+    @property
+    def columns(self) -> int | None:
+        """How wide the terminal is, or `None` if there is none."""
+        return None if self._console.soft_wrap else self._console.width
+
     def say(self, text: str, event: str, **members: Any) -> None:
         """Write one thing, in the form that was chosen.
 
         Args:
             text: for a person.
-            event: what kind of thing it is, for a program.
-            members: what a program reads of it.
+            event: what kind of line it is, for a program (`events`).
+            members: those of such a line.
         """
         self._write(_readable(text), event, members)
 
     def _write(self, text: str, event: str, members: Mapping[str, Any]) -> None:
         try:
-            click.echo(_encode({"event": event, **members}) if self.json else text)
+            click.echo(encoded(event, members) if self.json else text)
         except BrokenPipeError:
             # Whoever read our output has seen enough. The work goes on, and its exit code counts.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def show(self, text: Text, event: str, **members: Any) -> None:
+    def show(self, text: RenderableType, event: str, **members: Any) -> None:
         """Write one thing like `say`, for a person in colours where there are any.
 
         Args:
@@ -65,10 +72,10 @@ class Output:
         hint = f"; {problem.hint}" if problem.hint else ""
         self.say(f"{place}:{column} {problem.message}{hint}", "problem", **msgspec.structs.asdict(problem))
 
-    def summary(self, summary: Summary, next_step: str, *, running: bool = False) -> None:
-        """Write where a run stands and what to type next."""
+    def summary(self, summary: Summary, errors: Errors, next_step: str, *, running: bool = False) -> None:
+        """Write where a run stands, what was wrong with rows, and what to type next."""
         self.say(
-            _summary_text(summary, next_step, running=running),
+            _summary_text(summary, errors, next_step, running=running),
             "summary",
             run=summary.run.id,
             retries=summary.run.retries,
@@ -78,6 +85,8 @@ class Output:
             states={state.value: count for state, count in summary.rows.items()},
             requests=summary.attempts,
             last_error=summary.last_error,
+            error_classes=errors.by_class,
+            errors=errors.shown,
             next=next_step,
         )
 
@@ -100,11 +109,18 @@ def _readable(text: str) -> str:
     return "\n".join(map(visible, text.split("\n")))
 
 
-def _encode(values: Mapping[str, Any]) -> str:
-    return msgspec.json.encode(values).decode()
+def _summary_text(summary: Summary, errors: Errors, next_step: str, *, running: bool) -> str:
+    name = f"run {summary.run.id}" + (", running" if running else "")
+    lines = [
+        f"{name}: {_standing(summary, running=running)} (of {counted(summary.run.rows, 'row')})",
+        _pace(summary),
+        *_errors(errors, running=running),
+        f"next: {next_step}" if next_step else "",
+    ]
+    return "\n".join(filter(None, lines))
 
 
-def _summary_text(summary: Summary, next_step: str, *, running: bool) -> str:
+def _standing(summary: Summary, *, running: bool) -> str:
     open_ = summary.count(State.INTENT)
     counts = [
         ("applied", summary.count(State.APPLIED)),
@@ -117,13 +133,21 @@ def _summary_text(summary: Summary, next_step: str, *, running: bool) -> str:
         ("not sent", summary.count(State.PENDING) - summary.held),
         ("held back", summary.held),
     ]
-    shown = " · ".join(f"{count:,} {what}" for what, count in counts if count or what == "applied")
-    name = f"run {summary.run.id}" + (", running" if running else "")
-    lines = [f"{name}: {shown} (of {counted(summary.run.rows, 'row')})", _pace(summary)]
-    if summary.last_error and not (summary.complete and summary.count(*FINE) == summary.run.rows):
-        lines.append(f"last error: {summary.last_error}")
-    lines.append(f"next: {next_step}" if next_step else "")
-    return "\n".join(filter(None, lines))
+    return " · ".join(f"{count:,} {what}" for what, count in counts if count or what == "applied")
+
+
+def _errors(errors: Errors, *, running: bool) -> list[str]:
+    """Say how many rows have which error, and show the most frequent ones by their first row.
+
+    What to do is said when the run has ended: while it is running, it may yet do that itself.
+    """
+    lines = [f"errors: {' · '.join(f'{rows:,} {one}' for one, rows in errors.by_class.items())}"]
+    for one in errors.shown:
+        such = f"{one.rows:,} rows such as " if one.rows > 1 else ""
+        lines.append(f"  {such}line {one.line}, {one.object}: {one.message}")
+        if not running:
+            lines.append(f"    {one.hint}")
+    return lines if errors.by_class else []
 
 
 def _pace(summary: Summary) -> str:
@@ -161,7 +185,9 @@ def exit_code(summary: Summary) -> int:
 def tell(text: str) -> None:
     """Write a line on stderr, if anybody is still there to read it."""
     with suppress(OSError):
-        click.echo(_readable(text), err=True)
+        # Not by click, which writes to what is below `sys.stderr`, and so through a live view that stands there.
+        sys.stderr.write(f"{_readable(redact(text))}\n")
+        sys.stderr.flush()
 
 
 def explain(error: MigratorError) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from migrator.cli.options import ledger_option, output_option, profile_option, runs_of
+from migrator.cli import fleet
+from migrator.cli.options import find_run, flags_of, ledger_option, output_option, profile_option
 from migrator.cli.output import Output, next_step, tell
-from migrator.core.errors import MigratorError
-from migrator.ledger.folder import RunFolder
-from migrator.ledger.reading import read_run, summarize
-from migrator.reports.results import ResultsFile, write_results
+from migrator.core.errors import MigratorError, UsageError
+from migrator.ledger.folder import Runs
+from migrator.ledger.reading import Summary, read_run, summarize
+from migrator.reports.errors import summarize_errors
+from migrator.reports.results import ResultsFile, stale_files, write_results
+from migrator.settings import load
 from migrator.translating.idmap import write_id_map
 
 ID_MAP = "id-map"
@@ -22,19 +26,28 @@ ID_MAP = "id-map"
 
 @click.command()
 @click.argument("run", required=False)
+@click.option("--watch", is_flag=True, help="Of a fleet: look again every second until the run is over.")
 @ledger_option
 @profile_option
 @output_option
-def status(run: str | None, output: str, **values: Any) -> int:
+def status(run: str | None, watch: bool, output: str, **values: Any) -> int:
     """Say where RUN (the newest one by default) stands. Also works while it is running.
 
     \b
     Examples:  migrator status
                migrator status 20261122-181502-3fa9 --output json
+    Exit codes: 0 whatever became of the run · 2 there is no such run
     """
-    found = runs_of(values).find(run)
-    running, summary = found.running, summarize(found.ledger)
-    Output(output).summary(summary, "" if running else next_step(summary), running=running)
+    settings = load(flags_of(values), profile=values.get("profile"))
+    if settings.fleet is not None:
+        return fleet.status(run, settings, Output(output), watching=watch)
+    if watch:
+        raise UsageError(
+            "only a fleet is watched from elsewhere", "a run on one machine shows how it goes where it runs"
+        )
+    found = Runs(settings.runs).find(run)
+    running, (summary, errors) = found.running, summarize_errors(found.ledger)
+    Output(output).summary(summary, errors, "" if running else next_step(summary), running=running)
     return 0
 
 
@@ -43,26 +56,34 @@ def status(run: str | None, output: str, **values: Any) -> int:
 @profile_option
 @output_option
 def runs(output: str, **values: Any) -> int:
-    """List the runs, oldest first."""
+    """List the runs, oldest first.
+
+    \b
+    Examples:  migrator runs
+               migrator runs --ledger /var/lib/migrator/runs --output json
+    Exit codes: 0 also when there is none
+    """
     out = Output(output)
-    for run in runs_of(values).all():
-        _list(run, out)
+    settings = load(flags_of(values), profile=values.get("profile"))
+    if settings.fleet is not None:
+        return fleet.list_runs(settings, partial(_list, out=out))
+    for run in Runs(settings.runs).all():
+        try:
+            _list(summarize(run.ledger), out)
+        except MigratorError as error:
+            out.say(f"{run.id}  unreadable: {error}", "run", run=run.id, error=str(error))
     return 0
 
 
-def _list(run: RunFolder, out: Output) -> None:
-    try:
-        summary = summarize(run.ledger)
-    except MigratorError as error:
-        out.say(f"{run.id}  unreadable: {error}", "run", run=run.id, error=str(error))
-        return
+def _list(summary: Summary, out: Output) -> None:
+    run = summary.run.id
     began = datetime.fromtimestamp(summary.run.created_at, UTC)
     counts = ", ".join(f"{count:,} {state.value.lower()}" for state, count in sorted(summary.rows.items()))
     what = f"{summary.run.style:5}  {summary.run.rows:>9,} rows"
     out.say(
-        f"{run.id}  {began:%Y-%m-%d %H:%M} UTC  {what}  {counts}  {summary.run.input}",
+        f"{run}  {began:%Y-%m-%d %H:%M} UTC  {what}  {counts}  {summary.run.input}",
         "run",
-        run=run.id,
+        run=run,
         created_at=began.isoformat(),
         style=summary.run.style,
         rows=summary.run.rows,
@@ -87,8 +108,13 @@ def results(run: str | None, folder: Path | None, output: str, **values: Any) ->
     migration id-map.csv, which says what became of which object, as --id-map takes it.
     Columns that begin with _ are ours; they are ignored when a file is fed back, so failed.csv can be mended
     and applied as it is. Those of a rollback are the rows that it undoes: applied, they make the changes again.
+
+    \b
+    Examples:  migrator results
+               migrator results 20261122-181502-3fa9 --to results
+    Exit codes: 0 whatever became of the run · 2 there is no such run
     """
-    found = runs_of(values).find(run)
+    found = find_run(values, run)
     folder = folder or found.results
     written = write_results(found.ledger, folder)
     if source := read_run(found.ledger).migrates:
@@ -97,6 +123,8 @@ def results(run: str | None, folder: Path | None, output: str, **values: Any) ->
     out = Output(output)
     for file in written:
         out.say(f"{file.rows:>9,} rows  {file.path}", "file", path=str(file.path), rows=file.rows, outcome=file.outcome)
+    for path in stale_files(folder, written):
+        tell(f"warning: {path} was there before, and has no row of this run")
     undone = read_run(found.ledger).rolls_back
     if undone is not None:
         tell(

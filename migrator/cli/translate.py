@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
+from migrator.cli.events import encoded
 from migrator.cli.jobs import opened_job
 from migrator.cli.options import allow_lossy_option, input_options
 from migrator.cli.output import counted, tell
@@ -133,7 +134,7 @@ def _teller(name: str, noted: BinaryIO | None, *, as_json: bool) -> Callable[[To
         if noted is not None:
             noted.write(encode(told) + b"\n")
         if stands_in_the_way and as_json:
-            tell(encode({"event": "refused", **msgspec.to_builtins(told)}).decode())
+            tell(encoded("refused", msgspec.structs.asdict(told)))
         elif stands_in_the_way:
             pointer = f" {told.pointer}:" if told.pointer else ""
             tell(f"{name}:{told.line}:{pointer} {told.reason} ({told.loss})")
@@ -144,8 +145,7 @@ def _teller(name: str, noted: BinaryIO | None, *, as_json: bool) -> Callable[[To
 def _say(name: str, tally: Tally, *, as_json: bool) -> None:
     """Write on stderr what became of the file."""
     if as_json:
-        counts = {"translated": tally.translated, **msgspec.to_builtins(tally)}
-        tell(msgspec.json.encode({"event": "translated", **counts}).decode())
+        tell(encoded("translated", {"translated": tally.translated, **msgspec.structs.asdict(tally)}))
         return
     shown = [f"{tally.translated:,} translated", f"{tally.refused:,} refused"]
     shown += [f"{tally.empty:,} with nothing left"] if tally.empty else []

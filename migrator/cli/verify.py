@@ -27,7 +27,8 @@ from migrator.cli.options import (
     viewing_options,
 )
 from migrator.cli.output import Output, counted, next_step
-from migrator.cli.progress import REFRESH_S, Meter, beside, new_bar
+from migrator.cli.progress import REFRESH_S, beside, new_bar
+from migrator.cli.standing import Meter
 from migrator.core.base import last_changed
 from migrator.core.model import Seen, Step
 from migrator.core.states import IN_DOUBT, State

@@ -51,13 +51,18 @@ class Notes:
         tally.unchanged += state is State.UNCHANGED
         tally.rejected += state is State.REJECTED
         tally.in_doubt += state is State.DOUBT
+        if state is not State.DOUBT and state is not State.PENDING:
+            tally.ended[step.container] += 1
         tally.last_error = outcome.message or tally.last_error
         tell, event = self._events[state]
         tell(
             event,
             line=step.seq,
             container=step.container,
+            type=step.type,
             object=step.object,
+            kind=step.kind,
+            http_status=outcome.http_status,
             error=outcome.error_class,
             message=outcome.message,
         )

@@ -406,6 +406,7 @@ class Engine:
         tally.applied += finding.move is Move.FIND
         tally.rejected += finding.move is Move.REJECT
         tally.unresolved += finding.move is Move.GIVE_UP
+        tally.ended[doubt.step.container] += (finding.move is not Move.MISS) - (doubt.state is State.UNRESOLVED)
         event = {
             Move.FIND: "doubt.applied",
             Move.MISS: "doubt.not_applied",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 
+import msgspec
 from msgspec import Struct
 
 from migrator.core.errors import ServiceRefused, Stopped
@@ -32,6 +34,7 @@ class Tally(Struct):
         unresolved: steps that looking could not settle; the same.
         in_flight: requests without an answer yet.
         last_error: what the last request that did not succeed said.
+        ended: steps there is no more to do about, by container.
     """
 
     requests: int = 0
@@ -45,6 +48,7 @@ class Tally(Struct):
     unresolved: int = 0
     in_flight: int = 0
     last_error: str = ""
+    ended: Counter[str] = msgspec.field(default_factory=Counter)
 
 
 class NotSent(Enum):
@@ -117,6 +121,8 @@ class Wire:
         if held_up is not None and held_up():
             self.throttle.returned(container)
             return NotSent.HELD_UP
+        if not (self.throttle.free or await self.throttle.due(container)):
+            return NotSent.HELD_UP
         self.throttle.sent(container)
         self.tally.in_flight += 1
         try:
@@ -145,6 +151,8 @@ class Wire:
         while await self.throttle.permit(container):
             began_at = self.clock.monotonic()
             answer = await self.send(container, request(self.clock.request_id()))
+            if answer is NotSent.HELD_UP:
+                continue
             if isinstance(answer, NotSent):
                 return None
             patience.count(began_at)

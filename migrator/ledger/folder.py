@@ -49,9 +49,14 @@ class RunFolder:
         return self.path / LEDGER
 
     @property
+    def beside(self) -> Path:
+        """Where what is written about the run goes unless told otherwise."""
+        return self.path
+
+    @property
     def results(self) -> Path:
         """Where results go unless told otherwise."""
-        return self.path / "results"
+        return self.beside / "results"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -292,6 +292,34 @@ def _counts(db: sqlite3.Connection, query: str, parameters: Mapping[str, str] | 
     return {State(state): count for state, count in db.execute(query, parameters or {})}
 
 
+class ContainerStand(Struct, frozen=True):
+    """Where the steps of one container stand.
+
+    Attributes:
+        name: of the container.
+        steps: those that are to be sent or were, without those that are held back.
+        ended: those of them that there is no more to do about.
+    """
+
+    name: str
+    steps: int
+    ended: int
+
+
+CONTAINERS = f"""
+SELECT c.name, count(*), count(*) FILTER (WHERE p.state NOT IN {tuple(state.value for state in OPEN)})
+FROM step AS s JOIN container AS c ON c.id = s.container
+LEFT JOIN progress AS p ON p.step = s.seq LEFT JOIN held AS h ON h.step = s.seq
+WHERE h.step IS NULL AND coalesce(p.state, '') <> '{State.SKIPPED}' GROUP BY s.container ORDER BY s.container
+"""
+
+
+def containers(path: Path) -> list[ContainerStand]:
+    """Return where each container stands, in the order of first rows."""
+    with read_only(path) as db:
+        return [ContainerStand(*row) for row in db.execute(CONTAINERS)]
+
+
 class PlannedStep(Struct, frozen=True):
     """One step of a plan, with what is known of its object.
 

@@ -228,12 +228,12 @@ class RunLedger:
 
     async def pending(self, container: str, stage: int, after: int, limit: int) -> Sequence[Step]:
         """Return up to `limit` steps of `stage` still to send in `container` with `seq > after`, in order."""
-        return [_step(*row) for row in await self._rows(statements.PENDING, container, stage, after, limit)]
+        return [as_step(*row) for row in await self._rows(statements.PENDING, container, stage, after, limit)]
 
     async def doubts(self, states: Collection[State], after: int, limit: int) -> Sequence[Doubt]:
         """Return up to `limit` steps in `states` with `seq > after`, in order."""
         statement = statements.UNSETTLED_DOUBTS if FINAL.isdisjoint(states) else statements.DOUBTS
-        return [_doubt(*row) for row in await self._rows(statement, listed(states), after, limit)]
+        return [as_doubt(*row) for row in await self._rows(statement, listed(states), after, limit)]
 
     async def unbased(self, container: str, stage: int, kinds: Collection[Kind]) -> Mapping[EntityType, int]:
         """Count the steps of `kinds` and `stage` still to send in `container` whose base is not known, by type."""
@@ -246,7 +246,7 @@ class RunLedger:
         """Return those of them that are for `objects` of a type."""
         await self._index_objects()
         found = await self._rows(statements.UNBASED_AMONG, listed(objects), container, stage, str(type_), listed(kinds))
-        return [_step(*row) for row in found]
+        return [as_step(*row) for row in found]
 
     async def reviewed(self) -> bool:
         """Whether any step was reviewed."""
@@ -367,7 +367,7 @@ class RunLedger:
             self._failure.__cause__ = error
 
     def _write(self, batch: Batch) -> None:
-        for rows in _one_a_step([_row(outcome) for outcome in batch.outcomes]):
+        for rows in one_a_step([_row(outcome) for outcome in batch.outcomes]):
             self._execute(statements.remember, [row for row in rows if row[1] in UNSETTLED])
             self._execute(statements.record, rows)
         self._execute(statements.keep, batch.bases)
@@ -384,7 +384,7 @@ class RunLedger:
         try:
             cursor = self._db.execute(statement(size), [*chain.from_iterable(rows), *unbound])
         except UnicodeEncodeError:
-            cursor = self._db.execute(statement(size), [*map(_encodable, chain.from_iterable(rows)), *unbound])
+            cursor = self._db.execute(statement(size), [*map(encodable, chain.from_iterable(rows)), *unbound])
         if cursor.rowcount != len(rows):
             taken = f"{cursor.rowcount} of {len(rows)} records"
             hint = "let nothing but migrator write to it"
@@ -397,7 +397,7 @@ UNSETTLED = (State.PENDING, State.UNRESOLVED)
 _row = msgspec.structs.astuple
 
 
-def _one_a_step(rows: Sequence[Columns]) -> Iterator[Sequence[Columns]]:
+def one_a_step(rows: Sequence[Columns]) -> Iterator[Sequence[Columns]]:
     """Split outcomes, in order, so that no step comes twice in a part: one statement takes one row of each.
 
     A step that is lost and then found, or missed, within a moment has two outcomes in a batch.
@@ -411,7 +411,7 @@ def _one_a_step(rows: Sequence[Columns]) -> Iterator[Sequence[Columns]]:
         yield rows
 
 
-def _step(
+def as_step(
     seq: int,
     key: str,
     container: str,
@@ -425,6 +425,7 @@ def _step(
     etag: int | None,
     guarded: int,
 ) -> Step:
+    """Make a step of its columns, in their order in `statements.STEP`."""
     return Step(
         seq,
         key,
@@ -441,8 +442,9 @@ def _step(
     )
 
 
-def _doubt(*row: Any) -> Doubt:
-    step = _step(*row[:12])
+def as_doubt(*row: Any) -> Doubt:
+    """Make a doubt of its columns, in their order in `statements.DOUBTS`."""
+    step = as_step(*row[:12])
     places, body, name, state, *rest = row[12:]
     base = None
     if step.based:
@@ -450,6 +452,6 @@ def _doubt(*row: Any) -> Doubt:
     return Doubt(step, base, State(state), *rest)
 
 
-def _encodable(member: object) -> object:
+def encodable(member: object) -> object:
     """Spell out what is no text: a header may hold octets that are no UTF-8, and a message may quote it."""
     return member.encode(errors="backslashreplace").decode() if isinstance(member, str) else member

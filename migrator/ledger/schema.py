@@ -17,6 +17,7 @@ A ledger is one SQLite file, meant to be read by people and by other tools while
 * `held`: steps that wait until those chosen for a first try are done.
 * `lease`: one row; which process may write, and until when another machine has to take its word for it.
 * `outcomes`: a view that joins them: one line per input row with its state. Start here.
+* `results`: a view with the columns of the results files: the input's own, by their names, and ours.
 
 The protocol's guarantees rest on two settings. `journal_mode=WAL` with `synchronous=FULL` makes a commit survive a
 power cut, which an intent must (with NORMAL nearly every commit of the last moments is lost:
@@ -25,6 +26,10 @@ list, whoever asks for it. A ledger of an earlier format is brought up to this o
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
 
 from migrator.core.states import FINAL, LEGAL, State
 
@@ -103,9 +108,7 @@ PROGRESS = """
 CREATE TABLE to_send (
     container INTEGER NOT NULL, stage INTEGER NOT NULL, step INTEGER NOT NULL, PRIMARY KEY (container, stage, step)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO to_send SELECT container, stage, seq FROM step ORDER BY 1, 2, 3;
 CREATE TABLE stage (number INTEGER PRIMARY KEY) STRICT;
-INSERT INTO stage SELECT DISTINCT stage FROM to_send;
 CREATE TABLE tally (
     state         TEXT PRIMARY KEY,  -- only final ones
     steps         INTEGER NOT NULL,
@@ -155,8 +158,26 @@ CREATE TABLE lease (
     expires_at REAL NOT NULL      -- seconds since the epoch; 0 when the owner has left
 ) STRICT;
 INSERT INTO lease VALUES (0, '', 0);
-""" + "".join(f"INSERT INTO tally VALUES ('{state}', 0, 0, 0, 0, NULL, NULL);\n" for state in sorted(FINAL))
+"""
 """Written while running."""
+
+DERIVED = """
+INSERT INTO to_send
+    SELECT s.container, s.stage, s.seq FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq
+    WHERE coalesce(p.state, 'PENDING') = 'PENDING' ORDER BY 1, 2, 3;
+INSERT INTO stage
+    SELECT DISTINCT stage FROM to_send UNION SELECT s.stage FROM progress AS p JOIN step AS s ON s.seq = p.step;
+INSERT INTO tally
+    SELECT f.value, count(p.step), count(p.step) + coalesce(sum(r.more), 0),
+           coalesce(sum(p.attempt - coalesce(a.unsent, 0)), 0), coalesce(sum(p.attempt > coalesce(a.unsent, 0)), 0),
+           min(p.sent_at) FILTER (WHERE p.attempt > 0), max(p.ended_at)
+    FROM json_each('["APPLIED", "REJECTED", "SKIPPED", "UNCHANGED"]') AS f LEFT JOIN progress AS p ON p.state = f.value
+    LEFT JOIN (SELECT step, count(*) AS more FROM input_row WHERE step <> line GROUP BY step) AS r ON r.step = p.step
+    LEFT JOIN (SELECT step, count(*) AS unsent FROM attempt WHERE error_class = '' GROUP BY step) AS a
+        ON a.step = p.step
+    GROUP BY f.value;
+"""
+"""What the triggers keep up to date from then on, worked out of steps and progress."""
 
 UNSETTLED = "state IN ('PENDING', 'INTENT', 'DOUBT', 'UNRESOLVED')"
 """Of the records of progress, those with a state that is not final: spelled as in their index, which is used then."""
@@ -170,6 +191,30 @@ CREATE VIEW outcomes AS
     FROM input_row r JOIN step s ON s.seq = r.step JOIN container c ON c.id = s.container
     LEFT JOIN progress p ON p.step = s.seq;
 """
+
+MOST_COLUMNS = 1900
+"""Columns of an input that the view of results has at the most: SQLite gives no more than 2,000."""
+
+
+def results_view(shape: str) -> str:
+    """Return the view that has the columns of the results files; of lines of JSON, the line as `row`.
+
+    Args:
+        shape: how the input was written, as in the table `run`.
+    """
+    header = msgspec.json.decode(shape).get("header")
+    cells = ", ".join(_cells(header)) if header else "raw AS row"
+    return f"""
+CREATE VIEW results AS
+    SELECT {cells}, line AS _line, state AS _state, http_status AS _http_status, error_class AS _error_class,
+           message AS _message, etag AS _etag, object AS _object
+    FROM outcomes;
+"""
+
+
+def _cells(header: Sequence[str]) -> list[str]:
+    names = [name.replace('"', '""').replace("\0", "") for name in header[:MOST_COLUMNS]]
+    return [f'raw ->> {index} AS "{name}"' for index, name in enumerate(names)]
 
 
 def triggers() -> str:

@@ -1,7 +1,7 @@
 """Bringing a ledger of an earlier format up to ours, so that a run begun with an older version can be resumed.
 
 Tables are changed step by step, each from one format to the next, in words that stay as they are once they were
-released. The view and the triggers hold nothing: they are dropped and made anew as `schema` has them now, which also
+released. Views and triggers hold nothing: they are dropped and made anew as `schema` has them now, which also
 lets the tables be changed in ways that the triggers are there to refuse.
 """
 
@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from migrator.ledger.database import format_of
-from migrator.ledger.schema import FORMAT, VIEW, triggers
+from migrator.ledger.schema import FORMAT, VIEW, results_view, triggers
 
 UPGRADES: Mapping[int, str] = {
     1: """
@@ -81,12 +81,14 @@ def upgrade(db: sqlite3.Connection) -> None:
     found = format_of(db)
     if found == FORMAT:
         return
+    (shape,) = db.execute("SELECT shape FROM run").fetchone()
     made = db.execute("SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchall()
     db.executescript(
         "BEGIN IMMEDIATE;"
         + "".join(f"DROP {type_} {name};" for type_, name in made)
         + "".join(UPGRADES[format_] for format_ in range(found, FORMAT))
         + VIEW
+        + results_view(shape)
         + triggers()
         + f"PRAGMA user_version = {FORMAT}; COMMIT;"
     )

@@ -1,28 +1,23 @@
 """What a plan would do, object by object, for a person to read.
 
-One paragraph an object: a sign, what it is, and below it each place with what is there and what will be. Long values
-are cut to the part that differs, so that the eye finds the changed word in a page of HTML.
+One paragraph an object: a sign, what it is, and below it each place with what is there and what will be.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 
-import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 from rich.text import Text
 
-from migrator.core.copying import Copy, copy_of, document_of
-from migrator.core.diff import common_ends, differences
-from migrator.core.model import Json, Kind, Touched
-from migrator.core.plan import name_in
-from migrator.core.pointers import pointer_to
+from migrator.core.model import Kind, Touched
 from migrator.core.states import State
 from migrator.core.values import visible
 from migrator.core.verdict import ErrorClass
 from migrator.ledger.reading import PlannedStep
+from migrator.reports.places import contrast, name_of, places_of, spell
 
 
 class Action(StrEnum):
@@ -66,12 +61,6 @@ _KINDS: Mapping[Kind, Action] = {
 ON_ONE_LINE = 32
 """Characters of both values up to which they stand on one line."""
 
-AROUND = 24
-"""Characters that are shown on either side of what differs in long values."""
-
-WIDEST = 400
-"""Characters of a value that are shown at the most."""
-
 MOST_PLACES = 50
 """Places of one object that are shown at the most."""
 
@@ -95,19 +84,8 @@ class Entry(Struct, frozen=True):
 def entry(step: PlannedStep) -> Entry:
     """Find what a step does."""
     action = _action(step)
-    if action is Action.CREATE:
-        document = _copied(copy_of(step.body)) if step.kind is Kind.COPY else msgspec.json.decode(step.body)
-        made = (Touched(pointer_to("", name), after=value) for name, value in document.items())
-        return Entry(step, action, name_in(document), tuple(made))
-    name = step.base.name if step.base else name_in(copy_of(step.body).document) if step.kind is Kind.COPY else ""
-    touched: tuple[Touched, ...] = (step.base and step.base.touched) or ()
-    shows = action is Action.CHANGE
-    return Entry(step, action, name, tuple(differences(touched)) if shows else ())
-
-
-def _copied(copy: Copy) -> Json:
-    """Return what a copy makes, with the ids of the source where those of the target are not known yet."""
-    return msgspec.json.decode(document_of(copy, {(one.type, one.id): f"→ {one.id}" for one in copy.references}))
+    found = places_of(step.kind, step.body, step.base) if action in (Action.CREATE, Action.CHANGE) else None
+    return Entry(step, action, name_of(step.kind, step.body, step.base), found or ())
 
 
 def _action(step: PlannedStep) -> Action:
@@ -132,7 +110,7 @@ def paragraph(entry: Entry, *, with_container: bool) -> Text:
     if step.object:
         text.append(f" {visible(step.object)}")
     if entry.name:
-        text.append(f" {_spell(entry.name)}", "bold")
+        text.append(f" {spell(entry.name)}", "bold")
     lines = ", ".join(map(str, step.lines[:3])) + (", …" if len(step.lines) > 3 else "")
     where = f"  container {visible(step.container)}" if with_container else ""
     text.append(f"{where}  line {lines}\n", "dim")
@@ -146,40 +124,22 @@ def paragraph(entry: Entry, *, with_container: bool) -> Text:
 
 
 def _difference(difference: Touched) -> Text:
-    before, after = _spell(difference.before), _spell(difference.after)
+    before, after = spell(difference.before), spell(difference.after)
     text = Text(f"    {visible(difference.path)}")
     if before and after and len(before) + len(after) <= ON_ONE_LINE and not _is_right_to_left(before + after):
         return text.append("  ").append(before, "red").append(" → ").append(after, "green").append("\n")
     text.append("\n")
-    for sign, style, line in _lines(before, after):
-        text.append(f"      {sign} ", style).append_text(line).append("\n")
+    shown = contrast(difference)
+    for sign, style, value in (("-", "red", shown.before), ("+", "green", shown.after)):
+        if value is not None:
+            text.append(f"      {sign} ", style).append(shown.head, style).append(value, f"bold {style}")
+            text.append(f"{shown.tail}\n", style)
     return text
-
-
-def _lines(before: str, after: str) -> Iterator[tuple[str, str, Text]]:
-    """Write both sides of a difference, each with what differs in it set off."""
-    start, end = common_ends(before, after) if before and after else (0, 0)
-    for sign, style, value in (("-", "red", before), ("+", "green", after)):
-        if value:
-            yield sign, style, _marked(value, start, end, style)
-
-
-def _marked(value: str, start: int, end: int, style: str) -> Text:
-    inner = value[start : len(value) - end]
-    head, tail = value[:start], value[len(value) - end :] if end else ""
-    text = Text()
-    text.append(head if len(head) <= AROUND else "…" + head[-AROUND:], style)
-    text.append(inner if len(inner) <= WIDEST else inner[:WIDEST] + "…", f"bold {style}")
-    return text.append(tail if len(tail) <= AROUND else tail[:AROUND] + "…", style)
 
 
 def _is_right_to_left(text: str) -> bool:
     """Whether a terminal turns parts of a line around: which of two such values comes first could not be seen."""
     return any(unicodedata.bidirectional(char) in ("R", "AL") for char in text)
-
-
-def _spell(value: Json | UnsetType) -> str:
-    return "" if value is UNSET else visible(msgspec.json.encode(value).decode())
 
 
 class Counts(Struct):

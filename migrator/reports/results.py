@@ -6,7 +6,7 @@ columns, so the failed rows can be mended and fed back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,6 +18,7 @@ from migrator.core.errors import UsageError
 from migrator.core.states import State
 from migrator.ledger.reading import OutcomeRow, outcome_rows, read_run
 from migrator.sources import InputShape, csv_writer
+from migrator.sources.shape import CSV, JSONL
 
 OUTCOMES: Mapping[State, str] = {
     State.APPLIED: "applied",
@@ -31,7 +32,10 @@ OUTCOMES: Mapping[State, str] = {
 }
 """Which file a row goes to, by the state of its step."""
 
-COLUMNS = ("_line", "_state", "_http_status", "_error_class", "_message", "_etag")
+COLUMNS = ("_line", "_state", "_http_status", "_error_class", "_message", "_etag", "_object")
+"""Our columns: the input's line, what became of it and why, and of which object, as of one that was created.
+
+The view `results` of a ledger has them too, see `ledger.schema`."""
 
 
 class ResultsFile(Struct):
@@ -69,6 +73,13 @@ def write_results(ledger: Path, folder: Path) -> list[ResultsFile]:
         ) from error
 
 
+def stale_files(folder: Path, written: Collection[ResultsFile]) -> list[Path]:
+    """Return the files in `folder` that are called like results and are not among those that were written now."""
+    ours = {file.path for file in written}
+    found = (folder / f"{outcome}.{format_}" for outcome in set(OUTCOMES.values()) for format_ in (CSV, JSONL))
+    return sorted(path for path in found if path not in ours and path.exists())
+
+
 def _write_all(rows: Iterator[OutcomeRow], shape: InputShape, folder: Path, stack: ExitStack) -> list[ResultsFile]:
     files: dict[str, ResultsFile] = {}
     writers: dict[str, Write] = {}
@@ -76,7 +87,7 @@ def _write_all(rows: Iterator[OutcomeRow], shape: InputShape, folder: Path, stac
         outcome = OUTCOMES[row.state]
         if outcome not in files:
             path = folder / f"{outcome}.{shape.format}"
-            stream = stack.enter_context(path.open("w", encoding="utf-8", newline=""))
+            stream = stack.enter_context(path.open("w", encoding="utf-8-sig" if shape.marked else "utf-8", newline=""))
             files[outcome] = ResultsFile(outcome, path)
             writers[outcome] = _csv_writer(stream, shape) if shape.format == "csv" else _jsonl_writer(stream, shape)
         writers[outcome](row)
@@ -86,7 +97,7 @@ def _write_all(rows: Iterator[OutcomeRow], shape: InputShape, folder: Path, stac
 
 def _ours(row: OutcomeRow) -> dict[str, Any]:
     """Return our columns of a row, in the order of `COLUMNS`."""
-    values = (row.line, row.state.value, row.http_status, row.error_class, row.message, row.etag)
+    values = (row.line, row.state.value, row.http_status, row.error_class, row.message, row.etag, row.object)
     return dict(zip(COLUMNS, values, strict=True))
 
 

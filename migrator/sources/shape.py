@@ -36,12 +36,15 @@ class InputShape(Struct, frozen=True):
             file whose header cannot be read.
         delimiter: what stands between the cells of a CSV file; "" for JSONL.
         newline: LF or CR LF, as the first line ends.
+        marked: whether what is written back as CSV begins with a byte order mark: where the file did, and where it was
+            not UTF-8. Without one, a spreadsheet reads UTF-8 as something else.
     """
 
     format: str
     header: tuple[str, ...]
     delimiter: str
     newline: str
+    marked: bool = False
 
 
 def first_line(head: str) -> str:

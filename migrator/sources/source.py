@@ -118,7 +118,9 @@ def open_source(
         else:
             cut, header, items = "", _NO_HEADER, jsonl_rows(lines, encoding)
         kept = tuple(column for column in header[1] if not is_own_column(column))
-        return Source(name, InputShape(found, kept, cut, newline), header, items, octets, stack.pop_all())
+        marked = found == CSV and (codec != "utf-8-sig" or head.startswith(codecs.BOM_UTF8))
+        shape = InputShape(found, kept, cut, newline, marked)
+        return Source(name, shape, header, items, octets, stack.pop_all())
 
 
 def _csv_items(lines: Iterator[str], delimiter: str, encoding: str) -> tuple[Record, Iterator[Row | Problem]]:

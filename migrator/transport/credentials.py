@@ -7,6 +7,7 @@ message, or of a log line.
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import Callable
 from typing import Annotated, Protocol, TypeVar
@@ -16,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 from yarl import URL
 
+from migrator.logs import hide
 from migrator.transport.failures import BROKEN, describe
 from migrator.transport.proxies import proxy_for
 
@@ -60,6 +62,10 @@ class Credentials(Protocol):
     def at_hand(self) -> bool:
         """Whether `token` returns at once."""
 
+    @property
+    def life_s(self) -> float | None:
+        """For how many more seconds the token at hand lives, or `None` if it does not say so."""
+
     async def token(self) -> str:
         """Return a token that has some life left.
 
@@ -82,6 +88,13 @@ class ReadyToken:
         """Use `token` for every request, without the line break that an environment variable may end with."""
         self.client_id = client_id
         self._token = token.strip()
+        hide(self._token)
+
+    @property
+    def life_s(self) -> float | None:
+        """What the token says of its end, if it is one that says anything."""
+        ends_at = ends_at_s(self._token)
+        return None if ends_at is None else ends_at - time.time()
 
     async def token(self) -> str:
         """Return the token."""
@@ -98,6 +111,13 @@ class _Grant(Struct):
     expires_in: Annotated[float, Meta(gt=0)]
 
 
+class _Claims(Struct):
+    """What an access token of the identity service says of its life: both in milliseconds, as text."""
+
+    created_at: float
+    expires_in: float
+
+
 class _OAuthError(Struct):
     """How OAuth says no (RFC 6749, 5.2)."""
 
@@ -107,6 +127,7 @@ class _OAuthError(Struct):
 
 _T = TypeVar("_T")
 _decode_grant = msgspec.json.Decoder(_Grant, strict=False).decode
+_decode_claims = msgspec.json.Decoder(_Claims, strict=False).decode
 _decode_error = msgspec.json.Decoder(_OAuthError).decode
 
 
@@ -140,6 +161,7 @@ class ClientCredentials:
         self._url = URL(ims_url.rstrip("/") + TOKEN_PATH)
         self._proxy = proxy_for(self._url)
         self._secret = client_secret
+        hide(client_secret)
         self._scopes = scopes
         self._token = ""
         self._renew_at = 0.0
@@ -150,6 +172,11 @@ class ClientCredentials:
     def at_hand(self) -> bool:
         """Whether there is a token that still lives; one that is due is renewed meanwhile."""
         return time.monotonic() < self._ends_at
+
+    @property
+    def life_s(self) -> float | None:
+        """Seconds that are left of the life that the grant named."""
+        return self._ends_at - time.monotonic()
 
     async def token(self) -> str:
         """Return the current token; fetch one, or wait for it, if there is none."""
@@ -178,6 +205,7 @@ class ClientCredentials:
         self._renew_at = min(asked_at + RETRY_S, self._ends_at)
         grant = _read_grant(*await self._ask(), hidden=self._secret)
         self._token = grant.access_token
+        hide(grant.access_token)
         self._renew_at = asked_at + renew_after_s(grant.expires_in)
         self._ends_at = asked_at + life_s(grant.expires_in)
         return grant.access_token
@@ -234,6 +262,22 @@ def _look(renewal: asyncio.Task[str]) -> None:
     """Look at the failure of a renewal: one that goes on behind the scenes has nobody else to look at it."""
     if not renewal.cancelled():
         renewal.exception()
+
+
+def ends_at_s(token: str) -> float | None:
+    """Return when a token ends by its own claims, in seconds since the epoch, or `None` if it has none that we know.
+
+    Nothing is decided by that: whether a token is good only the service can say. Source of the claims:
+    github.com/adobe/aio-lib-ims, `src/ims.js`.
+    """
+    _, _, rest = token.partition(".")
+    payload = rest.partition(".")[0]
+    try:
+        octets = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+    except ValueError:
+        return None
+    claims = _read(_decode_claims, octets)
+    return None if claims is None else (claims.created_at + claims.expires_in) / 1000
 
 
 def life_s(expires_in: float) -> float:

@@ -16,7 +16,7 @@ doubt.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -113,7 +113,7 @@ def _kept(headers: Mapping[str, str], token: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def open_session(
-    *, timeout_s: float, connect_timeout_s: float, user_agent: str
+    *, timeout_s: float, connect_timeout_s: float, user_agent: str, traces: Sequence[aiohttp.TraceConfig] = ()
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """Open the one session of a run.
 
@@ -121,6 +121,7 @@ async def open_session(
         timeout_s: whole request, from the wish for a connection to the last byte of the answer.
         connect_timeout_s: until the connection stands.
         user_agent: how we introduce ourselves.
+        traces: what looks on; not in a run, which would pay for it with each request.
     """
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S),
@@ -128,6 +129,7 @@ async def open_session(
         timeout=aiohttp.ClientTimeout(total=timeout_s, connect=connect_timeout_s),
         headers={"User-Agent": user_agent},
         skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),
+        trace_configs=list(traces),
     ) as session:
         # There is no public switch; the tests on dead connections fail if this one is renamed.
         session._retry_connection = False  # noqa: SLF001

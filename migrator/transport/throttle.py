@@ -131,6 +131,10 @@ class Gate:
         """Let nobody wait any longer: the run stops."""
         self._closed.set()
 
+    async def closing(self) -> None:
+        """Wait until the run stops."""
+        await self._closed.wait()
+
     async def wait(self, seconds: float) -> None:
         """Wait `seconds`, or until the run stops."""
         with suppress(TimeoutError):
@@ -217,6 +221,7 @@ class Throttle:
         """
         self.gate = Gate()
         self.pauses = 0
+        self.rate = rate
         self._overall = [Window(rate, self.gate)] if rate else []
         self._own = defaultdict[str, Window](lambda: Window(container_rate, self.gate)) if container_rate else None
 
@@ -251,6 +256,11 @@ class Throttle:
                 return False
             taken.pop_all()
             return True
+
+    async def due(self, container: str) -> bool:
+        """Return `True`: a permit is good from when it is given."""
+        del container
+        return True
 
     def sent(self, container: str) -> None:
         """Log that a request to `container` leaves now."""

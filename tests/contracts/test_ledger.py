@@ -17,8 +17,10 @@ from migrator.core.model import Base, Change, Doubt, EntityType, Kind, Touched
 from migrator.core.states import State
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import How, Intent, Ledger, Outcome
+from tests.fleet.shard import ShardInDatabase
 from tests.memory import MemoryLedger
 from tests.plans import change, changes, failing, make_plan, stages, steps, written
+from tests.postgres import Server
 from tests.waiting import soon
 
 Open = Callable[[], AbstractAsyncContextManager[Ledger]]
@@ -27,9 +29,13 @@ Open = Callable[[], AbstractAsyncContextManager[Ledger]]
 Plan = Callable[[Sequence[Change]], Open]
 
 
-@pytest.fixture(params=["RunLedger", "MemoryLedger"])
+@pytest.fixture(params=["RunLedger", "ShardLedger", "MemoryLedger"])
 def plan(request: pytest.FixtureRequest, tmp_path: Path) -> Plan:
     """Make a ledger of changes."""
+
+    def of_the_fleet(of: Sequence[Change]) -> Open:
+        server: Server = request.getfixturevalue("postgres")
+        return ShardInDatabase(server.database(), make_plan(tmp_path / "ledger.sqlite", of)).open
 
     def real(of: Sequence[Change]) -> Open:
         path = make_plan(tmp_path / "ledger.sqlite", of)
@@ -39,7 +45,7 @@ def plan(request: pytest.FixtureRequest, tmp_path: Path) -> Plan:
         ledger = MemoryLedger(steps(of), stages=stages(of))
         return lambda: copy.copy(ledger)
 
-    return real if request.param == "RunLedger" else fake
+    return {"RunLedger": real, "ShardLedger": of_the_fleet, "MemoryLedger": fake}[request.param]
 
 
 CHANGES = {Kind.PATCH, Kind.REPLACE}

@@ -18,8 +18,10 @@ from migrator.core.plan import PATCHES
 from migrator.core.states import State
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import How, Intent, Ledger, Outcome
+from tests.fleet.shard import ShardInDatabase
 from tests.memory import MemoryLedger
 from tests.plans import change, failing, make_plan, stages, steps, written
+from tests.postgres import Server
 from tests.waiting import soon
 
 OFFER, TAG, DECISION = EntityType.PERSONALIZED_OFFER, EntityType.TAG, EntityType.DECISION
@@ -76,9 +78,13 @@ class Fake:
 Plan = Callable[[Sequence[Change]], Planned]
 
 
-@pytest.fixture(params=["RunLedger", "MemoryLedger"])
+@pytest.fixture(params=["RunLedger", "ShardLedger", "MemoryLedger"])
 def plan(request: pytest.FixtureRequest, tmp_path: Path) -> Plan:
     """Make a ledger of changes."""
+
+    def of_the_fleet(of: Sequence[Change]) -> Planned:
+        server: Server = request.getfixturevalue("postgres")
+        return ShardInDatabase(server.database(), make_plan(tmp_path / "ledger.sqlite", of))
 
     def real(of: Sequence[Change]) -> Planned:
         return Real(make_plan(tmp_path / "ledger.sqlite", of))
@@ -86,7 +92,7 @@ def plan(request: pytest.FixtureRequest, tmp_path: Path) -> Plan:
     def fake(of: Sequence[Change]) -> Planned:
         return Fake(MemoryLedger(steps(of), stages=stages(of)))
 
-    return real if request.param == "RunLedger" else fake
+    return {"RunLedger": real, "ShardLedger": of_the_fleet, "MemoryLedger": fake}[request.param]
 
 
 def delete(line: int, type_: EntityType = OFFER, container: str = "dev") -> Change:

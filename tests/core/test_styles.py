@@ -310,3 +310,30 @@ def test_an_etag_that_cannot_be_kept_does_not_lose_the_receipt(
 
     assert receipt is not None
     assert (receipt.object, receipt.etag) == ("x", read)
+
+
+def test_the_home_of_xcore_is_asked_for_as_it_is_documented() -> None:
+    request = XCORE.home(sandbox="dev", request_id="r")
+
+    assert request.target == "/data/core/xcore/?product=acp&property=_instance.containerType==decisioning"
+    assert request.headers["Accept"] == "application/vnd.adobe.platform.xcore.home.hal+json"
+    assert DPS.home(sandbox="dev", request_id="r") == DPS.probe("dev", sandbox="dev", request_id="r")
+
+
+def test_the_containers_of_a_sandbox_are_those_whose_parent_it_is() -> None:
+    entries = [
+        {"instanceId": "c1", "_instance": {"containerType": "decisioning", "parentName": "dev"}},
+        {"instanceId": "c2", "_instance": {"containerType": "decisioning", "parentName": "prod"}},
+        {"instanceId": "c3"},
+    ]
+    home = ok({"_embedded": {"https://ns.adobe.com/experience/xcore/container": entries}})
+
+    assert XCORE.containers(home, sandbox="dev") == ["c1"]
+    assert XCORE.containers(home, sandbox="stage") == []
+    assert XCORE.containers(ok({"_embedded": {}}), sandbox="dev") == []
+
+
+@pytest.mark.parametrize("style", [XCORE, DPS])
+@pytest.mark.parametrize("body", [b"", b"<html>", {}, []])
+def test_what_is_no_document_of_the_style_tells_no_containers(style: Style, body: Any) -> None:
+    assert style.containers(ok(body), sandbox="dev") is None

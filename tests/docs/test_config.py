@@ -11,8 +11,9 @@ import pytest
 from migrator import api
 from migrator.cli.jobs import read_job
 from migrator.emulator import EmulatorSettings, read_config
+from migrator.layers import SECRETS
 from migrator.planning.draft import Input
-from migrator.settings import SECRETS, Settings, load
+from migrator.settings import Settings, load
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = (ROOT / "config" / "default.toml").read_text(encoding="utf-8")

@@ -128,13 +128,6 @@ async def test_the_delimiter_is_found(migrator: Any, delimiter: str) -> None:
     assert ended.code == 0, ended.out
 
 
-async def test_a_command_that_is_not_built_yet_says_so(migrator: Any) -> None:
-    ended = await migrator("report", "spring")
-
-    assert ended.code == 2
-    assert "`migrator report` is not built yet" in ended.err
-
-
 async def test_an_unknown_command_or_option_is_a_usage_error(migrator: Any) -> None:
     assert (await migrator("aply", "c.csv")).code == 2
     assert (await migrator("validate", "c.csv", "--colour")).code == 2

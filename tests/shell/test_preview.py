@@ -15,7 +15,8 @@ from migrator.core.model import Base, EntityType, Json, Kind, Touched
 from migrator.core.states import State
 from migrator.core.verdict import ErrorClass
 from migrator.ledger.reading import PlannedStep
-from migrator.reports.preview import MOST_PLACES, WIDEST, Action, Counts, entry, paragraph
+from migrator.reports.places import WIDEST
+from migrator.reports.preview import MOST_PLACES, Action, Counts, entry, paragraph
 
 ESC = "\x1b"
 

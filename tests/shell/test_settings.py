@@ -103,7 +103,7 @@ def test_a_secret_in_a_file_is_refused_without_being_shown(where: str) -> None:
         load({}, **layers)
 
     assert "a secret" in str(caught.value)
-    assert "MIGRATOR_" in caught.value.hint
+    assert "put it into MIGRATOR_" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 
@@ -114,9 +114,45 @@ def test_a_secret_of_a_stronger_layer_replaces_where_a_weaker_one_would_look(mon
     assert load({}, profile=name).secret("client_secret") == "stronger"
 
 
+def test_everything_wrong_is_named_at_once_whichever_layer_it_is_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = profile('client_secret = "hunter2"\nratte = 5')
+    monkeypatch.setenv("MIGRATOR_RETRY_BUDGET", "none")
+
+    with pytest.raises(UsageError) as caught:
+        load({"timeout": "soon"}, profile=name, job={"style": "old"}, job_name="job file j.toml")
+
+    said = [one.rpartition(", from ") for one in str(caught.value).split("; ")[1:]]
+    assert sorted((what.partition(", unable")[0], where) for what, _, where in said) == [
+        ("retry_budget (MIGRATOR_RETRY_BUDGET): Input should be a valid number", "environment MIGRATOR_RETRY_BUDGET"),
+        ("style (MIGRATOR_STYLE): Input should be 'dps' or 'xcore'", "job file j.toml"),
+        ("there is no setting ratte, did you mean rate?", "profile config/p.toml"),
+        ("timeout (MIGRATOR_TIMEOUT): Input should be a valid number", "flag --timeout"),
+    ]
+
+
+def test_each_value_says_where_it_is_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = profile("rate = 1\nconcurrency = 1\nmax_attempts = 1\nsandbox = 'p'\nclient_secret_command = 'echo x'")
+    monkeypatch.setenv("MIGRATOR_CONCURRENCY", "3")
+    monkeypatch.setenv("MIGRATOR_CLIENT_SECRET", "stronger")
+
+    settings = load({"max_attempts": 4}, profile=name, job={"rate": 2})
+
+    assert {setting: settings.origin(setting) for setting in ("rate", "concurrency", "max_attempts", "sandbox")} == {
+        "rate": "the job file",
+        "concurrency": "environment MIGRATOR_CONCURRENCY",
+        "max_attempts": "flag --max-attempts",
+        "sandbox": "profile config/p.toml",
+    }
+    assert settings.origin("timeout") == "default"
+    assert settings.origin("client_secret") == "environment MIGRATOR_CLIENT_SECRET"
+    assert settings.origin("client_secret_command") == "default", "what is replaced is from nowhere"
+
+
 def test_a_missing_or_broken_profile_is_named() -> None:
-    with pytest.raises(UsageError, match=r"there is no profile config/nobody\.toml"):
+    profile("", name="somebody")
+    with pytest.raises(UsageError, match=r"there is no profile config/nobody\.toml") as caught:
         load({}, profile="nobody")
+    assert caught.value.hint.startswith("did you mean somebody? there are somebody")
     with pytest.raises(UsageError, match=r"config/p\.toml cannot be read"):
         load({}, profile=profile("rate = = 5"))
 

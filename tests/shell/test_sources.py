@@ -98,7 +98,7 @@ def test_every_delimiter_line_end_and_byte_order_mark_is_found(
 ) -> None:
     text = f"{HEADER}\n{ROW}\n".replace(",", delimiter).replace("\n", newline)
     with open_source(write(mark + text.encode())) as source:
-        assert source.shape == InputShape("csv", tuple(HEADER.split(",")), delimiter, newline)
+        assert source.shape == InputShape("csv", tuple(HEADER.split(",")), delimiter, newline, bool(mark))
         assert [row.cells for row in rows_of(source)] == [CELLS]
 
 

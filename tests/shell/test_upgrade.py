@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from migrator.core.errors import LedgerFailed
 from migrator.core.model import Doubt
@@ -21,7 +22,7 @@ from migrator.ledger.runledger import RunLedger
 from migrator.ledger.schema import FORMAT
 from migrator.ledger.upgrade import UPGRADES
 from migrator.ports import Intent, Outcome
-from tests.plans import changes, make_plan, written
+from tests.plans import changes, make_plan, run_record, written
 from tests.waiting import child, soon
 
 LEDGERS = Path(__file__).parents[1] / "fixtures" / "ledgers"
@@ -140,7 +141,8 @@ async def test_opening_an_old_ledger_for_writing_leaves_every_row_as_it_was(old:
 
 
 async def test_an_upgraded_ledger_is_like_one_that_was_just_made(old: Path, tmp_path: Path) -> None:
-    new = make_plan(tmp_path / "new.sqlite", changes(["dev"]))
+    like_it = replace(run_record(rows=1), shape=read_run(old).shape)
+    new = make_plan(tmp_path / "new.sqlite", changes(["dev"]), like_it)
 
     await reopen(old)
 

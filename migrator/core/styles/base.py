@@ -9,7 +9,7 @@ module knows a style by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -201,6 +201,12 @@ class Style(Protocol):
 
     def probe(self, container: str, *, sandbox: str, request_id: str) -> Request:
         """Spell the cheapest read that succeeds only where `container` exists and the credentials may see it."""
+
+    def home(self, *, sandbox: str, request_id: str) -> Request:
+        """Spell the read that shows whether the service answers at all, and which containers `sandbox` has."""
+
+    def containers(self, response: Response, *, sandbox: str) -> Sequence[str] | None:
+        """Read the containers of `sandbox` from the answer to `home`, or `None` if the body does not tell."""
 
     def receipt(self, response: Response) -> Receipt | None:
         """Read the receipt of a write, or `None` if the body is not one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 import msgspec
@@ -139,6 +139,14 @@ class Dps:
         """Ask for the first personalized offer of the sandbox (contract 4.6)."""
         del sandbox
         return _get(f"{BASE}/offers?offer-type=personalized&limit=1", container, request_id)
+
+    def home(self, *, sandbox: str, request_id: str) -> Request:
+        """Ask for the same: the sandbox is the container."""
+        return self.probe(sandbox, sandbox=sandbox, request_id=request_id)
+
+    def containers(self, response: Response, *, sandbox: str) -> Sequence[str] | None:
+        """Name the sandbox, if what answers is a list."""
+        return None if self.page(response) is None else (sandbox,)
 
     def look(self, container: str, type_: EntityType, object_id: str, *, sandbox: str, request_id: str) -> Request:
         """Spell the read of one object (contract 4.5)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from urllib.parse import quote
 
@@ -40,6 +40,7 @@ SCHEMAS: Mapping[EntityType, str] = {
 }
 
 RECEIPT = "application/vnd.adobe.platform.xcore.xdm.receipt+json; version=1"
+HOME = "application/vnd.adobe.platform.xcore.home.hal+json"
 RESULTS = '*,application/vnd.adobe.platform.xcore.hal+json; schema="https://ns.adobe.com/experience/xcore/hal/results"'
 
 
@@ -52,6 +53,30 @@ class _Receipt(msgspec.Struct):
 
 
 _decode_receipt = msgspec.json.Decoder(_Receipt).decode
+
+
+class _Parent(msgspec.Struct):
+    sandbox: str = msgspec.field(name="parentName", default="")
+
+
+class _Container(msgspec.Struct):
+    id: str = msgspec.field(name="instanceId")
+    instance: _Parent = msgspec.field(name="_instance", default_factory=_Parent)
+
+
+class _Containers(msgspec.Struct):
+    containers: list[_Container] = msgspec.field(
+        name="https://ns.adobe.com/experience/xcore/container", default_factory=list
+    )
+
+
+class _Home(msgspec.Struct):
+    """The home document as it stands on the wire (contract 3.1)."""
+
+    embedded: _Containers = msgspec.field(name="_embedded")
+
+
+_decode_home = msgspec.json.Decoder(_Home).decode
 
 
 class _Embedded(msgspec.Struct):
@@ -157,6 +182,17 @@ class Xcore:
         """Ask for the first personalized offer of the container (contract 3.9)."""
         schema = _schema(EntityType.PERSONALIZED_OFFER)
         return _get(f"/{segment(container)}/queries/core/search?schema={schema}&limit=1", RESULTS, sandbox, request_id)
+
+    def home(self, *, sandbox: str, request_id: str) -> Request:
+        """Ask for the home document (contract 3.1)."""
+        return _get("/?product=acp&property=_instance.containerType==decisioning", HOME, sandbox, request_id)
+
+    def containers(self, response: Response, *, sandbox: str) -> Sequence[str] | None:
+        """Read those whose parent is the sandbox (contract 3.1)."""
+        found = decoded(_decode_home, response.body)
+        if found is None:
+            return None
+        return [one.id for one in found.embedded.containers if one.instance.sandbox == sandbox]
 
     def receipt(self, response: Response) -> Receipt | None:
         """Read `instanceId`, `@id` and `repo:etag`; other members are free (D22)."""

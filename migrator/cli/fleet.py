@@ -1,0 +1,252 @@
+"""The commands of a fleet, and what other commands do when the runs are in its database.
+
+What needs the extra `fleet` is imported where it is used: one machine needs nothing of it.
+"""
+
+# ruff: noqa: PLC0415
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from migrator.cli.metrics import WorkerMetrics, metered
+from migrator.cli.options import (
+    flags_of,
+    ledger_option,
+    metrics_option,
+    need_fleet,
+    output_option,
+    profile_option,
+    viewing_of,
+    viewing_options,
+)
+from migrator.cli.output import Output, counted, exit_code, next_step, tell
+from migrator.core.errors import Interrupted, MigratorError, UsageError
+from migrator.ledger.folder import RunFolder, Runs
+from migrator.ledger.reading import Summary
+from migrator.reports.errors import group, words_for
+from migrator.settings import Settings, load
+
+if TYPE_CHECKING:
+    from migrator.api.working import Working
+    from migrator.fleet.runs import FleetRuns, Standing
+
+T = TypeVar("T")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+WATCH_EVERY_S = 1.0
+
+
+def carry_out(run: RunFolder, settings: Settings, out: Output) -> int:
+    """Let the fleet carry a run out, or go on with it, and watch it to its end."""
+    from migrator.api import fleet
+
+    if settings.on_doubt == "ask":
+        raise UsageError("a fleet has nobody to ask", "choose another --on-doubt: hold, assume-applied or resend")
+    asyncio.run(fleet.carry_out(run.ledger, settings))
+    return watch(run.id, settings, out)
+
+
+def watch(run: str, settings: Settings, out: Output) -> int:
+    """Watch a run of the fleet to its end, and say how it ended."""
+    from migrator.api import fleet
+
+    ended_by: MigratorError | None = None
+    try:
+        asyncio.run(_watched(fleet.watch(run, settings), run))
+    except MigratorError as error:
+        ended_by = error
+    summary, refusals = asyncio.run(_asked(settings, lambda runs: runs.summary(run)))
+    out.summary(summary, group(refusals, words_for(summary.run)), next_step(summary))
+    if ended_by is not None and not summary.complete:
+        raise ended_by
+    return exit_code(summary)
+
+
+def status(run: str | None, settings: Settings, out: Output, *, watching: bool) -> int:
+    """Say where a run of the fleet stands, or its newest for `None`, and who is at work; again and again if asked."""
+    need_fleet()
+
+    async def say(runs: FleetRuns) -> None:
+        name = await runs.find(run)
+        while not await _say_standing(runs, name, out) and watching:  # noqa: ASYNC110 (a database does not call)
+            await asyncio.sleep(WATCH_EVERY_S)
+
+    asyncio.run(_asked(settings, say))
+    return 0
+
+
+async def _say_standing(runs: FleetRuns, name: str, out: Output) -> bool:
+    """Say where a run stands, and return whether it is over."""
+    standing, (summary, refusals) = await runs.standing(name), await runs.summary(name)
+    errors = group(refusals, words_for(summary.run))
+    out.summary(summary, errors, next_step(summary) if standing.over else "", running=not standing.over)
+    shards = {"shards": standing.shards, "done": standing.done, "at_work": standing.at_work}
+    text = f"{standing.done:,} of {counted(standing.shards, 'shard')} done, {standing.at_work} at work"
+    out.say(text, "shards", run=name, **shards)
+    if standing.stopped is not None:
+        out.say(f"stopped: {standing.stopped.message}", "stopped", run=name, message=standing.stopped.message)
+    for worker in await runs.workers():
+        text = f"worker {worker.name}: {counted(worker.shards, 'shard')}, heard of {worker.silent_s:.0f} s ago"
+        out.say(text, "worker", **msgspec.structs.asdict(worker))
+    return standing.over
+
+
+def list_runs(settings: Settings, list_one: Callable[[Summary], None]) -> int:
+    """List the runs of the fleet, oldest first."""
+    need_fleet()
+
+    async def say(runs: FleetRuns) -> None:
+        for name in await runs.all():
+            list_one((await runs.summary(name))[0])
+
+    asyncio.run(_asked(settings, say))
+    return 0
+
+
+async def _asked(settings: Settings, question: Callable[[FleetRuns], Coroutine[Any, Any, T]]) -> T:
+    from migrator.api import fleet
+
+    async with fleet.runs(settings) as runs:
+        return await question(runs)
+
+
+async def _watched(standings: AsyncIterator[Standing], run: str) -> None:
+    """Tell how a run goes on, until it is over. A signal ends the watching, not the run."""
+    body = asyncio.current_task()
+    assert body is not None
+    received: list[int] = []
+
+    def leave(number: int) -> None:
+        received.append(number)
+        body.cancel()
+
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, leave, number)
+    try:
+        async for standing in standings:
+            tell(_line(standing))
+    except asyncio.CancelledError:
+        hint = f"`migrator status {run}` looks again, `migrator stop {run}` stops it"
+        if not received:
+            raise
+        raise Interrupted("the workers go on with it", hint, signal_number=received[0]) from None
+
+
+def _line(standing: Standing) -> str:
+    counts = " · ".join(f"{count:,} {state.value.lower()}" for state, count in sorted(standing.rows.items()))
+    shards = f"{standing.done:,} of {counted(standing.shards, 'shard')} done, {standing.at_work} at work"
+    return f"run {standing.run}: {shards}: {counts}"
+
+
+@click.command()
+@click.option(
+    "--shards", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N", help="Shards at a time."
+)
+@ledger_option
+@profile_option
+@viewing_options
+@metrics_option
+def worker(shards: int, **values: Any) -> int:
+    """Be a worker of the fleet whose database --ledger names: take shards of its runs, and carry them out.
+
+    Start as many as you like, on any number of hosts. The first signal stops cleanly: what is in flight is answered
+    and recorded. What a worker leaves, another one takes up; so kill -9 and the loss of a host are harmless, too.
+    Secrets come from the environment, or from where the profile of a run says.
+
+    \b
+    Examples:  migrator worker --ledger postgresql://db.example.com/migrator
+               migrator worker --ledger postgresql:///migrator --shards 8
+    Exit codes: 0 stopped cleanly · 2 configuration · 6 the database cannot be used
+    """
+    need_fleet()
+    from migrator.api import working
+
+    viewing = viewing_of(values)
+    settings = load(flags_of(values), profile=values.get("profile"))
+
+    @asynccontextmanager
+    async def around(working: Working) -> AsyncIterator[None]:
+        for number in SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, working.stop)
+        async with metered(WorkerMetrics(working), viewing.metrics, viewing.every_s):
+            tell("ready")
+            yield
+
+    asyncio.run(working.work(settings, at_once=shards, around=around))
+    return 0
+
+
+@click.command()
+@click.argument("run", required=False)
+@ledger_option
+@profile_option
+@output_option
+def stop(run: str | None, output: str, **values: Any) -> int:
+    """Let the workers stop RUN (the newest one by default) of a fleet; `migrator resume` lets them go on.
+
+    What is in flight is answered and recorded. A run on one machine is stopped with Ctrl-C.
+
+    \b
+    Examples:  migrator stop 20261122-181502-3fa9 --ledger postgresql://db.example.com/migrator
+    Exit codes: 0 it stops · 2 there is no such run · 6 the database cannot be used
+    """
+    need_fleet()
+    from migrator.fleet.runs import Stop
+
+    settings = load(flags_of(values), profile=values.get("profile"))
+
+    async def stopped(runs: FleetRuns) -> str:
+        name = await runs.find(run)
+        await runs.stop(name, Stop("asked", f"run {name} was stopped", f"go on with `migrator resume {name}`"))
+        return name
+
+    name = asyncio.run(_asked(settings, stopped))
+    Output(output).say(f"run {name} stops as soon as its workers hear of it", "stopped", run=name)
+    return 0
+
+
+@click.group()
+def ledger() -> None:
+    """Move runs between one machine and a fleet.
+
+    \b
+    Examples:  migrator ledger copy 20261122-181502-3fa9 --from runs --to postgresql://db.example.com/migrator
+    Exit codes: as `migrator ledger copy`
+    """
+
+
+@ledger.command()
+@click.argument("run")
+@click.option("--from", "from_", metavar="FOLDER|URL", required=True, help="Where it is.")
+@click.option("--to", "to", metavar="FOLDER|URL", required=True, help="Where it is to go on.")
+def copy(run: str, from_: str, to: str) -> int:
+    """Move RUN, with all that is known of it, from a folder into the database of a fleet, or back.
+
+    Where it came from it is not run any more, so that nothing is sent twice: a folder keeps its ledger under another
+    name, a database keeps nothing.
+
+    \b
+    Examples:  migrator ledger copy 20261122-181502-3fa9 --from runs --to postgresql://db.example.com/migrator
+               migrator ledger copy 20261122-181502-3fa9 --from postgresql://db.example.com/migrator --to runs
+    Exit codes: 0 moved · 2 nothing was moved · 6 one of them cannot be used, or the run is running
+    """
+    need_fleet()
+    from migrator.api import fleet
+
+    source, target = load({"ledger": from_}), load({"ledger": to})
+    if source.fleet is None and target.fleet is not None:
+        asyncio.run(fleet.move_in(Runs(source.runs).find(run), target.fleet))
+    elif source.fleet is not None and target.fleet is None:
+        asyncio.run(fleet.move_out(run, source.fleet, Runs(target.runs)))
+    else:
+        raise UsageError("a run is moved between a folder and a database", "name one of each")
+    tell(f"run {run} is in {to} now: `migrator resume {run} --ledger {to}` goes on with it")
+    return 0

@@ -1,0 +1,181 @@
+"""What a shard that is carried out says to PostgreSQL.
+
+Each is the twin of one in `ledger.statements`, which says what it is for. `$1` is the run, and where a statement is
+about the steps of one shard alone, `$2` is the shard. Writes take a column of values for each member of what they
+write, so that a batch is one statement whatever its size.
+"""
+
+from __future__ import annotations
+
+from migrator.core.model import Kind
+from migrator.core.states import OPEN, State
+
+INTEND = f"""
+INSERT INTO progress (run, step, attempt, request_id, sent_at, first_sent_at, state)
+SELECT $1, i.step, i.attempt, i.request_id, i.at, i.at, '{State.INTENT}'
+FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::double precision[]) AS i (step, attempt, request_id, at)
+ON CONFLICT (run, step) DO UPDATE SET
+    state = excluded.state, attempt = excluded.attempt, request_id = excluded.request_id, sent_at = excluded.sent_at,
+    ended_at = NULL, http_status = NULL, error_class = '', message = '', how = ''
+"""
+
+_OUTCOMES = """
+unnest(
+    $2::bigint[], $3::text[], $4::double precision[], $5::integer[], $6::text[], $7::text[], $8::bigint[], $9::text[],
+    $10::text[], $11::text[]
+) AS o (step, state, at, http_status, error_class, message, etag, object, reference, how)
+"""
+
+RECORD = f"""
+UPDATE progress AS p SET
+    misses = p.misses
+        + (o.state = '{State.PENDING}' AND p.state <> '{State.INTENT}' AND p.error_class <> 'guard_failed')::integer,
+    state = o.state, ended_at = o.at, http_status = o.http_status, error_class = o.error_class, message = o.message,
+    etag = o.etag, object = o.object, reference = o.reference, how = o.how
+FROM {_OUTCOMES} WHERE p.run = $1 AND p.step = o.step
+"""
+
+REMEMBER = f"""
+INSERT INTO attempt
+SELECT p.run, p.step, p.attempt, p.request_id, p.sent_at,
+       CASE p.state WHEN '{State.INTENT}' THEN o.at ELSE coalesce(p.ended_at, o.at) END,
+       CASE p.state WHEN '{State.INTENT}' THEN o.http_status ELSE p.http_status END,
+       CASE p.state WHEN '{State.INTENT}' THEN o.error_class ELSE p.error_class END,
+       CASE p.state WHEN '{State.INTENT}' THEN o.message ELSE p.message END
+FROM {_OUTCOMES} JOIN progress AS p ON p.run = $1 AND p.step = o.step
+ON CONFLICT (run, step, number) DO UPDATE SET number = excluded.number
+"""
+
+DISMISS = f"""
+INSERT INTO progress (
+    run, step, attempt, request_id, sent_at, state, ended_at, http_status, error_class, message, etag, object,
+    reference, how
+)
+SELECT $1, o.step, 0, '', o.at, o.state, o.at, o.http_status, o.error_class, o.message, o.etag, o.object,
+       o.reference, o.how
+FROM {_OUTCOMES}
+ON CONFLICT (run, step) DO UPDATE SET
+    state = excluded.state, ended_at = excluded.ended_at, http_status = excluded.http_status,
+    error_class = excluded.error_class, message = excluded.message, how = excluded.how
+"""
+
+KEEP = """
+INSERT INTO base (run, step, etag, touched, body, guarded, name)
+SELECT $1, b.* FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::bytea[], $6::integer[], $7::text[]) AS b
+ON CONFLICT (run, step) DO UPDATE SET
+    etag = excluded.etag, touched = excluded.touched, body = excluded.body, guarded = excluded.guarded,
+    name = excluded.name
+"""
+
+UNSENT = f"(p.state IS NULL OR p.state = '{State.PENDING}')"
+
+_HELD = "EXISTS (SELECT 1 FROM held AS h WHERE h.run = $1 AND h.step = s.seq)"
+
+TO_SEND = f"{UNSENT} AND NOT {_HELD}"
+
+STEP = """
+s.seq, s.key, c.name, s.type, s.object, s.kind, coalesce(b.body, s.body),
+coalesce(p.attempt, 0), coalesce(p.misses, 0), b.step IS NOT NULL, b.etag, coalesce(b.guarded, 0)
+"""
+"""The members of `Step` in their order."""
+
+_STEPS = """
+step AS s JOIN container AS c ON c.run = $1 AND c.id = s.container
+LEFT JOIN progress AS p ON p.run = $1 AND p.step = s.seq LEFT JOIN base AS b ON b.run = $1 AND b.step = s.seq
+"""
+
+_HERE = "s.run = $1 AND s.shard = $2"
+
+STAGES = "SELECT DISTINCT stage FROM step WHERE run = $1 AND shard = $2 ORDER BY stage"
+
+CONTAINERS = f"""
+SELECT c.name FROM container AS c WHERE c.run = $1 AND EXISTS (
+    SELECT 1 FROM step AS s LEFT JOIN progress AS p ON p.run = $1 AND p.step = s.seq
+    WHERE {_HERE} AND s.container = c.id AND s.stage = $3 AND {TO_SEND}
+) ORDER BY c.id
+"""
+
+PENDING = f"""
+SELECT {STEP} FROM {_STEPS}
+WHERE {_HERE} AND c.name = $3 AND s.stage = $4 AND s.seq > $5 AND {TO_SEND} ORDER BY s.seq LIMIT $6
+"""
+
+UNBASED = f"""
+SELECT s.type, count(*) FROM {_STEPS}
+WHERE {_HERE} AND c.name = $3 AND s.stage = $4 AND s.kind = ANY($5::text[]) AND b.step IS NULL AND {TO_SEND}
+GROUP BY s.type
+"""
+
+UNBASED_AMONG = f"""
+SELECT {STEP} FROM {_STEPS}
+WHERE {_HERE} AND s.object = ANY($7::text[]) AND c.name = $3 AND s.stage = $4 AND s.type = $6
+  AND s.kind = ANY($5::text[]) AND b.step IS NULL AND {TO_SEND}
+ORDER BY s.seq
+"""
+
+DOUBTS = f"""
+SELECT {STEP.replace("coalesce(b.body, s.body)", "s.body")},
+       b.touched, b.body, b.name, p.state, p.first_sent_at, p.sent_at, p.http_status, p.error_class, p.message,
+       CASE p.state WHEN '{State.DOUBT}' THEN p.ended_at END
+FROM {_STEPS} WHERE {_HERE} AND p.state = ANY($3::text[]) AND s.seq > $4 ORDER BY s.seq LIMIT $5
+"""
+
+SETTLED_OBJECTS = f"""
+SELECT s.object FROM step AS s JOIN progress AS p ON p.run = $1 AND p.step = s.seq
+WHERE s.run = $1 AND s.object = ANY($2::text[]) AND p.state = '{State.APPLIED}'
+UNION
+SELECT object FROM progress WHERE run = $1 AND object = ANY($2::text[]) AND state = '{State.APPLIED}'
+"""
+
+REVIEWED = "SELECT step, etag, touched, name FROM review WHERE run = $1 AND step = ANY($2::bigint[])"
+
+ANY_REVIEWED = "SELECT EXISTS (SELECT 1 FROM review WHERE run = $1)"
+
+IDS = f"""
+SELECT s.type, o.reference, p.reference
+FROM origin AS o JOIN step AS s ON s.run = $1 AND s.seq = o.step JOIN progress AS p ON p.run = $1 AND p.step = o.step
+WHERE o.run = $1 AND o.reference = ANY($2::text[]) AND p.state IN ('{State.APPLIED}', '{State.UNCHANGED}')
+  AND p.reference <> ''
+"""
+
+TAKE = """
+UPDATE shard SET epoch = epoch + 1, owner = $3, expires_at = clock_timestamp() + make_interval(secs => $4)
+WHERE run = $1 AND number = $2
+  AND (owner = $3 OR expires_at + make_interval(secs => $5) < clock_timestamp())
+  AND EXISTS (SELECT 1 FROM run WHERE id = $1 AND stopped = '')
+RETURNING epoch
+"""
+"""Only when the lease of whoever had it has been over for some time more: its last request has ended then."""
+
+TAKEN = """
+SELECT h.owner, extract(epoch FROM h.expires_at)::double precision, r.stopped
+FROM shard AS h JOIN run AS r ON r.id = $1 WHERE h.run = $1 AND h.number = $2
+"""
+
+RENEW = """
+UPDATE shard AS h SET expires_at = clock_timestamp() + make_interval(secs => $4)
+FROM run AS r WHERE r.id = $1 AND h.run = $1 AND h.number = $2 AND h.epoch = $3
+RETURNING r.stopped
+"""
+
+LEAVE = f"""
+UPDATE shard AS h SET expires_at = '-infinity', done = NOT EXISTS (
+    SELECT 1 FROM step AS s LEFT JOIN progress AS p ON p.run = $1 AND p.step = s.seq
+    WHERE {_HERE} AND coalesce(p.state, '{State.PENDING}') IN ({", ".join(f"'{state}'" for state in sorted(OPEN))})
+      AND NOT {_HELD}
+) WHERE h.run = $1 AND h.number = $2 AND h.epoch = $3
+"""
+
+DOUBT_INTENTS = f"""
+UPDATE progress AS p SET state = '{State.DOUBT}', error_class = 'no_answer',
+       message = 'the run ended between sending and the answer'
+FROM step AS s WHERE {_HERE} AND p.run = $1 AND p.step = s.seq AND p.state = '{State.INTENT}'
+"""
+
+FORGET_BASES = f"""
+DELETE FROM base AS d WHERE d.run = $1 AND d.step IN (
+    SELECT s.seq FROM review AS r JOIN step AS s ON s.run = $1 AND s.seq = r.step
+    LEFT JOIN progress AS p ON p.run = $1 AND p.step = s.seq
+    WHERE r.run = $1 AND {_HERE} AND {UNSENT} AND (s.kind = '{Kind.DELETE}' OR coalesce(p.misses, 0) = 0)
+)
+"""

@@ -1,0 +1,152 @@
+"""A limit holds over all processes that share it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from migrator.fleet import limiter
+from migrator.fleet.database import Pool
+from migrator.fleet.limiter import FleetThrottle, Lane, Lanes, Limit
+from tests.fleet.conftest import PLACE
+from tests.waiting import holds, soon
+
+RATE = 200.0
+LIMIT = Limit("a key", RATE)
+
+
+def lanes(pool: Pool, rate: float = RATE, container_rate: float = 0.0) -> Lanes:
+    own = Limit("of container", container_rate) if container_rate else None
+    return Lanes(pool, PLACE, rate=Limit("a key", rate), write_rate=None, container_rate=own)
+
+
+async def moments(lane: Lane, number: int) -> list[float]:
+    found: list[float] = []
+    while len(found) < number:
+        if (moment := lane.next()) is None:
+            await lane.more()
+        else:
+            found.append(moment)
+    return found
+
+
+def most_in_a_second(sent: Sequence[float]) -> int:
+    ordered = sorted(sent)
+    return max(sum(start <= moment < start + 1 for moment in ordered) for start in ordered)
+
+
+async def test_the_moments_of_all_processes_together_keep_to_the_limit(pool: Pool) -> None:
+    several = [Lane(pool, PLACE, LIMIT) for _ in range(4)]
+
+    found = await soon(asyncio.gather(*(moments(lane, 150) for lane in several)))
+
+    together = sorted(moment for one in found for moment in one)
+    # 600 moments take three seconds at the least; an answer that was slow to come only makes them later.
+    assert together[-1] - together[0] >= 599 * several[0].gap_s - 0.1
+    assert most_in_a_second(together) <= RATE
+
+
+async def test_few_calls_give_many_moments_while_they_are_used(pool: Pool) -> None:
+    lane = Lane(pool, PLACE, LIMIT)
+    calls = 0
+    asked = lane._ask
+
+    async def counted(n: int, wait_s: float) -> float:
+        nonlocal calls
+        calls += 1
+        return await asked(n, wait_s)
+
+    lane._ask = counted  # type: ignore[method-assign]
+    await soon(moments(lane, 500))
+    assert calls <= 0.05 * 500
+
+
+async def test_a_request_leaves_at_its_moment_or_not_at_all(pool: Pool) -> None:
+    throttle = FleetThrottle(lanes(pool))
+    for _ in range(5):
+        assert await soon(throttle.permit("dev", write=True))
+    await asyncio.sleep(0.2)  # far more than a permit is good for
+
+    assert [await throttle.due("dev", write=True) for _ in range(5)] == [False] * 5
+    assert await soon(throttle.permit("dev", write=True))
+    assert await soon(throttle.due("dev", write=True))
+
+
+async def test_sends_of_all_processes_together_keep_to_the_limit(pool: Pool) -> None:
+    sent: list[float] = []
+
+    async def send(throttle: FleetThrottle, until: float) -> None:
+        while time.monotonic() < until:
+            await throttle.permit("dev", write=True)
+            if await throttle.due("dev", write=True):
+                throttle.sent("dev", write=True)
+                sent.append(time.monotonic())
+
+    until = time.monotonic() + 1.5
+    throttles = [FleetThrottle(lanes(pool)) for _ in range(3)]
+    await soon(asyncio.gather(*(send(throttle, until) for throttle in throttles for _ in range(4))))
+
+    assert sent
+    assert most_in_a_second(sent) <= RATE
+
+
+async def test_a_container_keeps_to_a_limit_of_its_own_and_holds_up_no_other(pool: Pool) -> None:
+    throttle = FleetThrottle(lanes(pool, container_rate=2.0))
+    began_at = time.monotonic()
+
+    async def send(container: str, number: int) -> float:
+        for _ in range(number):
+            await throttle.permit(container)
+            await throttle.due(container)
+        return time.monotonic() - began_at
+
+    slow, *others = await soon(asyncio.gather(send("slow", 3), *(send(f"c{number}", 1) for number in range(20))))
+    assert slow >= 2 / 2.0
+    assert max(others) < slow
+
+
+async def test_a_penalty_is_for_everybody(pool: Pool) -> None:
+    ours, theirs = FleetThrottle(lanes(pool)), FleetThrottle(lanes(pool))
+    ours.pause(0.6, "HTTP 429")
+    assert (ours.pauses, theirs.pauses) == (1, 0)
+    await holds(lambda: pool.fetchval("SELECT until > clock_timestamp() + interval '0.3 s' FROM permits"))
+
+    now = time.monotonic()
+    assert await soon(theirs.permit("dev"))
+    assert time.monotonic() - now > 0.2
+    assert ours.gate.pause.reason == "HTTP 429"
+
+
+async def test_whoever_stops_waits_no_longer(pool: Pool) -> None:
+    throttle = FleetThrottle(lanes(pool, rate=0.05))
+    assert await soon(throttle.permit("dev"))
+    waiting = asyncio.create_task(throttle.permit("dev"))
+    await asyncio.sleep(0.05)
+    throttle.close()
+
+    assert await soon(waiting) is False
+    assert await soon(throttle.permit("dev")) is False
+
+
+async def test_nobody_asks_for_permits_where_there_is_no_limit(pool: Pool) -> None:
+    throttle = FleetThrottle(Lanes(pool, PLACE, rate=None, write_rate=None, container_rate=None))
+    assert throttle.free
+    throttle.pause(60, "HTTP 503")
+    assert not throttle.free
+
+
+async def test_a_database_that_is_away_gives_nothing_and_is_asked_again(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limiter, "AGAIN_S", 0.01)
+    lane = Lane(pool, PLACE, LIMIT)
+    await pool.execute("ALTER TABLE permits RENAME TO elsewhere")
+    waiting = asyncio.create_task(moments(lane, 1))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+
+    await pool.execute("ALTER TABLE elsewhere RENAME TO permits")
+    assert await soon(waiting)

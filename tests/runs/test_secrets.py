@@ -1,0 +1,120 @@
+"""Nothing that a bad run leaves or shows holds the token or the secret: one search through all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from migrator.emulator import Emulator, EmulatorSettings, seeded_offer_id
+
+HEADER = ("id", "op", "path", "value")
+NEEDLE = "needle-5c1e"
+FAULTS = (
+    "drop-after:PATCH:every=7",
+    "500-after:PATCH:every=5:body=html",
+    "429:PATCH:n=9:retry-after=0",
+    "cut-body:PATCH:n=11",
+)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def says_all_it_hears(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Put what a request came with into its answer, wherever something on the way might."""
+    heard = request.headers.get("Authorization", "") + (await request.text() if "ims" in request.path else "")
+    if "ims" in request.path:
+        return web.json_response({"error": "invalid_client", "error_description": f"you sent {heard}"}, status=401)
+    answer = await handler(request)
+    if answer.status >= 400 and isinstance(answer, web.Response):
+        answer.body = (answer.body if isinstance(answer.body, bytes) else b"") + heard.encode()
+    answer.headers["X-RateLimit-For"] = heard
+    return answer
+
+
+def rows() -> list[tuple[str, ...]]:
+    there = [(seeded_offer_id(i), "replace", "/name", f"n{i}") for i in range(30)]
+    return [*there, ("nobody", "replace", "/name", "x")]
+
+
+def everything_under(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+async def all_commands(migrator: Any, until: Any, server: Emulator) -> tuple[str, str]:
+    """Run, kill and take up again; return what was shown, and the command line as `ps` has it."""
+    flags = ("-vv", "--log-file", "run.log", "--metrics-file", "run.prom", "--quiet-period", "1s", "--debug")
+    running = await migrator.start("apply", "c.csv", "--yes", *flags)
+    await until(lambda: len(server.effects) >= 3)
+    listed = (Path("/proc") / str(running.pid) / "cmdline").read_text()
+    running.kill()
+    shown = [await migrator.end(running)]
+    commands = (
+        ("resume", *flags, "--log-format", "json"),
+        ("results",),
+        ("status", "--output", "json"),
+        ("verify", *flags[:-1]),
+        ("doctor",),
+        ("config", "show"),
+    )
+    shown += [await migrator(*command) for command in commands]
+    return "".join(ended.out + ended.err for ended in shown), listed
+
+
+@pytest.mark.parametrize("kept_in", ["variable", "file"])
+async def test_no_artefact_of_a_bad_run_holds_the_token(
+    migrator: Any, until: Any, tmp_path_factory: pytest.TempPathFactory, kept_in: str
+) -> None:
+    settings = EmulatorSettings(seed_offers=30, access_token=NEEDLE, faults=FAULTS, latency_s=0.02)
+    async with Emulator(settings, middlewares=[says_all_it_hears]) as server:
+        migrator.point_at(server.url).write("c.csv", HEADER, rows())
+        del migrator.environment["MIGRATOR_CLIENT_SECRET"]
+        if kept_in == "file":
+            path = tmp_path_factory.mktemp("kept") / "token"
+            path.write_text(f"{NEEDLE}\n")
+            migrator.environment["MIGRATOR_ACCESS_TOKEN_FILE"] = str(path)
+        else:
+            migrator.environment["MIGRATOR_ACCESS_TOKEN"] = NEEDLE
+
+        shown, listed = await all_commands(migrator, until, server)
+
+    left = everything_under(migrator.folder)
+    assert {"drop-after", "500-after"} <= {name for request in server.requests for name in request.faults}
+    assert b"***" in left, "the service did say it, and it came as far as that"
+    assert all((migrator.folder / name).stat().st_size for name in ("run.log", "run.prom"))
+    assert NEEDLE.encode() not in left
+    assert NEEDLE not in shown
+    assert NEEDLE not in listed
+
+
+async def test_a_secret_that_the_identity_service_repeats_is_shown_nowhere(migrator: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=1), middlewares=[says_all_it_hears]) as server:
+        migrator.point_at(server.url).write("c.csv", HEADER, rows()[:1])
+        migrator.environment["MIGRATOR_CLIENT_SECRET"] = NEEDLE
+
+        ended = [
+            await migrator("apply", "c.csv", "--yes", "-vv", "--log-file", "run.log", "--debug"),
+            await migrator("doctor", "--output", "json", "--debug"),
+        ]
+
+    assert [one.code for one in ended] == [5, 5]
+    assert all("you sent" in one.out + one.err for one in ended)
+    assert "Traceback" in ended[0].err
+    assert not any(NEEDLE in one.out + one.err for one in ended)
+    assert NEEDLE.encode() not in everything_under(migrator.folder)
+
+
+async def test_without_debug_no_error_shows_a_traceback(migrator: Any) -> None:
+    ended = await asyncio.gather(
+        migrator("apply", "nothing.csv", "--yes"),
+        migrator("resume"),
+        migrator("doctor", "--profile", "nobody"),
+        migrator("no-such-command"),
+    )
+
+    assert [one.code for one in ended] == [2, 2, 2, 2]
+    assert not any("Traceback" in one.err for one in ended)
