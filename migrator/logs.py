@@ -1,9 +1,9 @@
 """Events on stderr: structlog, pretty for a person, JSON lines for a machine; and all of them in a file, if wanted.
 
 Names are dotted, `<what>.<happened>`: `run.started`, `run.paused`, `run.progress`, `run.finished`, `step.applied`,
-`step.rejected`, `step.in_doubt`, `step.again`. Each attempt for a step ends with one event, which carries `line`,
-`container`, `type`, `object`, `kind`, `http_status`, `error` and `message`; the ledger has its request id. They are
-written for the asking (`-vv`, or a log file), for one costs a tenth of a request.
+`step.rejected`, `step.in_doubt`, `step.again`, `rate.lowered`. Each attempt for a step ends with one event, which
+carries `line`, `container`, `type`, `object`, `kind`, `http_status`, `error` and `message`; the ledger has its request
+id. They are written for the asking (`-vv`, or a log file), for one costs a tenth of a request.
 
 No secret has any business here, and none should come this far: what the service answers is cleaned where it comes in
 (`transport`). `redact` is the second line, for what nobody has thought of.

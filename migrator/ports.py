@@ -218,19 +218,28 @@ class Throttle(Protocol):
     def rest_s(self, container: str) -> float:
         """Return for how many seconds `container` has no permit of its own to give; 0 or less if it has."""
 
-    async def permit(self, container: str) -> bool:
+    async def permit(self, container: str, *, write: bool = False) -> bool:
         """Wait for leave to send one request to `container`; `False` means that the run stops."""
 
-    async def due(self, container: str) -> bool:
+    async def due(self, container: str, *, write: bool = False) -> bool:
         """Wait for the moment that a permit is for; `False` if it has passed, and the permit with it.
 
         Limits that are shared by many processes give permits for moments. After `True` the request leaves at once.
         """
 
-    def sent(self, container: str) -> None:
+    def sent(self, container: str, *, write: bool = False) -> None:
         """Note that a request to `container`, for which there is a permit, leaves now."""
 
-    def returned(self, container: str) -> None:
+    def answered(self, container: str, *, write: bool = False, refused: bool = False) -> None:
+        """Note that what was sent to `container` is answered, or given up.
+
+        Args:
+            container: where it was sent.
+            write: whether it was a write.
+            refused: whether the answer is that requests come too fast.
+        """
+
+    def returned(self, container: str, *, write: bool = False) -> None:
         """Take back a permit for `container` that will not be used."""
 
     def pause(self, seconds: float, reason: str) -> None:

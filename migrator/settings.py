@@ -6,6 +6,7 @@ Secrets come from the environment, a file, or a command that prints them; never 
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import subprocess
@@ -15,11 +16,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from migrator.core.errors import UsageError
 from migrator.core.limits import Limits, share_of
+from migrator.core.pacing import Range
 from migrator.core.reconcile import Bounds
 from migrator.core.verdict import Policy
 from migrator.layers import DEFAULT, SECRETS, Layer, merge, read_profile, variable, without_secrets
@@ -32,6 +43,7 @@ GOOD_S = 10.0
 UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
+_AUTO = re.compile(r"auto(?::(.+))?")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:/\s*(s|m|h))?")
 
 
@@ -45,6 +57,20 @@ def rate_per_s(text: object) -> object:
     """Read `5`, `5/s`, `300/m` as requests a second; other values are left to the type check."""
     found = _RATE.fullmatch(text.strip()) if isinstance(text, str) else None
     return float(found[1]) / UNITS_S[found[2] or ""] if found else text
+
+
+def rate_or_auto(value: object) -> float | str:
+    """Read a rate, or `auto` or `auto:50`: that it is to be found out, up to a ceiling.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    found = _AUTO.fullmatch(value.strip()) if isinstance(value, str) else None
+    rate = rate_per_s((found[1] or "1") if found else value)
+    # A ceiling of 0 would let nothing through; a rate of 0 is no limit. True is a number to Python.
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < math.inf or (found and not rate):
+        raise ValueError("must be requests a second, such as 5 or '300/m', 0 for no limit, 'auto' or 'auto:50'")
+    return found[0] if found else float(rate)
 
 
 def _is_url(text: str) -> str:
@@ -73,6 +99,7 @@ def _ledger(value: object) -> object:
 
 Seconds = Annotated[float, BeforeValidator(duration_s), Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, BeforeValidator(rate_per_s), Field(ge=0, allow_inf_nan=False)]
+RateOrAuto = Annotated[float | str, PlainValidator(rate_or_auto)]
 Url = Annotated[str, AfterValidator(_is_url)]
 Word = Annotated[str, Field(pattern=r"^\S*$")]
 
@@ -116,8 +143,17 @@ class Settings(BaseSettings):
         description="Folder of runs, on a local disk; or postgresql://[user@]host/database, that of a fleet.",
     )
     shard_steps: int = Field(default=1_000, ge=1, description="Of a run of a fleet: requests in a shard, about.")
-    rate: Rate = Field(default=5.0, description="Requests a second, all together, or '300/m'; 0 for no limit.")
+    rate: RateOrAuto = Field(
+        default="auto",
+        description="Requests a second, all together, or '300/m'; 'auto' finds out what is taken, 'auto:50' up to 50;"
+        " 0 for no limit.",
+    )
+    write_rate: Rate = Field(default=0.0, description="Writes a second, all together; 0 for no limit of their own.")
     container_rate: Rate = Field(default=0.0, description="Requests a second for each container; 0 for no limit.")
+    strict_rate: bool = Field(
+        default=False,
+        description="Count requests until they are answered: then the service, too, never sees more than the limits.",
+    )
     concurrency: int = Field(default=4, ge=1, le=1024, description="Requests in flight, all together.")
     container_concurrency: int = Field(
         default=0, ge=0, description="Requests in flight for each container; 0 for no limit."
@@ -227,6 +263,14 @@ class Settings(BaseSettings):
     def bounds(self) -> Bounds:
         """When a look is a proof."""
         return Bounds(self.quiet_period, self.search_lag, self.max_attempts, request_s=self.good_s + self.timeout)
+
+    @property
+    def overall_rate(self) -> float | Range:
+        """Requests a second, all together; 0 for no limit; a range if it is to be found out."""
+        if not isinstance(self.rate, str):
+            return self.rate
+        ceiling = rate_per_s(self.rate.partition(":")[2])
+        return Range(ceiling) if isinstance(ceiling, float) else Range()
 
     @property
     def good_s(self) -> float:

@@ -61,7 +61,7 @@ class OpenThrottle:
     def rest_s(self, container: str) -> float:
         return 0.0
 
-    async def permit(self, container: str) -> bool:
+    async def permit(self, container: str, *, write: bool = False) -> bool:
         self.waiting += 1
         await self.open.wait()
         await asyncio.sleep(0)
@@ -70,13 +70,16 @@ class OpenThrottle:
             self._trace.append(("permit", container))
         return not self._closed
 
-    async def due(self, container: str) -> bool:
+    async def due(self, container: str, *, write: bool = False) -> bool:
         return True
 
-    def sent(self, container: str) -> None:
+    def sent(self, container: str, *, write: bool = False) -> None:
         pass
 
-    def returned(self, container: str) -> None:
+    def answered(self, container: str, *, write: bool = False, refused: bool = False) -> None:
+        pass
+
+    def returned(self, container: str, *, write: bool = False) -> None:
         self._trace.append(("returned", container))
 
     def pause(self, seconds: float, reason: str) -> None:

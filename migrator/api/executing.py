@@ -51,7 +51,7 @@ class Running(Struct):
     Attributes:
         run: its folder.
         engine: its `tally` says what has been done since the start; its `stop` stops it cleanly.
-        throttle: its `gate` says whether everybody is paused, and why.
+        throttle: its `gate` says whether everybody is paused, and why; its `rate` how fast everybody may go together.
         before: where the run stood at the start.
         work: what is being done with it.
     """
@@ -160,7 +160,12 @@ async def _run(
                     await engine.reconcile()
                 case Work.SURVEY:
                     await engine.survey()
-        log.info("run.traffic", run=run.id, writes=engine.tally.requests, reads=engine.tally.reads)
+        log.info("run.traffic", run=run.id, writes=engine.tally.requests, reads=engine.tally.reads, **_found(throttle))
+
+
+def _found(throttle: Throttle) -> dict[str, float]:
+    """Return the rate that was found out to be possible, if it was to be."""
+    return {"pace": round(throttle.pace.rate, 1)} if throttle.pace else {}
 
 
 def always(decision: Decision) -> Decide:

@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from migrator.core.errors import UsageError
+from migrator.core.pacing import Range
 from migrator.fleet.copying import copy_in, copy_out
 from migrator.fleet.database import LedgerAway, Pool, connected, where
 from migrator.fleet.runs import FleetRuns, Standing, Stop
@@ -51,14 +52,26 @@ def url_of(settings: Settings) -> str:
     return settings.fleet
 
 
+def stated_rate(settings: Settings) -> float:
+    """Return the rate that a fleet keeps to.
+
+    Raises:
+        UsageError: it is to be found out, which many cannot do at once.
+    """
+    if isinstance(settings.overall_rate, Range):
+        raise UsageError("a fleet does not find its rate out", "say one that holds over all workers: --rate 50/s")
+    return settings.overall_rate
+
+
 async def carry_out(ledger: Path, settings: Settings) -> None:
     """Let the fleet carry out the run whose ledger is the file `ledger`: go on with it, if the fleet has it already.
 
     Raises:
-        UsageError: another run is still to change some of the same objects.
+        UsageError: another run is still to change some of the same objects, or there is no rate to keep to.
         LedgerFailed: the database cannot be reached, or refuses us.
     """
     url, run = url_of(settings), read_run(ledger).id
+    stated_rate(settings)
     async with connected(url) as pool:
         fleet = FleetRuns(pool, where(url))
         if run in await fleet.all():

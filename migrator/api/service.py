@@ -19,7 +19,12 @@ from migrator.transport.throttle import Throttle
 
 def new_throttle(settings: Settings) -> Throttle:
     """Return what grants leave to send, to all that share it."""
-    return Throttle(rate=settings.rate, container_rate=settings.container_rate)
+    return Throttle(
+        rate=settings.overall_rate,
+        write_rate=settings.write_rate,
+        container_rate=settings.container_rate,
+        strict=settings.strict_rate,
+    )
 
 
 def caller_of(settings: Settings) -> Caller:

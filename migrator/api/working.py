@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from migrator.api.executing import always
-from migrator.api.fleet import url_of
+from migrator.api.fleet import stated_rate, url_of
 from migrator.api.service import caller_of, transport_of
 from migrator.api.target import as_planned
 from migrator.clock import SystemClock
@@ -207,7 +207,11 @@ class Crew:
         def limit(what: str, rate: float) -> Limit | None:
             return Limit(f"{what} {key}", rate) if rate else None
 
-        rates = {"rate": settings.rate, "write_rate": 0.0, "container_rate": settings.container_rate}
+        rates = {
+            "rate": stated_rate(settings),
+            "write_rate": settings.write_rate,
+            "container_rate": settings.container_rate,
+        }
         return Lanes(self._pool, self._place, **{what: limit(what, rate) for what, rate in rates.items()})
 
     def _taken(self, shard: Shard, settings: Settings) -> ShardLedger:

@@ -75,8 +75,17 @@ input_options = _all(
 )
 
 reading_options = _all(
-    click.option("--rate", metavar="N[/s|/m]", help="Requests a second, 0 for no limit [default: 5]."),
+    click.option(
+        "--rate",
+        metavar="N[/s|/m]|auto[:N]",
+        help="Requests a second, 0 for no limit; auto finds out what the service takes, up to N [default: auto].",
+    ),
     click.option("--container-rate", metavar="N[/s|/m]", help="The same for each container [default: no limit]."),
+    click.option(
+        "--strict-rate/--no-strict-rate",
+        default=None,
+        help="Count requests until they are answered: keeps the limits at the service, too [default: until sent].",
+    ),
     click.option("--concurrency", "-j", type=int, metavar="N", help="Requests in flight [default: 4]."),
     click.option("--timeout", metavar="TIME", help="For one request, e.g. 75s [default: 75s]."),
     click.option("--max-attempts", type=int, metavar="N", help="Requests for one object [default: 5]."),
@@ -85,6 +94,7 @@ reading_options = _all(
 
 sending_options = _all(
     reading_options,
+    click.option("--write-rate", metavar="N[/s|/m]", help="Writes a second [default: no limit of their own]."),
     click.option(
         "--container-concurrency",
         type=int,
@@ -186,7 +196,9 @@ SETTINGS = (
     "sandbox",
     "ledger",
     "rate",
+    "write_rate",
     "container_rate",
+    "strict_rate",
     "concurrency",
     "container_concurrency",
     "timeout",

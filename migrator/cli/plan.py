@@ -35,6 +35,7 @@ from migrator.cli.output import Output, counted, duration, tell
 from migrator.cli.validate import report
 from migrator.clock import SystemClock
 from migrator.core.errors import UsageError
+from migrator.core.pacing import Range, begin
 from migrator.ledger import savedplan
 from migrator.ledger.folder import RunFolder
 from migrator.ledger.reading import planned_steps, read_run
@@ -239,12 +240,26 @@ def _estimate(counts: Counts, reads: int, settings: Settings, to: Output) -> Non
     """Say how many requests it takes to carry the plan out, and how long, at the rate that is set."""
     writes = counts.count(*SENT)
     requests = writes + reads if writes else 0
-    rates = [settings.rate, settings.container_rate * len(counts.by_container)]
-    rate = min((rate for rate in rates if rate), default=0.0)
-    seconds = requests / rate if rate else None
-    pace = f", about {duration(seconds)} at {rate:g}/s" if seconds is not None else ", without a limit of the rate"
+    seconds, pace = _time(settings, requests, writes, len(counts.by_container))
     text = f"to apply: {counted(writes, 'write')} and about {counted(requests - writes, 'read')}{pace}"
     to.say(text if writes else "nothing to apply", "estimate", writes=writes, reads=requests - writes, seconds=seconds)
+
+
+def _time(settings: Settings, requests: int, writes: int, containers: int) -> tuple[float | None, str]:
+    """Return how long so many requests take, and the clause that says so; the limit that takes longest decides."""
+    overall = settings.overall_rate
+    faster = ", or faster" if isinstance(overall, Range) else ""
+    rate = begin(overall).rate if isinstance(overall, Range) else overall
+    limits = [
+        (requests, rate, faster),
+        (requests, settings.container_rate * containers, ""),
+        (writes, settings.write_rate, ""),
+    ]
+    times = [(number / limit, f"{limit:g}/s{besides}") for number, limit, besides in limits if limit]
+    if not times:
+        return None, ", without a limit of the rate"
+    seconds, at = max(times)
+    return seconds, f", about {duration(seconds)} at {at}"
 
 
 def exit_code_of(counts: Counts, *, detailed: bool) -> int:

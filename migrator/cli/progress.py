@@ -57,8 +57,15 @@ async def _lines(running: Running, every_s: float) -> None:
             unresolved=standing.unresolved,
             requests=tally.requests,
             reads=tally.reads,
+            **_pace(running),
             **({"paused_until": paused.until, "because": paused.because} if paused else {}),
         )
+
+
+def _pace(running: Running) -> dict[str, float]:
+    """Return how fast it may go, if that is found out on the way."""
+    pace = running.throttle.pace
+    return {"pace": round(pace.rate, 1)} if pace else {}
 
 
 def new_bar() -> Progress:

@@ -38,7 +38,8 @@ def report(run: str | None, file: Path | None, output: str, **values: Any) -> in
 
     found = find_run(values, run)
     path = file or found.beside / PAGE
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if file is None:
+        found.beside.mkdir(parents=True, exist_ok=True)
     summary = write_page(found.ledger, path, next_step, SystemClock.now(), running=found.running)
     Output(output).say(str(path), "file", path=str(path), rows=summary.run.rows)
     return 0

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from migrator.core.model import Step
+from migrator.engine.surveying import Lists
 from migrator.ports import Ledger
 
 WINDOW = 4096
@@ -25,9 +26,10 @@ def _restless(container: str) -> float:
 class Lane:
     """One container's way out: a buffer of steps that refills from the ledger, and how many of them are under way."""
 
-    def __init__(self, container: str, stage: int) -> None:
-        """Begin before the first step of a stage of the container."""
+    def __init__(self, container: str, stage: int, lists: Lists | None) -> None:
+        """Begin before the first step of a stage of the container, and before its lists, if they are read first."""
         self.container = container
+        self.lists = lists
         self._stage = stage
         self.under_way = 0
         self.has_turn = False
@@ -65,7 +67,8 @@ class Feed:
 
     The lanes stand in a queue. The one in front gives a step and goes to the back, unless it has ended or is full; a
     full one comes back when one of its steps is done. One whose container has no permit to give rests until it has,
-    so that it holds nobody up. There is one taker; that several wait at once is not provided for.
+    so that it holds nobody up. One whose lists are read first gives those instead of steps, a page each time, so that
+    it takes no more turns than the others for it. There is one taker; that several wait at once is not provided for.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Feed:
         stage: int,
         per_container: int,
         rest_s: Callable[[str], float] = _restless,
+        lists: Callable[[str], Lists] | None = None,
     ) -> None:
         """Hand out the pending steps of `containers`.
 
@@ -84,11 +88,14 @@ class Feed:
             stage: of which steps.
             per_container: steps of one container under way at a time; 0 for no limit.
             rest_s: says for how many seconds a container should be left alone, 0 or less for not at all.
+            lists: what is read of a container before its steps are handed out, if anything is.
         """
         self._ledger = ledger
         self._per_container = per_container
         self._rest_s = rest_s
-        self._lanes = {container: Lane(container, stage) for container in containers}
+        self._lanes = {
+            container: Lane(container, stage, lists(container) if lists else None) for container in containers
+        }
         self._turns: deque[Lane] = deque()
         self._changed = asyncio.Event()
         self._stopped = False
@@ -100,31 +107,34 @@ class Feed:
         self._stopped = True
         self._changed.set()
 
-    def next(self) -> Step | None:
-        """Return the next step if it can be had at once."""
+    def next(self) -> Step | Lists | None:
+        """Return the next step if it can be had at once, or the lists of a container, of which a page is to be read."""
         while self._turns and not self._stopped:
             lane = self._turns[0]
-            if lane.empty:
+            if lane.empty and lane.lists is None:
                 return None
             if (rest_s := self._rest_s(lane.container)) > 0:
                 asyncio.get_running_loop().call_later(rest_s, self._line_up, self._turns.popleft())
+            elif lane.lists is not None:
+                self._turns.popleft().has_turn = False
+                return lane.lists
             else:
                 step = lane.take()
                 self._queue(self._turns.popleft())
                 return step
         return None
 
-    async def take(self) -> Step | None:
-        """Return the next step; wait for it if need be; `None` when there is none left or the run stops."""
+    async def take(self) -> Step | Lists | None:
+        """Return what is next; wait for it if need be; `None` when there is nothing left or the run stops."""
         while self._lanes and not self._stopped:
-            if (step := self.next()) is not None:
-                return step
+            if (turn := self.next()) is not None:
+                return turn
             await (self._fill() if self._turns else self._wait())
         return None
 
     async def _fill(self) -> None:
         """Read on in the lane in front, and in those behind it that will need it soon: one wait serves them all."""
-        empty = [lane for lane in islice(self._turns, TOGETHER) if lane.empty]
+        empty = [lane for lane in islice(self._turns, TOGETHER) if lane.empty and lane.lists is None]
         # Lanes only become fewer, so that together they never hold more than the window.
         page = max(1, WINDOW // len(self._lanes))
         await asyncio.gather(*(lane.fill(self._ledger, page) for lane in empty))
@@ -136,6 +146,12 @@ class Feed:
     async def _wait(self) -> None:
         self._changed.clear()
         await self._changed.wait()
+
+    def read(self, lists: Lists, *, more: bool) -> None:
+        """Note that a page of `lists` has been read, and whether there is more to read."""
+        lane = self._lanes[lists.container]
+        lane.lists = lists if more else None
+        self._queue(lane)
 
     def done(self, step: Step) -> None:
         """Note that a step is out of the way, so that its container may have the next one under way."""

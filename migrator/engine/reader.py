@@ -92,20 +92,9 @@ class Reader:
         Raises:
             Unlistable: the list cannot be read to its end.
         """
-        followed: set[str] = set()
-        while (answer := await self._page(container, type_, query)) is not None:
-            if isinstance(answer, Refused):
-                raise Unlistable(answer.message)
-            page = self.style.page(answer)
-            if page is None:
-                raise Unlistable("no such document")
+        pages = Pages(self, container, type_, query)
+        while (page := await pages.next()) is not None:
             yield page
-            if not page.next:
-                return
-            if page.next in followed:
-                raise Unlistable("the list goes in circles")
-            followed.add(page.next)
-            query = Query(after=page.next)
 
     async def count(self, container: str, type_: EntityType) -> int:
         """Return how many objects of a type there are; what the first page has, if the service does not tell.
@@ -117,13 +106,53 @@ class Reader:
             return len(page.seen) if page.total is None else page.total
         return 0
 
-    async def _page(self, container: str, type_: EntityType, query: Query) -> Response | Refused | None:
-        return await self._wire.read(
+    async def page(self, container: str, type_: EntityType, query: Query) -> Page | None:
+        """Read one page of a list; `None` if the run stops.
+
+        Raises:
+            Unlistable: it cannot be read.
+        """
+        answer = await self._wire.read(
             container,
             lambda request_id: self.style.list(
                 container, type_, query, sandbox=self.caller.sandbox, request_id=request_id
             ),
         )
+        if answer is None:
+            return None
+        if isinstance(answer, Refused):
+            raise Unlistable(answer.message)
+        page = self.style.page(answer)
+        if page is None:
+            raise Unlistable("no such document")
+        return page
+
+
+class Pages:
+    """The pages of a list, of which none is kept."""
+
+    def __init__(self, reader: Reader, container: str, type_: EntityType, query: Query) -> None:
+        """Begin before the first page."""
+        self._reader = reader
+        self._container = container
+        self._type = type_
+        self._query: Query | None = query
+        self._followed: set[str] = set()
+
+    async def next(self) -> Page | None:
+        """Return the next page; `None` when there is none, or the run stops.
+
+        Raises:
+            Unlistable: the list cannot be read to its end.
+        """
+        if self._query is None:
+            return None
+        if self._query.after in self._followed:
+            raise Unlistable("the list goes in circles")
+        self._followed.add(self._query.after)
+        page = await self._reader.page(self._container, self._type, self._query)
+        self._query = Query(after=page.next) if page is not None and page.next else None
+        return page
 
 
 class Unlistable(Exception):

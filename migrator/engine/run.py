@@ -37,7 +37,7 @@ from migrator.engine.looking import Decide, Decision, Looker, hold
 from migrator.engine.notes import Notes
 from migrator.engine.reader import Caller, Reader
 from migrator.engine.sending import Sender
-from migrator.engine.surveying import Surveyor
+from migrator.engine.surveying import Lists, Surveyor
 from migrator.engine.wire import Tally, Wire
 from migrator.logs import log
 from migrator.ports import Clock, How, Ledger, Outcome, Throttle, Transport
@@ -264,8 +264,9 @@ class Engine:
 
     async def _survey_stage(self, stage: int, surveyor: Surveyor) -> None:
         containers = await self._ledger.containers(stage)
-        await self._survey_lists(containers, stage, surveyor)
-        feed = Feed(self._ledger, containers, stage, per_container=0)
+        if self.stopping:
+            return
+        feed = Feed(self._ledger, containers, stage, per_container=0, lists=partial(surveyor.lists, stage=stage))
         taking = asyncio.Lock()
         self._on_stop = [feed.stop]
 
@@ -275,6 +276,9 @@ class Engine:
                     step = await feed.take()
                 if step is None:
                     return
+                if isinstance(step, Lists):
+                    feed.read(step, more=await step.read_on())
+                    continue
                 if surveyor.reads(step):
                     await surveyor.base(step)
                 else:
@@ -284,19 +288,14 @@ class Engine:
         await self._crew(work)
         await self._written()
 
-    async def _survey_lists(self, containers: Collection[str], stage: int, surveyor: Surveyor) -> None:
-        if not self.stopping:
-            await self._for_each(containers, partial(surveyor.survey, stage=stage))
-            await self._written()  # what is handed out after this knows the bases that were found
-
     # Sending
 
     async def _send(self, containers: Collection[str], stage: int, surveyor: Surveyor, notes: Notes) -> None:
         """Send everything of a stage that is pending."""
-        await self._survey_lists(containers, stage, surveyor)
-        if self.stopping:
+        if self.stopping:  # from here to the crew nothing may wait, or a stop would find nobody to tell
             return
-        feed = Feed(self._ledger, list(containers), stage, self._per_container, self._wire.throttle.rest_s)
+        lists = partial(surveyor.lists, stage=stage)
+        feed = Feed(self._ledger, list(containers), stage, self._per_container, self._wire.throttle.rest_s, lists)
         sender = Sender(
             feed,
             ledger=self._ledger,

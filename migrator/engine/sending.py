@@ -6,6 +6,7 @@
               └── no base yet ───────────────────▶ stock ──▶ worker: read it ─▶ permit ─▶ intent ─┘ │
                                                               ▲                                     │
                                                               └─ permit ─▶ intent ◀─ wait ◀─────────┘ on `Again`
+    feed ──lists of a container, before its steps ──▶ stock ──▶ worker: read a page ─▶ feed
 
 The order is the protocol. The permit comes first, so that an intent does not lie open in a queue for one. The intent is
 on the disk before the first byte leaves, and the base it rests on is there with it. What is decided is decided by
@@ -13,7 +14,7 @@ on the disk before the first byte leaves, and the base it rests on is there with
 
 The stock is what makes a durable intent cheap at full speed. Workers that each waited for the disk before each request
 would have it write a few intents at a time; the steps of the next moment lying ready let it write many at once while
-others are sent. At lower speed there is no stock, and a step is sent as soon as it has its permit and its intent.
+others are sent. At lower speed one lies ready at the most, and none while somebody waits for one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from migrator.core.verdict import Halt, Settled, Verdict, judge
 from migrator.engine.feed import Feed
 from migrator.engine.notes import Notes
 from migrator.engine.stock import Ready, Stock
-from migrator.engine.surveying import Surveyor
+from migrator.engine.surveying import Lists, Surveyor
 from migrator.engine.wire import NotSent, Patience, Wire, end_by
 from migrator.ports import Intent, Ledger, Outcome
 
@@ -74,7 +75,7 @@ class Sender:
         self._sandbox = sandbox
         self._surveyor = surveyor
         self._notes = notes
-        self._stock: Stock[Ready | Step] = Stock(AHEAD * concurrency, wire.clock.monotonic)
+        self._stock: Stock[Ready | Step | Lists] = Stock(AHEAD * concurrency, wire.clock.monotonic)
 
     def stop(self) -> None:
         """Hand out nothing more."""
@@ -85,10 +86,10 @@ class Sender:
         """Keep the stock filled; when the run stops, empty it at once: what is in flight may still take long."""
         try:
             while await self._stock.has_room() and (step := self._feed.next() or await self._feed.take()) is not None:
-                if self._surveyor.wants(step):
-                    self._stock.put(step)  # its worker makes it ready
+                if isinstance(step, Lists) or self._surveyor.wants(step):
+                    self._stock.put(step)  # its worker reads first
                     continue
-                if not (self._throttle.free or await self._throttle.permit(step.container)):
+                if not (self._throttle.free or await self._throttle.permit(step.container, write=True)):
                     break
                 ready = self._intend(step, step.attempts + 1)
                 if self._stock.put(ready):
@@ -102,6 +103,9 @@ class Sender:
     async def work(self) -> None:
         """Take what lies ready and settle it, until there is nothing left or the run stops."""
         while not self._wire.stopping and (taken := await self._stock.take()) is not None:
+            if isinstance(taken, Lists):
+                self._feed.read(taken, more=await taken.read_on())
+                continue
             step = taken if isinstance(taken, Step) else taken.step
             try:
                 ready = await self._with_base(taken, taken.attempts + 1) if isinstance(taken, Step) else taken
@@ -114,9 +118,9 @@ class Sender:
         """Leave no intent open that nobody will send. Where the ledger failed, they stay open."""
         with suppress(LedgerFailed):
             for ready in self._stock.rest():
-                if not isinstance(ready, Step):
+                if isinstance(ready, Ready):
                     await ready.commit.durable()
-                    self._throttle.returned(ready.step.container)
+                    self._throttle.returned(ready.step.container, write=True)
                     self._take_back(ready.step, NotSent.STOPPED)
 
     async def _with_base(self, step: Step, number: int) -> Ready | None:
@@ -131,7 +135,7 @@ class Sender:
         return await self._permitted(ready.step, ready.number + 1)
 
     async def _permitted(self, step: Step, number: int) -> Ready | None:
-        return self._intend(step, number) if await self._throttle.permit(step.container) else None
+        return self._intend(step, number) if await self._throttle.permit(step.container, write=True) else None
 
     def _intend(self, step: Step, number: int) -> Ready:
         """Give the intent to send `step`, for which there is a permit, to the ledger as attempt `number`."""

@@ -15,10 +15,7 @@ from migrator.ports import Commit
 T = TypeVar("T")
 
 AHEAD_S = 0.02
-"""What is sent in this time may lie ready, and how often that is measured."""
-
-WORTH_IT = 250
-"""Requests a second below which nothing need lie ready: the disk easily takes an intent at a time."""
+"""What is sent in this time may lie ready, or one step if that is less, and how often that is measured."""
 
 
 class Ready(Struct, frozen=True, gc=False):
@@ -43,8 +40,9 @@ class Stock(Generic[T]):
     """A bounded queue with one who fills it and many who take from it.
 
     What lies here when the process dies is in doubt like what was in flight, for nobody can tell them apart. So it is
-    as small as the speed of the run allows: nothing at all at the pace of people's limits, the requests of the next
-    moment at full speed.
+    as small as the speed of the run allows: nothing at the pace of people's limits, for then somebody always waits for
+    the next step; one step when all are waiting for answers, so that the disk has done its part when one of them comes;
+    the requests of the next moment at full speed.
 
     It calls for more only when it is half empty, so that whoever fills it is woken once for many steps, and many
     intents share a commit.
@@ -111,8 +109,7 @@ class Stock(Generic[T]):
         elapsed_s = self._monotonic() - self._measured_at
         if elapsed_s < AHEAD_S:
             return
-        speed = self._taken / elapsed_s
-        self._size = min(self._largest, int(speed * AHEAD_S)) if speed >= WORTH_IT else 0
+        self._size = min(self._largest, max(1, int(self._taken / elapsed_s * AHEAD_S)))
         self._measured_at += elapsed_s
         self._taken = 0
 

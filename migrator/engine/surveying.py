@@ -8,8 +8,8 @@ Objects are read through the pages of lists where that takes fewer requests than
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from contextlib import suppress
 from functools import partial
 
 import msgspec
@@ -19,9 +19,10 @@ from migrator.core.copying import copy_of, document_of, unknown
 from migrator.core.model import Base, EntityType, Kind, Page, Seen, Step
 from migrator.core.plan import name_in
 from migrator.core.states import Move, State, after
+from migrator.core.styles import Query
 from migrator.core.verdict import ErrorClass
 from migrator.engine.notes import Notes
-from migrator.engine.reader import Reader, Unlistable
+from migrator.engine.reader import Pages, Reader, Unlistable
 from migrator.engine.wire import Wire
 from migrator.ports import Ledger, Outcome
 
@@ -32,28 +33,80 @@ SENT_BLIND = frozenset({Kind.PATCH, Kind.REPLACE, Kind.DELETE})
 """Kinds that can be sent without knowing what their object is."""
 
 
-async def walk_while_worth_it(
-    reader: Reader, container: str, type_: EntityType, wanted: int, take: Callable[[Page], Awaitable[int]]
-) -> None:
-    """Read pages of a list for as long as that takes fewer requests than reading the wanted objects one by one.
+class Walk:
+    """Reads pages of a list for as long as that takes fewer requests than reading the wanted objects one by one.
 
     What they do not show, because they end too early or are behind, is to be read one by one.
-
-    Args:
-        reader: reads.
-        container: where.
-        type_: of what.
-        wanted: how many objects.
-        take: takes a page, and returns how many of the wanted objects are on it.
     """
-    if wanted < WORTH_A_LIST:
-        return
-    left = wanted
-    with suppress(Unlistable):
-        async for page in reader.pages(container, type_):
-            left -= await take(page)
-            if left <= 0 or page.total is None or not page.seen or page.total > wanted * len(page.seen):
-                return
+
+    def __init__(
+        self,
+        reader: Reader,
+        container: str,
+        type_: EntityType,
+        wanted: int,
+        take: Callable[[Page], Awaitable[int]],
+    ) -> None:
+        """Begin before the first page.
+
+        Args:
+            reader: reads.
+            container: where.
+            type_: of what.
+            wanted: how many objects.
+            take: takes a page, and returns how many of the wanted objects are on it.
+        """
+        self._pages = Pages(reader, container, type_, Query())
+        self._wanted = wanted
+        self._left = wanted
+        self._take = take
+
+    async def read_on(self) -> bool:
+        """Read a page, if that is worth it. Returns whether the next one is, too."""
+        if self._wanted < WORTH_A_LIST:
+            return False
+        try:
+            page = await self._pages.next()
+        except Unlistable:
+            return False
+        if page is None:
+            return False
+        self._left -= await self._take(page)
+        if self._left <= 0 or page.total is None or not page.seen:
+            return False
+        return page.total <= self._wanted * len(page.seen)
+
+
+class Lists:
+    """The lists of one container that are to be read before its steps are sent, a page at a time.
+
+    Attributes:
+        container: whose.
+    """
+
+    def __init__(self, container: str, walks: Callable[[], Awaitable[Collection[Walk]]], ledger: Ledger) -> None:
+        """Begin before the first list.
+
+        Args:
+            container: whose.
+            walks: finds out which lists there are.
+            ledger: where the bases go.
+        """
+        self.container = container
+        self._find = walks
+        self._walks: deque[Walk] | None = None
+        self._ledger = ledger
+
+    async def read_on(self) -> bool:
+        """Read a page; `False` at the end, when what is taken from the ledger knows all bases that were found."""
+        if self._walks is None:
+            self._walks = deque(await self._find())
+        while self._walks:
+            if await self._walks[0].read_on():
+                return True
+            self._walks.popleft()
+        await self._ledger.flush()
+        return False
 
 
 class Surveyor:
@@ -101,11 +154,16 @@ class Surveyor:
         """Whether `base` has to be asked for `step` before it is sent."""
         return self.reads(step) or (step.kind is Kind.COPY and not step.based)
 
-    async def survey(self, container: str, stage: int) -> None:
-        """Find the bases of the steps of a container from lists, where that takes fewer requests than one by one."""
-        for type_, steps in (await self._ledger.unbased(container, stage, self._listed)).items():
-            take = partial(self._take, container, stage, type_)
-            await walk_while_worth_it(self._reader, container, type_, steps, take)
+    def lists(self, container: str, stage: int) -> Lists:
+        """Return the lists that tell the bases of a container's steps in fewer requests than one by one."""
+        return Lists(container, partial(self._walks, container, stage), self._ledger)
+
+    async def _walks(self, container: str, stage: int) -> Collection[Walk]:
+        unbased = await self._ledger.unbased(container, stage, self._listed)
+        return [
+            Walk(self._reader, container, type_, steps, partial(self._take, container, stage, type_))
+            for type_, steps in unbased.items()
+        ]
 
     async def _take(self, container: str, stage: int, type_: EntityType, page: Page) -> int:
         """Find the bases that a page tells, and return how many it told."""

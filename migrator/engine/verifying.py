@@ -19,7 +19,7 @@ from migrator.core.model import Page, Seen, Step
 from migrator.core.verdict import ErrorClass
 from migrator.core.verify import Difference, Judgement, Written, judge
 from migrator.engine.reader import Reader
-from migrator.engine.surveying import walk_while_worth_it
+from migrator.engine.surveying import Walk
 from migrator.engine.wire import Refused
 from migrator.ledger.checklist import Checklist, Group
 
@@ -103,8 +103,9 @@ class Verification:
                 yield finding
 
     async def _read_list(self, group: Group) -> None:
-        take = partial(self._take, group)
-        await walk_while_worth_it(self._reader, group.container, group.type, group.objects, take)
+        walk = Walk(self._reader, group.container, group.type, group.objects, partial(self._take, group))
+        while await walk.read_on():
+            pass
 
     async def _take(self, group: Group, page: Page) -> int:
         """Tick off what a page shows as it was written, and return how much of the group it shows."""

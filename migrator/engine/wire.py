@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from migrator.core.errors import ServiceRefused, Stopped
 from migrator.core.model import Answer, Request, Response
+from migrator.core.pacing import is_refusal
 from migrator.core.states import Move
 from migrator.core.verdict import Again, Attempt, ErrorClass, Halt, Policy, Scope, Settled, judge_read
 from migrator.logs import log
@@ -114,21 +115,26 @@ class Wire:
             request: what to send.
             held_up: says at the last moment whether the permit, or what else the request rests on, has become stale.
         """
+        write = request.method != "GET"
         failure = None if self.transport.ready else await self.transport.make_ready()
         if failure is not None or self.stopping:
-            self.throttle.returned(container)
+            self.throttle.returned(container, write=write)
             return failure or NotSent.STOPPED
         if held_up is not None and held_up():
-            self.throttle.returned(container)
+            self.throttle.returned(container, write=write)
             return NotSent.HELD_UP
-        if not (self.throttle.free or await self.throttle.due(container)):
+        if not (self.throttle.free or await self.throttle.due(container, write=write)):
             return NotSent.HELD_UP
-        self.throttle.sent(container)
+        self.throttle.sent(container, write=write)
         self.tally.in_flight += 1
+        refused = False
         try:
-            return await self.transport.send(request)
+            answer = await self.transport.send(request)
+            refused = is_refusal(answer)
         finally:
             self.tally.in_flight -= 1
+            self.throttle.answered(container, write=write, refused=refused)
+        return answer
 
     async def read(
         self, container: str, request: Callable[[str], Request], scope: Scope = Scope.STEP

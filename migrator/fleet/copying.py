@@ -18,7 +18,7 @@ from migrator.fleet.database import Connection, Pool, postgres_errors
 from migrator.fleet.schema import PARTITIONED
 from migrator.fleet.shards import STEPS, Counted, Pieces, cut
 from migrator.ledger.database import format_of, ledger_errors, read_only, sync
-from migrator.ledger.schema import DERIVED, FORMAT, PLAN, PROGRESS, VIEW, triggers
+from migrator.ledger.schema import DERIVED, FORMAT, PLAN, PROGRESS, VIEW, results_view, triggers
 
 COLUMNS: Mapping[str, Sequence[str]] = {
     "container": ("id", "name"),
@@ -183,7 +183,10 @@ async def _fill(connection: Connection, db: sqlite3.Connection, run: str, place:
         while page := await cursor.fetch(PAGE):
             db.executemany(_insert(table, columns), [tuple(row) for row in page])
     db.execute("COMMIT")
-    db.executescript(f"{DERIVED}{VIEW}{triggers()} PRAGMA user_version = {FORMAT}; PRAGMA journal_mode = WAL;")
+    shape = str(record["shape"])
+    db.executescript(
+        f"{DERIVED}{VIEW}{results_view(shape)}{triggers()} PRAGMA user_version = {FORMAT}; PRAGMA journal_mode = WAL;"
+    )
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:

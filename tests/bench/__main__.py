@@ -16,13 +16,30 @@ import click
 import msgspec
 from rich.console import Console
 
-from tests.bench import commits, emulator, machine, memory, pace, planning, protocol, speed, starting, translating
+from tests.bench import (
+    commits,
+    emulator,
+    fairness,
+    limits,
+    machine,
+    memory,
+    pace,
+    planning,
+    protocol,
+    speed,
+    starting,
+    throttling,
+    translating,
+)
 from tests.bench.parts import Part, Place, table
 from tests.bench.rounds import Bench, target
 
 PARTS: Mapping[str, Part] = {
     "speed": speed.PART,
     "pace": pace.PART,
+    "throttle": throttling.PART,
+    "limits": limits.PART,
+    "fairness": fairness.PART,
     "memory": memory.PART,
     "start": starting.START,
     "resume": starting.RESUME,

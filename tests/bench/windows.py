@@ -8,10 +8,9 @@ SECOND_NS = 1_000_000_000
 
 
 def used(instants: Sequence[int], limit: float) -> float:
-    """Return which share of `limit` requests a second was used, from one second after the first to the last."""
-    begin, end = instants[0] + SECOND_NS, instants[-1]
-    requests = sum(begin <= instant < end for instant in instants)
-    return requests / (limit * (end - begin) / SECOND_NS)
+    """Return which share of `limit` requests a second was used from one second after the first instant on."""
+    late = [instant for instant in instants if instant >= instants[0] + SECOND_NS]
+    return (len(late) - 1) / (limit * (late[-1] - late[0]) / SECOND_NS)
 
 
 def worst(instants: Sequence[int], length_ns: int) -> int:

@@ -39,18 +39,23 @@ def write_input(load: Workload, path: Path) -> None:
 
 
 def _rows(load: Workload) -> Iterator[dict[str, object]]:
-    root, prefix = ("/_instance", "xdm:") if load.style == "xcore" else ("", "")
-    content = f"{root}/{prefix}representations/0/{prefix}components/0/{prefix}content"
     for number in range(load.rows):
-        yield {
-            **({"container": container_id(number % load.containers)} if load.style == "xcore" else {}),
-            "type": "personalized-offer",
-            "id": object_id(number),
-            "patch": [
-                {"op": "replace", "path": f"{root}/{prefix}name", "value": f"{NAME}, offer {number}"},
-                {"op": "replace", "path": content, "value": f"{number} {CONTENT}"},
-            ],
-        }
+        container = {"container": container_id(number % load.containers)} if load.style == "xcore" else {}
+        yield container | rename(load.style, number)
+
+
+def rename(style: str, number: int) -> dict[str, object]:
+    """Return the change of an object's name and content."""
+    root, prefix = ("/_instance", "xdm:") if style == "xcore" else ("", "")
+    content = f"{root}/{prefix}representations/0/{prefix}components/0/{prefix}content"
+    return {
+        "type": "personalized-offer",
+        "id": object_id(number),
+        "patch": [
+            {"op": "replace", "path": f"{root}/{prefix}name", "value": f"{NAME}, offer {number}"},
+            {"op": "replace", "path": content, "value": f"{number} {CONTENT}"},
+        ],
+    }
 
 
 def settings_for(load: Workload, base_url: str, runs: Path, *, guard: bool) -> Settings:

@@ -38,7 +38,7 @@ from migrator.ledger.planfile import PlanFile
 from migrator.ledger.reading import outcome_rows
 from migrator.ledger.runledger import RunLedger
 from migrator.settings import GOOD_S
-from migrator.transport import throttle
+from migrator.transport.throttle import Throttle, gate, pacer, window
 from tests.plans import row, run_record
 from tests.protocol.service import EPOCH_S, LATEST_S, QUIET_S, REFUSED, SEARCH_LAG_S, TIMEOUT_S, US, Service
 from tests.protocol.simulation import Disk, Loop, Process
@@ -203,7 +203,8 @@ class World:
 
     def __enter__(self) -> Self:
         time = SimpleNamespace(monotonic=self.loop.time)
-        self._around.enter_context(mock.patch.object(throttle, "time", time))
+        for module in (gate, pacer, window):
+            self._around.enter_context(mock.patch.object(module, "time", time))
         before = structlog.get_config()
         self._around.callback(lambda: structlog.configure(**before))
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -250,7 +251,7 @@ class World:
             engine = Engine(
                 ledger=ledger,
                 transport=self.service,
-                throttle=throttle.Throttle(),
+                throttle=Throttle(),
                 clock=clock,
                 style=self.door.style,
                 caller=Caller("dev", US),

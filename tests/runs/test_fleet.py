@@ -199,6 +199,13 @@ async def _is_added(migrator: Any) -> bool:
     return "spring" in (await migrator("runs")).out
 
 
+async def test_a_fleet_wants_to_be_told_its_rate(migrator: Any, fleet: str) -> None:
+    migrator.point_at("http://127.0.0.1:9")
+    Job("dps", appends=1).write(migrator.folder / "c.jsonl")
+    ended = await migrator(*apply("dps"), "--rate", "auto")
+    assert (ended.code, "--rate 50/s" in ended.err) == (2, True), ended.err
+
+
 async def test_a_database_that_cannot_be_used_is_named(migrator: Any, fleet: str) -> None:
     migrator.point_at("http://127.0.0.1:9")
     Job("dps", appends=1).write(migrator.folder / "c.jsonl")

@@ -69,31 +69,56 @@ async def turns(number: int = 10) -> None:
 
 
 class Sends:
-    """Workers that take permits of one throttle, and when they sent."""
+    """Workers that take permits of one throttle, when they sent, and when that arrived."""
 
     def __init__(self, throttle: Throttle) -> None:
         self.throttle = throttle
         self.at: list[float] = []
+        self.arrived: list[float] = []
 
-    async def work(self, sends: int, *, delay_s: Callable[[], float] = lambda: 0.0, container: str = "c") -> None:
-        """Send as often as told, each time `delay_s()` after the permit: the disk."""
+    async def work(
+        self,
+        sends: int,
+        *,
+        delay_s: Callable[[], float] = lambda: 0.0,
+        way_s: Callable[[], float] = lambda: 0.0,
+        container: str = "c",
+        write: bool = False,
+    ) -> None:
+        """Send as often as told.
+
+        Args:
+            sends: how often.
+            delay_s: from the permit to the sending: the disk.
+            way_s: from the sending to the arrival, and from there to the answer: the network.
+            container: where.
+            write: whether these are writes.
+        """
         for _ in range(sends):
-            if not await self.throttle.permit(container):
+            if not await self.throttle.permit(container, write=write):
                 return
-            await self._written(delay_s(), container)
-            self.throttle.sent(container)
+            await self._written(delay_s(), container, write=write)
+            self.throttle.sent(container, write=write)
             self.at.append(time.monotonic())
+            await _slept(way_s())
+            self.arrived.append(time.monotonic())
+            await _slept(way_s())
+            self.throttle.answered(container, write=write)
 
-    async def _written(self, delay_s: float, container: str) -> None:
-        if delay_s:
-            try:
-                await asyncio.sleep(delay_s)
-            except asyncio.CancelledError:
-                self.throttle.returned(container)
-                raise
+    async def _written(self, delay_s: float, container: str, *, write: bool) -> None:
+        try:
+            await _slept(delay_s)
+        except asyncio.CancelledError:
+            self.throttle.returned(container, write=write)
+            raise
 
     async def crew(self, workers: int, sends: int, **more: Any) -> None:
         await asyncio.gather(*(self.work(sends, **more) for _ in range(workers)))
+
+
+async def _slept(seconds: float) -> None:
+    if seconds:
+        await asyncio.sleep(seconds)
 
 
 def shortest_s(at: Sequence[float], sends: int) -> float:

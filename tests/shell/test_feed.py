@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
-from unittest.mock import patch
+from unittest.mock import AsyncMock, patch
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from migrator.core.model import Step
 from migrator.engine import feed as feed_module
 from migrator.engine.feed import Feed
+from migrator.engine.surveying import Lists
 from tests.memory import MemoryLedger
 from tests.plans import changes, steps
 from tests.waiting import TIMEOUT_S, some_turns, soon
@@ -54,7 +55,7 @@ class Crew:
 
     async def _take(self) -> Step | None:
         async with self._hand:
-            return await self.feed.take()
+            return await taken(self.feed)
 
     async def run(self, workers: int) -> None:
         async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as crew:
@@ -72,6 +73,13 @@ class Crew:
                 await asyncio.sleep(0)
             self._busy[step.container] -= 1
             self.feed.done(step)
+
+
+async def taken(feed: Feed) -> Step | None:
+    """Take the next step from a feed without lists."""
+    step = await feed.take()
+    assert not isinstance(step, Lists)
+    return step
 
 
 def buffered(feed: Feed) -> int:
@@ -125,12 +133,12 @@ class TestFeed:
 
     async def test_a_container_at_its_limit_does_not_hold_up_the_others(self) -> None:
         feed = Feed(MemoryLedger(steps(changes(["a", "a", "b", "b"]))), ["a", "b"], 0, 1)
-        one, two = await feed.take(), await feed.take()
+        one, two = await taken(feed), await taken(feed)
         assert one is not None
         assert two is not None
         assert [one.container, two.container] == ["a", "b"]
 
-        third = asyncio.create_task(feed.take())
+        third = asyncio.create_task(taken(feed))
         await some_turns()
         assert not third.done(), "both containers are at their limits"
         feed.done(two)
@@ -164,10 +172,10 @@ class TestFeed:
 
         ledger.pending = slowly  # type: ignore[method-assign]
         feed = Feed(ledger, ["a"], 0, 0)
-        first, second = await feed.take(), await feed.take()
+        first, second = await taken(feed), await taken(feed)
         assert first is not None
         assert second is not None
-        third = asyncio.create_task(feed.take())
+        third = asyncio.create_task(taken(feed))
         await some_turns()
         feed.done(first)
         feed.done(second)
@@ -175,40 +183,60 @@ class TestFeed:
         assert reads == 2
         refilled.set()
 
-        rest = [await soon(third), await soon(feed.take())]
+        rest = [await soon(third), await soon(taken(feed))]
         assert [step.seq for step in rest if step] == [4, 5]
 
     async def test_a_container_that_rests_holds_up_nobody_and_comes_back(self) -> None:
         resting = {"a": 0.01, "b": 0.0}
         ledger = MemoryLedger(steps(changes(["a", "b", "b"])))
         feed = Feed(ledger, ["a", "b"], 0, 0, resting.__getitem__)
-        first, second = await feed.take(), await feed.take()
+        first, second = await taken(feed), await taken(feed)
         assert first is not None
         assert second is not None
         assert [first.container, second.container] == ["b", "b"]
 
         resting["a"] = 0.0
-        third = await soon(feed.take())
+        third = await soon(taken(feed))
         assert third is not None
         assert third.container == "a"
-        assert await soon(feed.take()) is None
+        assert await soon(taken(feed)) is None
 
     async def test_a_stop_lets_nobody_wait_and_hands_out_nothing_more(self) -> None:
         feed = Feed(MemoryLedger(steps(changes(["a"] * 5))), ["a"], 0, 1)
-        step = await feed.take()
+        step = await taken(feed)
         assert step is not None
-        waiting = asyncio.create_task(feed.take())
+        waiting = asyncio.create_task(taken(feed))
         await some_turns()
 
         feed.stop()
         assert await soon(waiting) is None
         feed.done(step)
-        assert await soon(feed.take()) is None
+        assert await soon(taken(feed)) is None
 
     async def test_a_stop_while_a_container_refills_hands_out_nothing_more(self) -> None:
         feed = Feed(MemoryLedger(steps(changes(["a"] * 5))), ["a"], 0, 0)
-        taking = asyncio.create_task(feed.take())
+        taking = asyncio.create_task(taken(feed))
         await asyncio.sleep(0)
         feed.stop()
 
         assert await soon(taking) is None
+
+    async def test_a_container_with_lists_to_read_gives_a_page_a_turn_and_steps_after_the_last(self) -> None:
+        ledger = MemoryLedger(steps(changes(["a", "b", "a", "b", "b"])))
+        lists = {name: Lists(name, AsyncMock(return_value=[]), ledger) for name in "ab"}
+        feed = Feed(ledger, ["a", "b"], 0, 0, lists=lists.__getitem__)
+        assert await feed.take() is lists["a"]
+        assert await feed.take() is lists["b"]
+        waiting = asyncio.create_task(feed.take())
+        await some_turns()
+        assert not waiting.done(), "both are being read"
+
+        feed.read(lists["a"], more=True)
+        assert await soon(waiting) is lists["a"]
+        feed.read(lists["b"], more=False)
+        early = [await soon(taken(feed)) for _ in range(2)]
+        feed.read(lists["a"], more=False)
+        late = [await soon(taken(feed)) for _ in range(4)]
+
+        assert [step.seq for step in early if step] == [3, 5], "b is sent while a is still being read"
+        assert [step and step.seq for step in late] == [6, 2, 4, None]

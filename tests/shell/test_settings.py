@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from migrator.core.errors import UsageError
+from migrator.core.pacing import Range
 from migrator.settings import Settings, duration_s, load, rate_per_s, require_target
 
 COMPLETE = {"org_id": "o@AdobeOrg", "sandbox": "dev", "client_id": "c"}
@@ -56,9 +57,31 @@ def test_rates_are_read_in_the_units_people_write(text: str, rate: float) -> Non
 
 
 @pytest.mark.parametrize(
+    ("rate", "meant"),
+    [
+        (5, 5.0),
+        ("300/m", 5.0),
+        (0, 0.0),
+        ("auto", Range()),
+        ("auto:50", Range(ceiling=50.0)),
+        (" auto:120/m ", Range(ceiling=2.0)),
+    ],
+)
+def test_the_overall_rate_is_said_or_to_be_found_out(rate: object, meant: float | Range) -> None:
+    settings = Settings(rate=rate)
+
+    assert settings.overall_rate == meant
+    assert Settings(**settings.public()).overall_rate == meant  # as a ledger keeps it
+
+
+@pytest.mark.parametrize(
     ("values", "said"),
     [
         ({"rate": "fast"}, "rate (MIGRATOR_RATE)"),
+        ({"rate": "auto:0"}, "rate (MIGRATOR_RATE)"),
+        ({"rate": "auto:fast"}, "such as 5 or '300/m', 0 for no limit, 'auto' or 'auto:50'"),
+        ({"rate": True}, "rate (MIGRATOR_RATE)"),
+        ({"write_rate": "auto"}, "write_rate (MIGRATOR_WRITE_RATE)"),
         ({"rate": -1}, "rate (MIGRATOR_RATE)"),
         ({"timeout": "5 minutes"}, "timeout (MIGRATOR_TIMEOUT)"),
         ({"timeout": 0}, "timeout (MIGRATOR_TIMEOUT)"),

@@ -18,7 +18,7 @@ from migrator.core.verdict import ErrorClass, Policy
 from migrator.engine import WORTH_A_LIST
 from migrator.ports import How
 from tests.fakes import OpenThrottle
-from tests.plans import change
+from tests.plans import change, changes
 from tests.shell.rounds import GONE, LOST, LOUD, TAKEN, World, document, page, shown
 from tests.waiting import some_turns, soon, until
 
@@ -68,6 +68,27 @@ class TestUnsent:
         assert world.states() == {State.UNCHANGED: WORTH_A_LIST // 2, State.APPLIED: WORTH_A_LIST // 2}
         assert world.count("look") == 0
         assert engine.tally.unchanged == WORTH_A_LIST // 2
+
+    async def test_the_lists_of_a_large_container_take_turns_with_the_steps_of_a_small_one(self) -> None:
+        world = World(of=changes(["large"] * 3 * WORTH_A_LIST + ["small"] * 2))
+        large = [range(2 + first, 2 + first + WORTH_A_LIST) for first in (0, WORTH_A_LIST, 2 * WORTH_A_LIST)]
+        world.service.pages = [
+            page(*(shown(seq, 7) for seq in seqs), total=3 * WORTH_A_LIST, after=after)
+            for seqs, after in zip(large, ("/next?orderby=1", "/next?orderby=2", ""), strict=True)
+        ]
+        await world.run()
+
+        small = range(2 + 3 * WORTH_A_LIST, 4 + 3 * WORTH_A_LIST)
+        events = [(event, what) for event, what in world.trace if event in ("list", "send")]
+        assert events[:6] == [
+            ("list", "large"),
+            ("list", "large"),  # meanwhile the small one has had a turn, and found that it has no list to read
+            ("send", small[0]),
+            ("list", "large"),
+            ("send", small[1]),
+            ("send", 2),
+        ]
+        assert world.states() == {State.APPLIED: 3 * WORTH_A_LIST + 2}
 
     @pytest.mark.parametrize(
         ("one", "error", "said"),

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from migrator.transport.throttle import ON_THE_WAY_S, SendWindow, Throttle
+from migrator.transport.throttle import Throttle
+from migrator.transport.throttle.window import ON_THE_WAY_S, SendWindow
 from tests.shell.simulated import Sends, shortest_s, simulate, timers_set
 
 
@@ -190,6 +191,23 @@ def test_the_overall_limit_holds_over_all_containers_and_is_used_to_the_full() -
     assert (len(sends.at) - 1) / (sends.at[-1] - sends.at[0]) > 0.97 * 10
 
 
+def test_writes_have_a_limit_of_their_own_within_that_of_everything() -> None:
+    throttle = Throttle(rate=50, write_rate=10)
+    reads, writes = Sends(throttle), Sends(throttle)
+
+    async def play() -> None:
+        await asyncio.gather(reads.crew(4, 50), writes.crew(4, 10, write=True))
+
+    simulate(play())
+
+    # The reads would be done in 4 s, and share with 40 writes: of 10/s in those 4 s.
+    assert max(reads.at) - min(reads.at) == pytest.approx(5.0, abs=0.2)
+    assert shortest_s(writes.at, 10) > 1.0
+    assert shortest_s(reads.at + writes.at, 50) > 1.0
+    # Each write also waits for its turn among four reads, which is 0.08 s in each period.
+    assert (len(writes.at) - 1) / (max(writes.at) - min(writes.at)) > 10 / (1.005 + 0.08) - 0.1
+
+
 def test_a_worker_cancelled_between_two_limits_gives_back_the_first() -> None:
     async def play() -> bool:
         throttle = Throttle(rate=0.01, container_rate=1)
@@ -207,8 +225,8 @@ def test_the_books_of_a_window_do_not_grow() -> None:
     async def play() -> deque[float]:
         sends = Sends(Throttle(rate=10))
         await sends.work(500)
-        (window,) = sends.throttle._windows("c")
-        return window._window._task_logs
+        (window,) = sends.throttle._windows("c", write=False)
+        return window.books._task_logs
 
     assert len(simulate(play())) <= 11
 

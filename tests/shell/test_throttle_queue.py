@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
-from migrator.transport.throttle import ON_THE_WAY_S, Throttle
+from migrator.transport.throttle import Throttle
+from migrator.transport.throttle.window import ON_THE_WAY_S
 from tests.shell.simulated import Sends, shortest_s, simulate, timers_set, turns
 
 
@@ -121,7 +123,7 @@ async def test_without_limits_everybody_is_free_until_a_pause_or_the_end() -> No
 @pytest.mark.parametrize(
     "limits", [{}, {"rate": 50.0}, {"container_rate": 50.0}, {"rate": 50.0, "container_rate": 9.0}]
 )
-def test_a_pause_holds_everybody(limits: dict[str, float]) -> None:
+def test_a_pause_holds_everybody(limits: dict[str, Any]) -> None:
     async def play() -> list[float]:
         sends = Sends(Throttle(**limits))
         early = [asyncio.create_task(sends.work(20, container=name)) for name in "abcabc"]
@@ -193,7 +195,7 @@ def test_a_pause_that_comes_while_permits_are_waited_for_takes_no_place() -> Non
         ({"rate": 5.0, "container_rate": 5.0}, 3600),
     ],
 )
-def test_when_the_run_stops_everybody_who_waits_is_told_at_once(limits: dict[str, float], pause_s: float) -> None:
+def test_when_the_run_stops_everybody_who_waits_is_told_at_once(limits: dict[str, Any], pause_s: float) -> None:
     async def play() -> tuple[set[bool], float]:
         throttle = Throttle(**limits)
         for container in "ab":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from migrator.core.errors import ServiceRefused
 from migrator.core.model import Change, EntityType, Kind, Page, Seen
 from migrator.core.states import State
-from migrator.core.styles import DPS
+from migrator.core.styles import DPS, Query
 from migrator.core.verdict import ErrorClass
 from migrator.engine import Mismatch, Refused, Unread, Verification, Verified
 from migrator.ledger.checklist import Checklist
@@ -40,9 +40,9 @@ class Told:
     async def probe(self, container: str) -> None:
         del container
 
-    async def pages(self, container: str, type_: EntityType) -> AsyncIterator[Page]:
-        del container, type_
-        yield Page((), "", 0)
+    async def page(self, container: str, type_: EntityType, query: Query) -> Page:
+        del container, type_, query
+        return Page((), "", 0)
 
     async def see(self, container: str, type_: EntityType, object_id: str) -> Answer:
         del container, type_

@@ -1,0 +1,74 @@
+"""The pause that all limits share, and the end of all waiting when the run stops."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+
+from msgspec import Struct
+
+SHORTEST_SLEEP_S = 0.001
+"""Event loops turn shorter sleeps into busy waiting."""
+
+
+class Pause(Struct, frozen=True):
+    """A stop for everybody.
+
+    Attributes:
+        until: when it ends, on the monotonic clock.
+        reason: what imposed it.
+    """
+
+    until: float
+    reason: str
+
+
+class Gate:
+    """The pause that all windows share, and the end of all waiting when the run stops."""
+
+    def __init__(self) -> None:
+        """Begin open."""
+        self.pause = Pause(0.0, "")
+        self._closed = asyncio.Event()
+
+    def shut(self, seconds: float, reason: str) -> None:
+        """Let nobody through for `seconds` from now. A longer pause that is already on stays."""
+        until = time.monotonic() + seconds
+        if until > self.pause.until:
+            self.pause = Pause(until, reason)
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether everybody is to stand still now."""
+        return self.shut_s > 0
+
+    @property
+    def shut_s(self) -> float:
+        """Seconds until the gate opens; 0 or less when it is open."""
+        return self.pause.until - time.monotonic()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run stops."""
+        return self._closed.is_set()
+
+    def close(self) -> None:
+        """Let nobody wait any longer: the run stops."""
+        self._closed.set()
+
+    async def closing(self) -> None:
+        """Wait until the run stops."""
+        await self._closed.wait()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait `seconds`, or until the run stops."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, SHORTEST_SLEEP_S)):
+                await self._closed.wait()
+
+    async def passed(self) -> bool:
+        """Wait while the gate is shut. Returns `False` when the run stops meanwhile."""
+        while self.is_shut and not self.closed:
+            await self.wait(self.shut_s)
+        return not self.closed
