@@ -18,14 +18,14 @@ from migrator.core.errors import ServiceRefused
 from migrator.core.mapping import Context, Report
 from migrator.core.styles import STYLES, Style
 from migrator.engine import Reader
-from migrator.exporting.collecting import Wanted, Watch, collect
+from migrator.exporting.collecting import Watch, collect_list
 from migrator.exporting.snapshots import Origin, Spool
 from migrator.ledger.folder import RunFolder, Runs
 from migrator.ledger.reading import ends, read_run
 from migrator.migrating.catalogue import Catalogue
 from migrator.migrating.comparing import Comparison, End
 from migrator.migrating.copies import Migration, draft_migration
-from migrator.migrating.route import ORDER, Route
+from migrator.migrating.route import LONGEST_FIRST, Route
 from migrator.migrating.selecting import Selection
 from migrator.planning.draft import Draft
 from migrator.settings import Settings
@@ -80,17 +80,37 @@ async def read_both(settings: Settings, route: Route, spools: tuple[Spool, Spool
         ServiceRefused: one of them refuses to be read, or is gone.
         Stopped: patience ran out.
     """
-    async with reading(settings, route.from_, route.to, before=True) as readers:
-        await _collect_both(readers, route, spools, watch)
+    async with reading(settings, route.from_, route.to) as readers:
+        await _collect_both(readers, route, spools, watch, settings.concurrency)
 
 
-async def _collect_both(readers: Sequence[Reader], route: Route, spools: tuple[Spool, Spool], watch: Watch) -> None:
-    try:
+async def _collect_both(
+    readers: Sequence[Reader], route: Route, spools: tuple[Spool, Spool], watch: Watch, concurrency: int
+) -> None:
+    """Read the lists of both ends, so many at a time; of each list, a page names the next."""
+    ends = list(zip(readers, (route.source, route.target), spools, strict=True))
+    lists = ((*end, type_) for type_ in LONGEST_FIRST for end in ends)
+
+    async def work() -> None:
+        for reader, container, spool, type_ in lists:
+            await collect_list(reader, container, type_, spool, watch)
+
+    with _refused_as_a_whole():
         async with asyncio.TaskGroup() as crew:
-            for reader, container, spool in zip(readers, (route.source, route.target), spools, strict=True):
-                crew.create_task(collect(reader, Wanted([container], ORDER), spool, watch))
+            for reader, container, _ in ends:
+                crew.create_task(reader.probe(container))
+        async with asyncio.TaskGroup() as crew:
+            for _ in range(concurrency):
+                crew.create_task(work())
+
+
+@contextmanager
+def _refused_as_a_whole() -> Iterator[None]:
+    """Raise the first of several errors: any is reason enough."""
+    try:
+        yield
     except ExceptionGroup as errors:
-        first = errors.exceptions[0]  # either is reason enough
+        first = errors.exceptions[0]
         if isinstance(first, ServiceRefused):
             hint = "nothing was written; see that the container is there and that your credentials may read it"
             raise ServiceRefused(str(first), hint) from errors
@@ -149,6 +169,6 @@ async def compare(run: RunFolder, settings: Settings) -> AsyncIterator[Compariso
     route = _route_of(run)
     with new_spools(route, settings) as spools:
         async with reading(settings, route.from_, route.to) as readers:
-            await _collect_both(readers, route, spools, lambda _: None)
+            await _collect_both(readers, route, spools, lambda _: None, settings.concurrency)
             with _catalogues(spools) as (source, target):
                 yield Comparison(run.ledger, End(readers[0], source), End(readers[1], target), _new_marks())

@@ -90,7 +90,7 @@ async def look_up(draft: Draft, settings: Settings) -> None:
         ServiceRefused: the service refuses to be read.
         Stopped: patience ran out.
     """
-    async with reading(settings, before=True) as (reader,):
+    async with reading(settings) as (reader,):
         looking = LookUp(
             draft.file.sought, reader, create_missing=settings.create_missing, concurrency=settings.concurrency
         )
@@ -118,7 +118,7 @@ async def refuse_too_many(changes: Mapping[tuple[str, EntityType], int], setting
         raise UsageError(f"{total:,} objects would be changed, and --max-changes allows {most.number:,}", hint)
     if most.share is None:
         return
-    async with reading(settings, before=True) as (reader,):
+    async with reading(settings) as (reader,):
         for (container, type_), count in changes.items():
             there = await _count(reader, container, type_)
             # Rounded, since 0.29 × 100 is a little less than 29 in floating point.

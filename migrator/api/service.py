@@ -14,17 +14,23 @@ from migrator.engine import Caller, Reader, Wire
 from migrator.settings import Settings
 from migrator.transport.credentials import ClientCredentials, Credentials, ReadyToken
 from migrator.transport.http import HttpTransport, open_session
-from migrator.transport.throttle import Throttle
+from migrator.transport.throttle import Past, Throttle
+
+_latest: dict[tuple[str, str], Throttle] = {}
+"""The throttle that this process has made last, by service and client: these have the limit, not a command's parts."""
 
 
 def new_throttle(settings: Settings) -> Throttle:
-    """Return what grants leave to send, to all that share it."""
-    return Throttle(
+    """Return what grants leave to send, to all that share it; what this process has sent before counts."""
+    of = settings.base_url, settings.client_id
+    _latest[of] = Throttle(
         rate=settings.overall_rate,
         write_rate=settings.write_rate,
         container_rate=settings.container_rate,
         strict=settings.strict_rate,
+        past=_latest[of].past if of in _latest else Past(),
     )
+    return _latest[of]
 
 
 def caller_of(settings: Settings) -> Caller:
@@ -67,13 +73,12 @@ def credentials_of(settings: Settings, session: ClientSession) -> Credentials:
 
 
 @asynccontextmanager
-async def reading(settings: Settings, *styles: Style, before: bool = False) -> AsyncIterator[list[Reader]]:
+async def reading(settings: Settings, *styles: Style) -> AsyncIterator[list[Reader]]:
     """Open the way to the service for reads alone.
 
     Args:
         settings: where to, as whom and how fast.
         styles: of what is read; that of the settings if there are none.
-        before: whether requests are to follow that do not go this way; together they do not exceed the rate then.
 
     Yields:
         A reader for each style. They share one way, so that all of them together keep the rate.
@@ -82,5 +87,3 @@ async def reading(settings: Settings, *styles: Style, before: bool = False) -> A
     async with transport_of(settings) as transport:
         wire = Wire(transport=transport, throttle=throttle, clock=SystemClock(), policy=settings.policy)
         yield [Reader(wire, style, caller_of(settings)) for style in styles or (STYLES[settings.style],)]
-    if before:
-        await throttle.empty()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -24,13 +25,19 @@ from migrator.core.errors import UsageError
 from migrator.core.mapping import Context, Loss, Report
 from migrator.core.model import EntityType
 from migrator.core.styles import STYLES
+from migrator.core.values import quote
 from migrator.exporting.snapshots import Spool
 from migrator.ledger.folder import Runs
+from migrator.migrating.catalogue import Fate
 from migrator.migrating.copies import Migration
+from migrator.migrating.dependencies import More, Need
 from migrator.migrating.route import Route
 from migrator.migrating.selecting import Selection
 from migrator.settings import Settings, load, require_target
 from migrator.translating.idmap import read_id_map
+
+MOST_NEEDS = 5
+"""Objects of one type that one object needs and that a person is told of."""
 
 STYLE = click.Choice(sorted(STYLES))
 
@@ -53,7 +60,29 @@ def _open_job(context: click.Context, _: click.Parameter, path: Path | None) -> 
     return dict(settings)
 
 
-@click.command()
+_ARGUMENTS = "migrator.arguments"
+
+
+class _Migrate(click.Command):
+    """A command that keeps its arguments, so that it can say how it is given again."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep them."""
+        ctx.meta[_ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
+
+
+def _again(*more: str) -> str:
+    """Return what to type to give this command once more, as another run."""
+    given = list(click.get_current_context().meta[_ARGUMENTS])
+    if "--run-id" in given:
+        at = given.index("--run-id")
+        del given[at : at + 2]
+    given = [one for one in given if not one.startswith("--run-id=")]
+    return shlex.join(("migrator", "migrate", *given, *more))
+
+
+@click.command(cls=_Migrate)
 @click.argument(
     "job", required=False, metavar="[JOB]", type=click.Path(path_type=Path), is_eager=True, callback=_open_job
 )
@@ -95,9 +124,10 @@ def migrate(
     """Make the objects of a container anew in the other endpoint style, each after what it refers to.
 
     Both sides are read first. What is there already, by its id or its name, is not made again; objects of another
-    product are left alone; what cannot be said in the other style is refused, and so is what refers to it. Then it is
-    a run like any other: it can be killed, resumed, verified and rolled back. `migrator results` also writes the ids.
-    A JOB is a file that gives some of the options, in a table `migrate`, and settings.
+    product are left alone; what cannot be said in the other style is refused, and so is what refers to it. With
+    --decision, all that it needs is shown as a tree, for --output json to its last leaf. Then it is a run like any
+    other: it can be killed, resumed, verified and rolled back. `migrator results` also writes the ids. A JOB is a file
+    that gives some of the options, in a table `migrate`, and settings.
 
     \b
     Examples:  migrator migrate --from xcore --to dps --container e0bd8463-… --sandbox dev --dry-run
@@ -127,15 +157,17 @@ def migrate(
             where, route, selection, spools, _context(values, to, container), tell_loss, run_id=run_id
         )
         with planned as (run, draft, migration):
+            _show_dependencies(migration, out)
             _sum_up(migration, route, out)
+            _say_how_to_tell_twins(migration.tally.twins, values["id_map"], out)
             if draft.steps == 0:
                 out.say("there is nothing to migrate", "nothing")
                 return 0
             if not (yes or dry_run):
                 ask(draft, settings)
             with Runs(where.runs).locked():
-                remembered = settings.remembered() | {api.Origin.MIGRATES.value: from_}
-                draft.accept(run.id, f"{from_} {sides[from_]}", remembered, SystemClock.now())
+                origin = {api.Origin.MIGRATES.value: from_, api.Origin.COMMAND.value: _again()}
+                draft.accept(run.id, f"{from_} {sides[from_]}", settings.remembered() | origin, SystemClock.now())
             if dry_run:
                 counts = show_plan(run.ledger, out, "changes")
                 return exit_code_of(counts, detailed=False)
@@ -175,6 +207,36 @@ def _losses(path: Path | None) -> Iterator[Callable[[int, Report], None]]:
 def _context(values: dict[str, Any], to: str, container: str) -> Context:
     ids = read_id_map(values["id_map"], to)
     return Context(ids.resolver(container), allowed=frozenset(map(Loss, values["allow_lossy"])))
+
+
+def _show_dependencies(migration: Migration, out: Output) -> None:
+    """Show what a decision needs, for a program all of it; of what there is much, a person reads how much it is."""
+    for one in migration.dependencies(0 if out.json else MOST_NEEDS):
+        indent = "  " * one.depth
+        if isinstance(one, More):
+            fates = " · ".join(f"{number:,} {fate or 'not in the source'}" for fate, number in one.fates.items())
+            more = f"and {one.fates.total():,} more of type {one.type} (--output json names them): {fates}"
+            out.say(f"{indent}{more}", "more")
+            continue
+        name = quote(one.name) if one.name else one.id
+        out.say(f"{indent}{one.type} {name}: {_fate(one)}", "dependency", **msgspec.structs.asdict(one))
+
+
+def _fate(need: Need) -> str:
+    if need.above:
+        return f"{need.fate or 'not in the source'} (above)"
+    if need.fate is Fate.REFUSED:
+        return f"refused: {need.why}"
+    return need.why or str(need.fate)
+
+
+def _say_how_to_tell_twins(twins: int, id_map: Path | None, out: Output) -> None:
+    """Say what to do about names that do not tell which object is which."""
+    if twins:
+        file = shlex.quote(str(id_map)) if id_map else "ids.csv, below the header type,xcore,dps"
+        again = _again() if id_map else _again("--id-map", "ids.csv")
+        what = f"{counted(twins, 'object')} cannot be told by name: each says which line to add to {file}; then"
+        out.say(f"{what}\n  {again}", "twins", objects=twins, next=again)
 
 
 def _sum_up(migration: Migration, route: Route, out: Output) -> None:

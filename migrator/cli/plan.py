@@ -197,6 +197,7 @@ def _members(found: Entry) -> dict[str, Any]:
         "type": step.type,
         "object": step.object,
         "name": found.name,
+        **({"source": step.source} if step.source else {}),
         "error_class": step.error_class,
         "message": step.message,
         "differences": [msgspec.to_builtins(one) for one in found.differences],

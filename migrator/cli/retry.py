@@ -99,7 +99,9 @@ def _refuse_unfit(summary: Summary) -> None:
     run = summary.run.id
     if summary.run.migrates:
         message = f"run {run} is a migration: what has failed has to be planned anew"
-        raise UsageError(message, "give the same `migrator migrate` again: it makes nothing that is there already")
+        again = summary.run.command or "migrator migrate"  # older ledgers do not say
+        hint = f"`{again}` makes what is not there yet; `migrator results {run}` writes why it failed"
+        raise UsageError(message, hint)
     counts = {
         "not sent": summary.count(State.PENDING),
         "in doubt": summary.count(State.INTENT, State.DOUBT),

@@ -30,6 +30,7 @@ from migrator.cli.output import Output, counted, next_step
 from migrator.cli.progress import REFRESH_S, beside, new_bar
 from migrator.cli.standing import Meter
 from migrator.core.base import last_changed
+from migrator.core.mapping import MEANINGS
 from migrator.core.model import Seen, Step
 from migrator.core.states import IN_DOUBT, State
 from migrator.core.verify import Difference
@@ -104,6 +105,9 @@ async def _compare(run: RunFolder, settings: Settings, told: Collection[int], ou
         counts = {"compared": comparison.compared, "differ": comparison.differ}
         differ = f" · {comparison.differ:,} differ" if comparison.differ else ""
         said = f"{comparison.compared - comparison.differ:,} of {counted(comparison.compared, 'object')}"
+        for loss, times in sorted(comparison.explained.items()):
+            text = f"not quite the same, by the mapping: {times:,} {loss}: {MEANINGS[loss]}"
+            out.say(text, "explained", run=run.id, loss=loss, times=times, means=MEANINGS[loss])
         out.say(f"the source as it is now: {said} say the same{differ}", "compared", run=run.id, **counts)
         return comparison.differ
 

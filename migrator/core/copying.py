@@ -7,6 +7,7 @@ spelled in another style, which is `mapping`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
 
 import msgspec
 from msgspec import Struct
@@ -63,18 +64,20 @@ class Marks(Struct, frozen=True):
 
     def copy(self, document: Json) -> Copy:
         """Make a copy of a document in which marks stand."""
-        return Copy(document, tuple(self._found(document, "")))
+        return Copy(document, tuple(self._found(document, ())) if self._may_hold(document) else ())
 
-    def _found(self, value: Json, path: str) -> Iterator[Reference]:
-        if isinstance(value, dict):
-            for name, member in value.items():
-                yield from self._found(member, pointer_to(path, name))
-        elif isinstance(value, list):
-            for index, element in enumerate(value):
-                yield from self._found(element, f"{path}/{index}")
-        elif isinstance(value, str) and value.startswith(self.word):
+    def _found(self, value: Json, above: tuple[str, ...]) -> Iterator[Reference]:
+        if isinstance(value, str):
             type_, _, id_ = value.removeprefix(self.word).partition(" ")
-            yield Reference(path, EntityType(type_), id_)
+            yield Reference(reduce(pointer_to, above, ""), EntityType(type_), id_)
+            return
+        for part, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if self._may_hold(inner):
+                yield from self._found(inner, (*above, str(part)))
+
+    def _may_hold(self, value: Json) -> bool:
+        """Whether a value is a mark, or has members that may be."""
+        return value.startswith(self.word) if isinstance(value, str) else isinstance(value, dict | list)
 
 
 def unknown(copy: Copy, ids: Mapping[tuple[EntityType, str], str]) -> list[Reference]:

@@ -126,10 +126,11 @@ def representation_for(placement: str, document: Json, names: TextNames) -> dict
     Returns:
         The representation, or `None` if what the placement takes is no text.
     """
-    kind = document.get(names.component_type)
-    format_ = _FORMATS.get(str(kind).rpartition("-")[2])
+    takes = str(document.get(names.component_type))
+    format_ = _FORMATS.get(takes.rpartition("-")[2])
     if format_ is None:
         return None
+    kind = names.kinds.get(takes, takes)
     channel = {names.channel: document[names.channel]} if names.channel in document else {}
     return {names.placement: placement, **channel, names.components: [{names.kind: kind, names.format: format_}]}
 

@@ -18,6 +18,7 @@ it, and a refusal is counted against the speed that there really was.
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from migrator.core.model import Answer, Response
 
@@ -70,9 +71,9 @@ def is_refusal(answer: Answer) -> bool:
     return isinstance(answer, Response) and answer.status in (429, 503)
 
 
-def begin(within: Range) -> Pace:
-    """Return the pace to begin with."""
-    return Pace(_within(within, within.start))
+def begin(within: Range, found: Pace | None = None) -> Pace:
+    """Return the pace to begin with: what was found before, if anything was."""
+    return Pace(_within(within, within.start)) if found is None else replace(found, rate=_within(within, found.rate))
 
 
 def after_span(pace: Pace, within: Range, seconds: float, speed: float) -> Pace:

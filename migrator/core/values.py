@@ -18,14 +18,17 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from difflib import get_close_matches
+from typing import TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from migrator.core.model import Json, Problem
+
+T = TypeVar("T")
 
 MAX_OBJECT_BYTES = 300 * 1024
 """Size of the JSON text of one patch, create or content, in bytes, above which a row is refused: the greater of the
@@ -91,7 +94,15 @@ def _exact_float(literal: str) -> float:
     return value
 
 
-_decode = msgspec.json.Decoder(float_hook=_exact_float).decode
+def exact_decoder(type_: type[T]) -> Callable[[str], T]:
+    """Return what reads JSON as a type, refusing numbers that a double would change.
+
+    What it reads is exact if besides `has_only` holds, and it is not nested too deep.
+    """
+    return msgspec.json.Decoder(type_, float_hook=_exact_float).decode
+
+
+_decode = exact_decoder(object)
 
 
 def exact_json(text: str) -> Json | Fault:
@@ -108,17 +119,29 @@ def exact_json(text: str) -> Json | Fault:
     """
     try:
         value = _decode(text)
-        if text.count("[") + text.count("{") > MAX_NESTING and _is_nested_deeper(value, MAX_NESTING):
+        if not is_surely_flat(text) and _is_nested_deeper(value, MAX_NESTING):
             return Fault("", _TOO_DEEP)
-        # Each member ends in `":` unless blanks stand before the colon, and text can only add to the count. So equal
-        # counts prove that nothing was dropped, for a tenth of the cost of looking at the pairs.
-        if text.count('":') == _count_members(value) and " :" not in text and not _has_rare_blank_before_colon(text):
+        if has_only(text, count_members(value)):
             return value
         return _doubled_member(text) or value
     except UnicodeEncodeError:
         raise
     except (ValueError, RecursionError) as error:
         return Fault("", _why_unreadable(text, error))
+
+
+def is_surely_flat(text: str) -> bool:
+    """Whether no value of JSON text can have more levels than it may."""
+    return text.count("[") + text.count("{") <= MAX_NESTING
+
+
+def has_only(text: str, members: int) -> bool:
+    """Whether JSON text surely has not more than so many members: none twice that is counted once.
+
+    Each member ends in `":` unless blanks stand before the colon, and text can only add to the count. So equal counts
+    prove that nothing was dropped, for a tenth of the cost of looking at the pairs.
+    """
+    return text.count('":') == members and " :" not in text and not _has_rare_blank_before_colon(text)
 
 
 def _is_nested_deeper(value: Json, levels: int) -> bool:
@@ -130,7 +153,7 @@ def _is_nested_deeper(value: Json, levels: int) -> bool:
     return any(isinstance(one, _NESTING) for one in level)
 
 
-def _count_members(value: Json) -> int:
+def count_members(value: Json) -> int:
     """Count the members of all objects in `value`. Each line of a file comes here, so it is a loop and not a walk."""
     count, nested = 0, [value]
     for one in nested:

@@ -50,12 +50,18 @@ async def collect(reader: Reader, wanted: Wanted, spool: Spool, watch: Watch) ->
     for container in wanted.containers:
         await reader.probe(container)
         for type_ in wanted.types:
-            await _collect(reader, container, type_, wanted.conditions, spool, watch)
+            await collect_list(reader, container, type_, spool, watch, wanted.conditions)
 
 
-async def _collect(
-    reader: Reader, container: str, type_: EntityType, conditions: Sequence[Condition], spool: Spool, watch: Watch
+async def collect_list(
+    reader: Reader,
+    container: str,
+    type_: EntityType,
+    spool: Spool,
+    watch: Watch,
+    conditions: Sequence[Condition] = (),
 ) -> None:
+    """Read one list into `spool`; as `collect`, of a container that was probed."""
     name = f"the list of type {type_} in container {container}"
     try:
         for _ in range(WALKS):

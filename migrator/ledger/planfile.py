@@ -73,6 +73,7 @@ class PlanFile:
         self._rows: list[tuple[object, ...]] = []
         self._steps: list[tuple[object, ...]] = []
         self._changes: list[tuple[object, ...]] = []
+        self._origins: list[tuple[object, ...]] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as cleanup, ledger_errors(self._path):
@@ -171,13 +172,20 @@ class PlanFile:
 
     def _write(self) -> None:
         with ledger_errors(self._path):
-            for table, rows in (("input_row", self._rows), ("step", self._steps), ("draft.change", self._changes)):
+            tables = {
+                "input_row": self._rows,
+                "step": self._steps,
+                "draft.change": self._changes,
+                "main.origin": self._origins,
+            }
+            for table, rows in tables.items():
                 for begin in range(0, len(rows), TOGETHER):
                     part = rows[begin : begin + TOGETHER]
                     self._db.execute(_insert(table, len(part[0]), len(part)), [*chain.from_iterable(part)])
         self._rows.clear()
         self._steps.clear()
         self._changes.clear()
+        self._origins.clear()
 
     def settle(self, line: int, settled: Settled) -> None:
         """Say of the step of a row that nothing is to be sent for it."""
@@ -187,9 +195,7 @@ class PlanFile:
 
     def copies(self, line: int, origin: Source) -> None:
         """Say of what object elsewhere the step of a row makes a copy."""
-        columns = (line, origin.container, origin.object, origin.reference, origin.etag)
-        with ledger_errors(self._path):
-            self._db.execute("INSERT INTO main.origin VALUES (?, ?, ?, ?, ?)", columns)
+        self._origins.append((line, origin.container, origin.object, origin.reference, origin.etag))
 
     @property
     def sought(self) -> Sought:

@@ -331,6 +331,7 @@ class PlannedStep(Struct, frozen=True):
         error_class: why it is not to be sent.
         message: the same in a sentence.
         base: what its object is, or `None` if it was not read.
+        source: of a copy: the id by which others refer to the object that it is made after; else "".
     """
 
     seq: int
@@ -344,17 +345,19 @@ class PlannedStep(Struct, frozen=True):
     error_class: str
     message: str
     base: Base | None
+    source: str = ""
 
 
 # A plan that is saved has in `review` what it had in `base`.
 PLANNED = """
 SELECT s.seq, r.lines, c.name, s.type, s.object, s.kind, s.body,
        CASE WHEN h.step IS NULL THEN coalesce(p.state, 'PENDING') ELSE 'SKIPPED' END,
-       coalesce(p.error_class, ''), coalesce(p.message, ''),
+       coalesce(p.error_class, ''), coalesce(p.message, ''), coalesce(o.reference, ''),
        b.step IS NOT NULL, b.etag, b.touched, b.name
 FROM step AS s JOIN container AS c ON c.id = s.container LEFT JOIN progress AS p ON p.step = s.seq
 JOIN (SELECT step, json_group_array(line) AS lines FROM input_row GROUP BY step) AS r ON r.step = s.seq
 LEFT JOIN held AS h ON h.step = s.seq
+LEFT JOIN origin AS o ON o.step = s.seq
 LEFT JOIN (
     SELECT step, etag, touched, name FROM base UNION ALL SELECT step, etag, touched, name FROM review
 ) AS b ON b.step = s.seq
@@ -370,7 +373,9 @@ def planned_steps(path: Path) -> Iterator[PlannedStep]:
     A step that is held back counts as left out.
     """
     with read_only(path) as db:
-        for seq, lines, container, type_, object_, kind, body, state, error, message, *base in db.execute(PLANNED):
+        for seq, lines, container, type_, object_, kind, body, state, error, message, source, *base in db.execute(
+            PLANNED
+        ):
             yield PlannedStep(
                 seq,
                 tuple(sorted(_LINES(lines))),
@@ -383,4 +388,5 @@ def planned_steps(path: Path) -> Iterator[PlannedStep]:
                 error,
                 message,
                 _base(*base),
+                source,
             )

@@ -14,13 +14,14 @@ from migrator.core.verdict import ErrorClass
 class Origin(StrEnum):
     """What a run was made of that is no input: a member of its settings, which names it.
 
-    That is an earlier run, a saved plan, or the endpoint style that a migration reads.
+    That is an earlier run, a saved plan, or the endpoint style that a migration reads, with the command that began it.
     """
 
     RETRIES = "retries"
     ROLLS_BACK = "rolls_back"
     PLAN = "plan"
     MIGRATES = "migrates"
+    COMMAND = "command"
 
 
 class RunRecord(Struct, frozen=True):
@@ -69,6 +70,11 @@ class RunRecord(Struct, frozen=True):
     def migrates(self) -> str | None:
         """The endpoint style whose objects this run makes anew in its own, or `None`."""
         return self._origin(Origin.MIGRATES)
+
+    @property
+    def command(self) -> str | None:
+        """What to type to migrate once more as this run does, or `None`."""
+        return self._origin(Origin.COMMAND)
 
     def _origin(self, origin: Origin) -> str | None:
         run = msgspec.json.decode(self.settings).get(origin)

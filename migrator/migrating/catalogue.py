@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Self
 
@@ -48,12 +50,27 @@ class Entry(Struct, frozen=True):
         return _decode(self.document)
 
 
+class Fate(StrEnum):
+    """What becomes of an object that was chosen."""
+
+    MAKE = "to create"
+    THERE = "there already"
+    LEFT = "left alone"
+    REFUSED = "refused"
+
+    @property
+    def lost(self) -> bool:
+        """Whether the target will not have the object for others to refer to."""
+        return self in (Fate.LEFT, Fate.REFUSED)
+
+
 class Catalogue:
     """All objects of one side, found by type and id or name. Use as a context manager."""
 
     def __init__(self, path: Path, spool: Spool) -> None:
         """List what is in `spool` in the file `path`."""
         self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.create_function("matches", 2, fnmatchcase, deterministic=True)
         self._db.executescript(
             """PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE;
                CREATE TABLE entry (
@@ -67,9 +84,15 @@ class Catalogue:
         self._db.executescript(
             """CREATE INDEX by_reference ON entry (type, reference); CREATE INDEX by_name ON entry (type, name);
                CREATE TABLE chosen (
-                   type TEXT, reference TEXT, lost INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (type, reference)
+                   type TEXT, reference TEXT, fate TEXT NOT NULL, why TEXT NOT NULL DEFAULT '',
+                   PRIMARY KEY (type, reference)
+               ) STRICT, WITHOUT ROWID;
+               CREATE TABLE need (
+                   by_type TEXT, by_reference TEXT, number INTEGER, type TEXT, reference TEXT,
+                   PRIMARY KEY (by_type, by_reference, number)
                ) STRICT, WITHOUT ROWID;"""
         )
+        self._types = {type_ for (type_,) in self._db.execute("SELECT DISTINCT type FROM entry")}
 
     def __enter__(self) -> Self:
         return self
@@ -94,6 +117,12 @@ class Catalogue:
         """Return the object that others refer to by an id, or `None`."""
         return next(self._find("type = ? AND reference = ?", type_, reference), None)
 
+    def alike(self, type_: EntityType, other: Entry) -> list[Entry]:
+        """Return the objects of a type that have the id of an object elsewhere, or its name; that of its id first."""
+        condition = "type = ? AND (reference = ? OR name = ? AND name <> '')"
+        found = self._find(condition, type_.value, other.reference, other.name) if type_ in self._types else ()
+        return sorted(found, key=lambda one: one.reference != other.reference)
+
     def channel_of(self, placement: str) -> str | None:
         """Return the channel of a placement, by the id that others refer to it by, or `None` if that is not known."""
         entry = self.referred(EntityType.PLACEMENT, placement)
@@ -104,23 +133,44 @@ class Catalogue:
         return [name for (name,) in self._db.execute("SELECT name FROM entry WHERE type = ?", (type_.value,))]
 
     def choose(self, type_: str, reference: str) -> bool:
-        """Choose an object; return whether it was not chosen before."""
-        cursor = self._db.execute("INSERT OR IGNORE INTO chosen (type, reference) VALUES (?, ?)", (type_, reference))
-        return cursor.rowcount == 1
+        """Choose an object, to be made; return whether it was not chosen before."""
+        insert = "INSERT OR IGNORE INTO chosen (type, reference, fate) VALUES (?, ?, ?)"
+        return self._db.execute(insert, (type_, reference, Fate.MAKE)).rowcount == 1
 
-    def lose(self, type_: str, reference: str) -> None:
-        """Note that a chosen object will not be there for others to refer to."""
-        self._db.execute("UPDATE chosen SET lost = 1 WHERE type = ? AND reference = ?", (type_, reference))
+    def choose_called(self, type_: EntityType, pattern: str) -> None:
+        """Choose the objects of a type that have names like a pattern of `fnmatch`."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO chosen (type, reference, fate)"
+            " SELECT type, reference, ? FROM entry WHERE type = ? AND matches(name, ?)",
+            (Fate.MAKE, type_.value, pattern),
+        )
 
-    def is_lost(self, type_: str, reference: str) -> bool:
-        """Whether a chosen object will not be there."""
-        found = self._db.execute("SELECT lost FROM chosen WHERE type = ? AND reference = ?", (type_, reference))
-        return bool(found.fetchone() == (1,))
+    def settle(self, type_: str, reference: str, fate: Fate, why: str) -> None:
+        """Note what else becomes of a chosen object, and why."""
+        values = (fate, why, type_, reference)
+        self._db.execute("UPDATE chosen SET fate = ?, why = ? WHERE type = ? AND reference = ?", values)
 
-    def is_chosen(self, type_: str, reference: str) -> bool:
-        """Whether an object was chosen."""
-        found = self._db.execute("SELECT 1 FROM chosen WHERE type = ? AND reference = ?", (type_, reference))
-        return found.fetchone() is not None
+    def note_needs(self, type_: str, reference: str, needs: Iterable[tuple[str, str]]) -> None:
+        """Note what a chosen object needs: types and ids, which may be of what is not here."""
+        rows = ((type_, reference, number, *need) for number, need in enumerate(dict.fromkeys(needs)))
+        self._db.executemany("INSERT INTO need VALUES (?, ?, ?, ?, ?)", rows)
+
+    def needs_of(self, type_: str, reference: str) -> list[tuple[str, str]]:
+        """Return what an object was noted to need."""
+        found = "SELECT type, reference FROM need WHERE by_type = ? AND by_reference = ? ORDER BY number"
+        return self._db.execute(found, (type_, reference)).fetchall()
+
+    def settled(self, type_: str, reference: str) -> tuple[Fate, str]:
+        """Return what becomes of a chosen object, and why if it is not made."""
+        found = self._db.execute("SELECT fate, why FROM chosen WHERE type = ? AND reference = ?", (type_, reference))
+        fate, why = found.fetchone()
+        return Fate(fate), why
+
+    def fate(self, type_: str, reference: str) -> Fate | None:
+        """Return what becomes of an object, `None` if it was not chosen."""
+        found = self._db.execute("SELECT fate FROM chosen WHERE type = ? AND reference = ?", (type_, reference))
+        row = found.fetchone()
+        return None if row is None else Fate(row[0])
 
 
 def _columns(one: Exported) -> tuple[object, ...]:

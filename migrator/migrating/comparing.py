@@ -7,6 +7,7 @@ there in its place is not compared.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from msgspec import Struct
 
 from migrator.core.compare import unlike
 from migrator.core.copying import Marks
-from migrator.core.mapping import ALLOWABLE, Context, Known, Refused, translate_document
+from migrator.core.mapping import ALLOWABLE, Context, Known, Loss, Refused, Translation, translate_document
 from migrator.core.model import EntityType, Seen
 from migrator.core.plan import own_members
 from migrator.core.verdict import ErrorClass
@@ -66,12 +67,14 @@ class Comparison:
     Attributes:
         compared: objects so far.
         differ: of them, those that do not say the same.
+        explained: what the mapping says that the other style cannot say alike, by class; it counts as no difference.
     """
 
     def __init__(self, ledger: Path, source: End, target: End, marks: Marks) -> None:
         """Compare what `ledger` maps; `marks` stand for ids that it does not have."""
         self.compared = 0
         self.differ = 0
+        self.explained: Counter[Loss] = Counter()
         self._ledger = ledger
         self._source = source
         self._target = target
@@ -83,30 +86,39 @@ class Comparison:
     async def findings(self) -> AsyncIterator[Disagreement]:
         """Yield what does not say the same, in the order of the rows."""
         for one in mapped(self._ledger):
-            found = self._judge(
-                one, _listed(self._source, one.type, one.source), _listed(self._target, one.type, one.target)
-            )
+            source = _listed(self._source, one.type, one.source)
+            made = self._translated(one, source)
+            found = self._judge(one, source, made, _listed(self._target, one.type, one.target))
             if found is not None:
                 source = await _read(self._source, one.type, one.source)
-                found = self._judge(one, source, await _read(self._target, one.type, one.target))
+                made = self._translated(one, source)
+                found = self._judge(one, source, made, await _read(self._target, one.type, one.target))
             self.compared += 1
+            self.explained.update(report.loss for report in (made.reports if made is not None else ()))
             if found is not None:
                 self.differ += bool(found.differences)
                 yield found
 
-    def _judge(self, one: Mapped, source: Shown | str, target: Shown | str) -> Disagreement | None:
+    def _translated(self, one: Mapped, source: Shown | str) -> Translation[dict[str, Any]] | None:
+        """Return what a source says, in the other style."""
         if isinstance(source, str):
+            return None
+        styles = (self._source.reader.style.name, self._target.reader.style.name)
+        return translate_document(one.type, source.document, *styles, self._context, Known(one.source.reference))
+
+    def _judge(
+        self, one: Mapped, source: Shown | str, made: Translation[dict[str, Any]] | None, target: Shown | str
+    ) -> Disagreement | None:
+        if isinstance(source, str) or made is None:
             return Disagreement(one, (Difference("", note=f"its source {source}"),), "")
         if isinstance(target, str):
             return Disagreement(one, (Difference("", note=f"the object {target}"),), "")
         told = one.etag and source.etag  # a list may leave the version out, which is 0 then
         changed = f"version {one.etag} then, {source.etag} now" if told and source.etag != one.etag else ""
-        differences = tuple(self._differences(one, source, target))
+        differences = tuple(self._differences(made, target))
         return Disagreement(one, differences, changed) if differences or changed else None
 
-    def _differences(self, one: Mapped, source: Shown, target: Shown) -> Iterator[Difference]:
-        styles = (self._source.reader.style.name, self._target.reader.style.name)
-        made = translate_document(one.type, source.document, *styles, self._context, Known(one.source.reference))
+    def _differences(self, made: Translation[dict[str, Any]], target: Shown) -> Iterator[Difference]:
         if isinstance(made, Refused):
             why = "; ".join(f"{report.pointer}: {report.reason}" for report in made.reports)
             yield Difference("", note=f"its source cannot be said here: {why}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 from migrator.core.copying import Copy, Marks
 from migrator.core.mapping import (
     ALLOWABLE,
+    XCORE,
     Context,
     Known,
     Refused,
@@ -28,7 +30,8 @@ from migrator.core.values import quote
 from migrator.core.verdict import ErrorClass
 from migrator.ledger.planfile import PlanFile
 from migrator.ledger.records import Settled, Source
-from migrator.migrating.catalogue import Catalogue, Entry
+from migrator.migrating.catalogue import Catalogue, Entry, Fate
+from migrator.migrating.dependencies import Dependencies, More, Need
 from migrator.migrating.route import ORDER, Route
 from migrator.migrating.selecting import Selection, select
 from migrator.planning.draft import Draft, Target
@@ -36,8 +39,14 @@ from migrator.sources import InputShape
 
 LINES = InputShape(format="jsonl", header=(), delimiter="", newline="\n")
 
+MOST_LISTED = 10
+"""Objects of one name that are told."""
+
 IN_APP = "Mobile_Sheliak"
 """Who has created the objects of the in-app channel (contract 4.2)."""
+
+MOST_RESOLVED = 65_536
+"""References of which it is remembered where they lead."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -48,10 +57,12 @@ class Tally(Struct):
     Attributes:
         counts: objects by type and what becomes of them.
         losses: informational and severe losses, by class.
+        twins: objects that are refused because their name does not tell them apart.
     """
 
     counts: dict[EntityType, Counter[str]]
     losses: Counter[tuple[Severity, str]]
+    twins: int = 0
 
 
 class Migration:
@@ -86,7 +97,10 @@ class Migration:
         self._given = context.resolve
         self._marks = marks
         self._tell = tell
-        self._context = msgspec.structs.replace(context, resolve=self._resolve, channel_of=source.channel_of)
+        # What becomes of an object is settled before another refers to it, and many refer to the same.
+        resolve = lru_cache(MOST_RESOLVED)(self._resolve)
+        self._context = msgspec.structs.replace(context, resolve=resolve, channel_of=source.channel_of)
+        self._decision: Entry | None = None
         self.tally = Tally({type_: Counter() for type_ in ORDER}, Counter())
 
     def plan(self, draft: Draft) -> None:
@@ -95,26 +109,42 @@ class Migration:
         Raises:
             UsageError: there is no such decision.
         """
-        select(self._selection, self._source, self._route.source, self._references)
+        self._decision = select(self._selection, self._source, self._route.source, self._references)
         line = 0
         for type_ in ORDER:
             for entry in self._source.of_type(type_):
-                if self._source.is_chosen(type_, entry.reference):
+                if self._source.fate(type_, entry.reference) is not None:
                     line += 1
                     self._take(draft, line, type_, entry)
 
+    def dependencies(self, most: int = 0) -> Iterator[Need | More]:
+        """Yield what the decision needs that was wanted with all it needs, if one was; after `plan`.
+
+        Args:
+            most: see `Dependencies.of`.
+        """
+        if self._decision is None:
+            return iter(())
+        found = Dependencies(self._source, self._resolve)
+        return found.of((EntityType.DECISION, self._decision.reference), most)
+
     def _references(self, type_: EntityType, entry: Entry) -> list[tuple[str, str]]:
         """Return what an object refers to: what a translation of it asks for."""
-        asked: list[tuple[str, str]] = []
+        asked: dict[str, list[str]] = {}
 
         def resolve(kind: str, id_: str) -> str:
-            asked.append((kind, id_))
+            asked.setdefault(id_, []).append(kind)
             return id_
 
         every = frozenset(ALLOWABLE)
         context = msgspec.structs.replace(self._context, resolve=resolve, allowed=every)
         self._translated(type_, entry, context)
-        return asked
+        return [(kind, id_) for id_, kinds in asked.items() for kind in self._meant(list(dict.fromkeys(kinds)), id_)]
+
+    def _meant(self, kinds: list[str], id_: str) -> list[str]:
+        """Return of what type an id is that may be of several."""
+        here = [kind for kind in kinds if self._source.referred(kind, id_) is not None]
+        return here or [kind for kind in kinds if self._resolve(kind, id_) is not None] or kinds[:1]
 
     # What becomes of one
 
@@ -131,10 +161,12 @@ class Migration:
             key=f"{entry.container} {entry.reference}",
         )
         source = Source(entry.container, entry.object, entry.reference, entry.etag)
-        if settled is not None and not settled.reference:
-            self._source.lose(type_, entry.reference)
+        fate = Fate.MAKE if settled is None else _FATES[settled.state]
+        if settled is not None:
+            self._source.settle(type_, entry.reference, fate, settled.message)
+            self.tally.twins += settled.error is ErrorClass.CONFLICT
         draft.take_copy(Row(line, {}, _encode(names).decode()), change, source, settled)
-        self.tally.counts[type_]["to create" if settled is None else _TOLD[settled.state]] += 1
+        self.tally.counts[type_][fate] += 1
 
     def _made(self, type_: EntityType, entry: Entry, line: int) -> tuple[Copy, Settled | None]:
         document = entry.members
@@ -157,9 +189,13 @@ class Migration:
 
     def _reason(self, report: Report) -> str:
         id_ = report.value
-        if isinstance(id_, str) and any(self._source.is_lost(type_, id_) for type_ in ORDER):
+        if isinstance(id_, str) and any(self._is_lost(type_, id_) for type_ in ORDER):
             return f"{id_} is itself refused or left alone"
         return report.reason
+
+    def _is_lost(self, type_: str, id_: str) -> bool:
+        fate = self._source.fate(type_, id_)
+        return fate is not None and fate.lost
 
     def _refuses(self, report: Report) -> bool:
         return report.severity is Severity.SEVERE and report.loss not in self._context.allowed
@@ -181,22 +217,35 @@ class Migration:
             if mapped is None:
                 return _refused(ErrorClass.NOT_FOUND, f"the id map says that it is {given}, which is not there")
             return _there(mapped, "the id map")
-        if (same := self._target.referred(type_, entry.reference)) is not None:
-            return _there(same, "its id")
-        return self._already_called(type_, entry) if entry.name else None
+        there = self._target.alike(type_, entry)
+        if there and there[0].reference == entry.reference:
+            return _there(there[0], "its id")
+        return self._already_called(type_, entry, there) if entry.name and there else None
 
-    def _already_called(self, type_: EntityType, entry: Entry) -> Settled | None:
-        """Find an object of the same name, if that says which one is meant."""
-        there = self._target.called(type_, entry.name)
+    def _already_called(self, type_: EntityType, entry: Entry, there: Sequence[Entry]) -> Settled | None:
+        """Find the object of the same name, if that says which one it is; it does not say of those that are mapped."""
+        here = self._source.called(type_, entry.name)
+        mapped = {self._given(type_, one.reference) for one in here}
+        here = [one for one in here if self._given(type_, one.reference) is None]
+        there = [one for one in there if one.reference not in mapped]
         if not there:
             return None
-        here = self._source.called(type_, entry.name)
         if len(here) == len(there) == 1:
             return _there(there[0], "its name")
-        ids = ", ".join(one.reference for one in (here if len(here) > 1 else there))
-        side, number = ("here", len(here)) if len(here) > 1 else ("there", len(there))
-        why = f"{number} of type {type_} are called {quote(entry.name)} {side}: {ids}; say in --id-map which is which"
-        return _refused(ErrorClass.CONFLICT, why)
+        return _refused(ErrorClass.CONFLICT, self._which(type_, entry, here, there))
+
+    def _which(self, type_: EntityType, entry: Entry, here: Sequence[Entry], there: Sequence[Entry]) -> str:
+        """Say what a name does not tell, and what to write to tell it."""
+        place = [one.reference for one in here].index(entry.reference)
+        do = "say in --id-map which of them are there, and the others are made"
+        if place < len(there):
+            pair = entry.reference, there[place].reference
+            line = ",".join((type_, *(pair if self._route.from_.name == XCORE else reversed(pair))))
+            do = f"say which is which in --id-map, by a line such as {line}"
+        return (
+            f"{quote(entry.name)} is the name of {len(here):,} of type {type_} here, {_listed(here)},"
+            f" and of {len(there):,} there, {_listed(there)}; {do}"
+        )
 
     def _translated(self, type_: EntityType, entry: Entry, context: Context) -> Translation[dict[str, Any]]:
         route = self._route
@@ -207,15 +256,18 @@ class Migration:
     def _resolve(self, type_: str, id_: str) -> str | None:
         if (given := self._given(type_, id_)) is not None:
             return given
-        if self._source.is_lost(type_, id_):
-            return None
-        if self._source.is_chosen(type_, id_):
-            return self._marks.mark(type_, id_)
+        if (fate := self._source.fate(type_, id_)) is not None:
+            return None if fate.lost else self._marks.mark(type_, id_)
         entry = self._source.referred(type_, id_)
         if entry is None:
             return id_ if self._target.referred(type_, id_) else None
         there = self._already(EntityType(type_), entry)
         return there.reference if there and there.reference else None
+
+
+def _listed(entries: Sequence[Entry]) -> str:
+    more = f" and {len(entries) - MOST_LISTED:,} more" if len(entries) > MOST_LISTED else ""
+    return ", ".join(one.reference for one in entries[:MOST_LISTED]) + more
 
 
 def _refused(error: ErrorClass, why: str) -> Settled:
@@ -226,7 +278,7 @@ def _there(entry: Entry, by: str) -> Settled:
     return Settled(State.UNCHANGED, message=f"there already, by {by}", object=entry.object, reference=entry.reference)
 
 
-_TOLD = {State.UNCHANGED: "there already", State.SKIPPED: "left alone", State.REJECTED: "refused"}
+_FATES = {State.UNCHANGED: Fate.THERE, State.SKIPPED: Fate.LEFT, State.REJECTED: Fate.REFUSED}
 
 
 @contextmanager

@@ -18,6 +18,9 @@ ORDER = (
 )
 """Types in the order of reference (contract section 8): nothing refers to what comes behind it."""
 
+LONGEST_FIRST = sorted(EntityType, key=lambda type_: type_ is not EntityType.PERSONALIZED_OFFER)
+"""Types in the order in which their lists are read: that of offers is longer than all others together."""
+
 
 class Route(Struct, frozen=True):
     """From where to where.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
@@ -34,19 +33,22 @@ References = Callable[[EntityType, Entry], Iterable[tuple[str, str]]]
 """Tells what an object refers to: types and ids."""
 
 
-def select(wanted: Selection, source: Catalogue, container: str, references: References) -> None:
+def select(wanted: Selection, source: Catalogue, container: str, references: References) -> Entry | None:
     """Choose in `source`, which is all of `container`, what is wanted.
+
+    Returns:
+        The decision that is wanted with all it needs, if one is.
 
     Raises:
         UsageError: there is no such decision.
     """
     if wanted.decision:
-        _choose_closure(source, _decision(wanted.decision, source, container), references)
-        return
-    for type_ in ORDER:
-        for entry in source.of_type(type_) if not wanted.types or type_ in wanted.types else ():
-            if not wanted.pattern or fnmatchcase(entry.name, wanted.pattern):
-                source.choose(type_, entry.reference)
+        decision = _decision(wanted.decision, source, container)
+        _choose_closure(source, decision, references)
+        return decision
+    for type_ in wanted.types or ORDER:
+        source.choose_called(type_, wanted.pattern or "*")
+    return None
 
 
 def _decision(wanted: str, source: Catalogue, container: str) -> Entry:
@@ -68,20 +70,25 @@ def _choose_closure(source: Catalogue, decision: Entry, references: References) 
         type_, one = waiting.pop()
         if not source.choose(type_, one.reference):
             continue
-        for needed, reference in references(type_, one):
-            if (other := source.referred(needed, reference)) is not None:
-                waiting.append((EntityType(needed), other))
-        if type_ is EntityType.COLLECTION:
-            waiting += [(EntityType.PERSONALIZED_OFFER, offer) for offer in _picked(one, source)]
+        needs = [*references(type_, one), *_picked(type_, one, source)]
+        source.note_needs(type_, one.reference, needs)
+        found = ((needed, source.referred(needed, reference)) for needed, reference in needs)
+        waiting += [(EntityType(needed), other) for needed, other in found if other is not None]
 
 
-def _picked(collection: Entry, source: Catalogue) -> Iterator[Entry]:
+def _picked(type_: EntityType, one: Entry, source: Catalogue) -> Iterator[tuple[EntityType, str]]:
     """Yield the offers that a collection picks by their tags, without referring to them."""
-    how = str(member(collection.members, "filterType", "")).replace("-", "").lower()
-    if how not in ("anytags", "alltags"):
+    how = str(member(one.members, "filterType", "")).replace("-", "").lower()
+    if type_ is not EntityType.COLLECTION or how not in ("anytags", "alltags"):
         return
-    wanted = set(member(collection.members, "ids", []))
+    wanted = _texts(one, "ids")
     for offer in source.of_type(EntityType.PERSONALIZED_OFFER):
-        common = wanted.intersection(member(offer.members, "tags", []))
+        common = wanted & _texts(offer, "tags")
         if common and (how == "anytags" or common == wanted):
-            yield offer
+            yield EntityType.PERSONALIZED_OFFER, offer.reference
+
+
+def _texts(entry: Entry, name: str) -> set[str]:
+    """Return the texts in a member that is to be a list of them, whatever it is."""
+    found = member(entry.members, name, [])
+    return {one for one in found if isinstance(one, str)} if isinstance(found, list) else set()

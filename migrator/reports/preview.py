@@ -111,6 +111,8 @@ def paragraph(entry: Entry, *, with_container: bool) -> Text:
         text.append(f" {visible(step.object)}")
     if entry.name:
         text.append(f" {spell(entry.name)}", "bold")
+    if step.source:
+        text.append(f" from {visible(step.source)}", "dim")
     lines = ", ".join(map(str, step.lines[:3])) + (", …" if len(step.lines) > 3 else "")
     where = f"  container {visible(step.container)}" if with_container else ""
     text.append(f"{where}  line {lines}\n", "dim")

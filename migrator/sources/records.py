@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ from migrator.core.columns import is_own_column
 from migrator.core.model import Problem, Row
 from migrator.core.values import Fault, exact_json, json_kind
 from migrator.sources.octets import MAX_LINE
+
+T = TypeVar("T")
 
 Record: TypeAlias = tuple[int, list[str]]
 """The line on which a CSV record begins, and its cells."""
@@ -133,25 +135,32 @@ def undecoded(line: int, column: str, text: str, encoding: str) -> Problem | Non
     return Problem(line, column, message, "save the file as UTF-8, or pass its encoding, e.g. --encoding latin-1")
 
 
-def jsonl_rows(lines: Iterator[str], encoding: str) -> Iterator[Row | Problem]:
+def jsonl_rows(
+    lines: Iterator[str], encoding: str, shortcut: Callable[[str], T | None] | None = None
+) -> Iterator[Row | Problem | T]:
     """Read one JSON object from each line that is not blank.
 
     Args:
         lines: the lines of the file with their ends.
         encoding: what the file was read as, for messages.
+        shortcut: what it makes of a line stands in the place of a row, unless that is `None`.
     """
     for number, line in enumerate(lines, 1):
-        if line.isspace():
-            continue
-        text = line.rstrip("\r\n")
-        try:
-            cells = exact_json(text)
-        except UnicodeEncodeError:
-            yield from filter(None, [undecoded(number, "", text, encoding)])
-            continue
-        if isinstance(cells, dict):
-            yield Row(number, cells, text)
-        elif isinstance(cells, Fault):
-            yield Problem(number, "", f"the line is not JSON: {cells.message}", "each line is one JSON object")
-        else:
-            yield Problem(number, "", f"the line is {json_kind(cells)}, not an object", "each line is one JSON object")
+        made = shortcut(line) if shortcut is not None else None
+        if made is not None:
+            yield made
+        elif not line.isspace():
+            yield _json_row(number, line.rstrip("\r\n"), encoding)
+
+
+def _json_row(number: int, text: str, encoding: str) -> Row | Problem:
+    hint = "each line is one JSON object"
+    try:
+        cells = exact_json(text)
+    except UnicodeEncodeError as error:
+        return undecoded(number, "", text, encoding) or Problem(number, "", f"the line is no text: {error}", hint)
+    if isinstance(cells, dict):
+        return Row(number, cells, text)
+    if isinstance(cells, Fault):
+        return Problem(number, "", f"the line is not JSON: {cells.message}", hint)
+    return Problem(number, "", f"the line is {json_kind(cells)}, not an object", hint)

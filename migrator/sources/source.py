@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from os import PathLike
-from typing import Self, TextIO
+from typing import Protocol, Self, TextIO, TypeVar
 
 from migrator.core.columns import header_problems, is_own_column
 from migrator.core.errors import InputError
@@ -19,8 +19,17 @@ from migrator.sources.octets import HEAD_BYTES, Octets, check_head, open_octets
 from migrator.sources.records import Record, csv_records, csv_rows, jsonl_rows, undecoded
 from migrator.sources.shape import CSV, InputShape, find_delimiter, find_format, find_newline, first_line
 
+T = TypeVar("T")
+
 _WIDE = ("utf-16", "utf-32")  # encodings in which NUL is part of ordinary text
 _NO_HEADER: Record = (0, [])
+
+
+class Rows(Protocol):
+    """The rows of a file, to be iterated over once."""
+
+    def __call__(self, shortcut: Callable[[str], T | None] | None, /) -> Iterator[Row | Problem | T]:
+        """Return them; see `Source.rows`."""
 
 
 class Source:
@@ -42,14 +51,14 @@ class Source:
         name: str,
         shape: InputShape,
         header: Record,
-        items: Iterator[Row | Problem],
+        rows: Rows,
         octets: Octets,
         stack: ExitStack,
     ) -> None:
         self.name = name
         self.shape = shape
         self.header_line, self.header = header[0], tuple(header[1])
-        self._items = items
+        self._rows = rows
         self._octets = octets
         self._stack = stack
 
@@ -60,11 +69,20 @@ class Source:
         self.close()
 
     def __iter__(self) -> Iterator[Row | Problem]:
-        first = next(self._items, None)
+        return self.rows()
+
+    def rows(self, shortcut: Callable[[str], T | None] | None = None) -> Iterator[Row | Problem | T]:
+        """Iterate, with a shortcut for lines of JSONL.
+
+        Args:
+            shortcut: what it makes of a line stands in the place of a row, unless that is `None`.
+        """
+        items = self._rows(shortcut)
+        first = next(items, None)
         if first is None:
             raise _no_rows(self.name)
         yield first
-        yield from self._items
+        yield from items
         self._octets.drain()
 
     @property
@@ -114,13 +132,19 @@ def open_source(
         lines = _decoded(stack.enter_context(text), name, encoding)
         if found == CSV:
             cut = find_delimiter(line, delimiter)
-            header, items = _csv_items(lines, cut, encoding)
+            header, rows = _csv(lines, cut, encoding)
         else:
-            cut, header, items = "", _NO_HEADER, jsonl_rows(lines, encoding)
+            cut, header, rows = "", _NO_HEADER, lambda shortcut: jsonl_rows(lines, encoding, shortcut)
         kept = tuple(column for column in header[1] if not is_own_column(column))
         marked = found == CSV and (codec != "utf-8-sig" or head.startswith(codecs.BOM_UTF8))
         shape = InputShape(found, kept, cut, newline, marked)
-        return Source(name, shape, header, items, octets, stack.pop_all())
+        return Source(name, shape, header, rows, octets, stack.pop_all())
+
+
+def _csv(lines: Iterator[str], delimiter: str, encoding: str) -> tuple[Record, Rows]:
+    """Read the header; return it, and the rows."""
+    header, rows = _csv_items(lines, delimiter, encoding)
+    return header, lambda _: rows
 
 
 def _csv_items(lines: Iterator[str], delimiter: str, encoding: str) -> tuple[Record, Iterator[Row | Problem]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 from msgspec import Struct
@@ -14,8 +14,9 @@ from migrator.core.columns import is_export
 from migrator.core.errors import InputError
 from migrator.planning.draft import Input
 from migrator.sources import InputShape, csv_writer, open_source
+from migrator.translating.forms import Plain
 from migrator.translating.idmap import unusable
-from migrator.translating.lines import Cells, Line, Told, Translator
+from migrator.translating.lines import Line, Told, Translator
 from migrator.translating.places import Way
 
 
@@ -79,11 +80,11 @@ def translate_file(source: Input, way: Way, out: BinaryIO, tell: Callable[[Told,
             raise unusable(source.name, source.name, translator.problems)
         for told in translator.told:
             tell(told, True)
-        tally, quickly = Tally(), translator.quickly
+        tally = Tally()
         with _writer(out, opened.shape, translator.header) as write:
-            for tally.lines, row in enumerate(opened, 1):
-                if cells := quickly(row):
-                    write(cells)
+            for tally.lines, row in enumerate(opened.rows(translator.forms.translated), 1):
+                if isinstance(row, Plain):
+                    write(row)
                     continue
                 line = translator.translate(row)
                 for cells in line.written:
@@ -103,7 +104,7 @@ def _not_changes(name: str) -> InputError:
 
 
 @contextmanager
-def _writer(out: BinaryIO, shape: InputShape, header: Sequence[str]) -> Iterator[Callable[[Cells], object]]:
+def _writer(out: BinaryIO, shape: InputShape, header: Sequence[str]) -> Iterator[Callable[[Any], object]]:
     """Yield what writes one line in the shape of the input."""
     if shape.format == "jsonl":
         encode, end, write = msgspec.json.Encoder().encode, shape.newline.encode(), out.write

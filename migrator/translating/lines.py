@@ -6,18 +6,16 @@ is looked up in the id map, and what it wants is translated. What the user has p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
 
 from migrator.core.columns import Shape, find_shapes
 from migrator.core.mapping import (
     DPS,
-    LEFT,
     XCORE,
-    Carry,
     Known,
     Loss,
     Refused,
@@ -25,7 +23,6 @@ from migrator.core.mapping import (
     Severity,
     Translation,
     counterparts,
-    setting,
     translate_document,
     translate_operations,
 )
@@ -33,7 +30,8 @@ from migrator.core.model import Change, EntityType, Json, Kind, Operation, Probl
 from migrator.core.patch import members_of
 from migrator.core.rows import RowParser
 from migrator.core.styles import STYLES
-from migrator.core.values import MAX_OBJECT_BYTES, cell_value
+from migrator.core.values import cell_value
+from migrator.translating.forms import Forms
 from migrator.translating.places import Place, Places, Way, id_of, placement_of
 
 Cells: TypeAlias = Mapping[str, Json]
@@ -43,10 +41,6 @@ INPUT = "input"
 """The class of what is wrong with a row in any style."""
 
 _DOCUMENTS = ("create", "replace")  # members of a line that hold a whole object
-_SURELY_SMALL = MAX_OBJECT_BYTES // 8  # characters of a line whose patch cannot be too large
-
-MOST_SETTINGS = 65_536
-"""Forms of lines that are kept: pointers may differ by an index or by a key without end."""
 
 
 class Told(Struct, frozen=True):
@@ -96,6 +90,7 @@ class Translator:
         problems: what makes the file unusable; then no row is to be translated.
         header: the columns that are written; empty for JSONL.
         told: what is to be said of columns, before all lines.
+        forms: a shortcut for lines of JSONL.
     """
 
     def __init__(self, header: Sequence[str], way: Way, header_line: int = 1) -> None:
@@ -104,7 +99,7 @@ class Translator:
         self._direction = f"{way.from_} → {way.to}"
         self._places = Places(way)
         self._to_dps = way.to == DPS
-        self._settings: dict[Any, tuple[str, Carry | None, Callable[[str], Any]]] = {}
+        self.forms = Forms(way, self._places)
         self._parser = RowParser(header, STYLES[way.from_], "", header_line)
         self.problems = list(self._parser.header_problems)
         shape = find_shapes(header)[0] if header and not self.problems else None
@@ -223,7 +218,7 @@ class Translator:
         told = _with_line(row.line, made.reports)
         if isinstance(made, Refused):
             return Line((), told, refused=True)
-        self._remember(row, change, place)
+        self.forms.learn(change, place, row.cells.get("container", UNSET), row.cells.get("type", UNSET))
         return Line([{**cells, "patch": list(map(members_of, made.result))}] if made.result else (), told)
 
     def _whole(self, row: Row, change: Change, place: Place, cells: Cells) -> Line:
@@ -242,47 +237,6 @@ class Translator:
         if placement is None:
             return self._no_placement(text["placement"], row, change)
         return Line([{**cells, "text": {**text, "placement": placement}}])
-
-    # Most lines of most files: one operation like one before it
-
-    def _remember(self, row: Row, change: Change, place: Place) -> None:
-        """Keep what a line was checked for, if lines of its form need only little more."""
-        first = change.edits[0]
-        if not isinstance(first, Operation):
-            return
-        if found := setting(change.type, first, self._way.to, place.context):
-            if len(self._settings) >= MOST_SETTINGS:
-                self._settings.clear()
-            form = row.cells.get("container"), row.cells.get("type"), first.op, first.path
-            self._settings[form] = found.path, found.carry, self._places.finder(change)
-
-    def quickly(self, row: Row | Problem) -> Cells | None:
-        """Translate a line that has nothing but one operation, if one of its form was translated before.
-
-        This is `translate` for most lines of most files, at a fraction of the work: nothing is looked at that was the
-        same in an earlier line. Where anything is to be told of the line, it is left to `translate`.
-        """
-        if isinstance(row, Problem):
-            return None
-        cells = row.cells
-        try:
-            type_, id_, (raw,) = cells["type"], cells["id"], cells["patch"]
-            op, value, container = raw["op"], raw["value"], cells.get("container")
-            path, carry, find = self._settings[container, type_, op, raw["path"]]
-            found = find(id_)
-        except (KeyError, TypeError, ValueError):
-            return None
-        only = len(raw) == 3 and len(cells) == (3 if container is None else 4) and len(row.raw) < _SURELY_SMALL
-        if not (found and value and only):
-            return None
-        if carry is not None:
-            value = carry(value, self._places.context(container or "" if self._to_dps else found.container))
-            if value is LEFT:
-                return None
-        patch = [{"op": op, "path": path, "value": value}]
-        if self._to_dps:
-            return {"type": type_, "id": found, "patch": patch}
-        return {"container": found.container, "type": type_, "id": found.id, "patch": patch}
 
 
 def _is_ours(name: str) -> bool:

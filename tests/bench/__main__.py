@@ -23,6 +23,7 @@ from tests.bench import (
     limits,
     machine,
     memory,
+    migrating,
     pace,
     planning,
     protocol,
@@ -47,6 +48,7 @@ PARTS: Mapping[str, Part] = {
     "commits": commits.PART,
     "plan": planning.PART,
     "translate": translating.PART,
+    "migrate": migrating.PART,
     "emulator": emulator.PART,
 }
 """In the order of the table."""

@@ -22,15 +22,16 @@ from tests.bench import machine
 from tests.bench.parts import Figure, Part, Place
 
 KINDS = {
-    "names": ("xdm:name", "name", "Autumn loan {0}"),
+    "names": ("xdm:name", "name", '"Autumn loan {0}"'),
     "texts": (
         "xdm:representations/0/xdm:components/0/xdm:content",
         "representations/0/components/0/content",
-        "<p>Offer {0}: from 2.9 % a year, this week only</p>",
+        '"<p>Offer {0}: from 2.9 % a year, this week only</p>"',
     ),
-    "tags": ("xdm:tags/-", "tags/-", "{1}:tag:1"),
+    "numbers": ("xdm:rank/xdm:priority", "rank/priority", "1{0}"),
+    "tags": ("xdm:tags/-", "tags/-", '"{1}:tag:1"'),
 }
-"""What is set: where in xcore and in dps, and to what. The last takes a look into the id map for each line."""
+"""What is set: where in xcore and in dps, and to what, as JSON. The last takes a look into the id map for each line."""
 
 LINES = 200_000
 QUICK_LINES = 50_000
@@ -121,7 +122,7 @@ def _written(path: Path, kind: str, style: str, lines: int) -> Path:
     with path.open("w", encoding="utf-8") as stream:
         for number in range(lines):
             id_ = _instance(number) if style == XCORE else f"dps:{_offer(number)}"
-            operation = f'{{"op": "add", "path": "{pointer}", "value": "{value.format(number, style)}"}}'
+            operation = f'{{"op": "add", "path": "{pointer}", "value": {value.format(number, style)}}}'
             stream.write(f'{{{container}"type": "personalized-offer", "id": "{id_}", "patch": [{operation}]}}\n')
     return path
 

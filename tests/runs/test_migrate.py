@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from migrator.emulator import Choices
+from migrator.emulator import Choices, seeded_reference
 from migrator.emulator.observation import repeats
+from migrator.emulator.seeds import seeded_offer_id
 from tests.runs.moving import (
     OTHER,
     SOURCES,
@@ -86,7 +87,8 @@ async def test_a_dry_run_shows_each_object_and_what_it_becomes_and_sends_no_writ
         ended = await migrator(*route(source), "--dry-run")
 
         assert ended.code == 0, ended.err
-        assert '+ personalized-offer "Seeded offer 0"' in ended.out
+        offer = seeded_reference(0) if source == "xcore" else seeded_offer_id(0)
+        assert f'+ personalized-offer "Seeded offer 0" from {offer}' in ended.out
         assert "15 to create" in ended.out
         assert {exchange.method for exchange in server.requests if "/data/" in exchange.path} == {"GET"}
         assert not (migrator.folder / "runs").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from collections import Counter
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.runs.moving import (
     OTHER,
     SOURCES,
     Style,
+    assert_moved,
     library,
     line,
     names,
@@ -189,15 +191,19 @@ async def test_audiences_and_ranking_are_taken_from_the_id_map_or_refused(migrat
         assert f"{target}:{theirs}" in made.document.decode()
 
 
-@SOURCES
-async def test_names_that_are_there_more_than_once_are_not_guessed_but_mapped(migrator: Any, source: Style) -> None:
-    target = OTHER[source]
-    twins = [
+def twins(source: Style) -> list[Any]:
+    """Two offers of one name that differ."""
+    return [
         line(source, "personalized-offer", n, offer(source, "Twin", rank=spelled(source, {"priority": n})))
         for n in (95, 96)
     ]
+
+
+@SOURCES
+async def test_names_that_are_there_more_than_once_are_not_guessed_but_mapped(migrator: Any, source: Style) -> None:
+    target = OTHER[source]
     async with served(1) as server:
-        library(server, source, twins)
+        library(server, source, twins(source))
 
         first = await move(migrator, server, source)
         second = await move(migrator, server, source, run="second")
@@ -207,10 +213,64 @@ async def test_names_that_are_there_more_than_once_are_not_guessed_but_mapped(mi
         assert first.code == 0, first.err
         assert second.code == 3
         assert [row["name"] for row in written(migrator.folder, "second", "failed")] == ["Twin", "Twin"]
-        assert "say in --id-map which is which" in written(migrator.folder, "second", "failed")[0]["_message"]
         assert third.code == 0, third.err
         assert "0 applied · 17 unchanged" in third.out
         assert names(server, target) == names(server, source)
+
+
+@SOURCES
+async def test_names_that_are_there_more_than_once_say_the_lines_to_write_and_what_to_type(
+    migrator: Any, source: Style
+) -> None:
+    """A person who does what is said, word by word, gets on."""
+    type_ = "personalized-offer"
+    async with served(1) as server:
+        library(server, source, twins(source))
+        await move(migrator, server, source, "--type", type_, "--name", "Twin", run="first")
+
+        refused = await move(migrator, server, source, "--type", type_, "--name", "Twin")
+        told = [row["_message"] for row in written(migrator.folder, "moving", "failed")]
+        ids = {
+            style: [one.reference for one in server.store if one.name == "Twin" and one.style == style]
+            for style in OTHER
+        }
+        lines = [text.partition(" such as ")[2] for text in told]
+        (migrator.folder / "ids.csv").write_text("\n".join(["type,xcore,dps", *lines]) + "\n")
+        command = refused.out.partition("  migrator ")[2].splitlines()[0]
+        again = await migrator(*shlex.split(command))
+
+        target = OTHER[source]
+        assert refused.code == 3
+        assert told[0].startswith(f'"Twin" is the name of 2 of type {type_} here, {", ".join(ids[source])}, ')
+        assert all(id_ in told[0] for id_ in ids[target])
+        assert sorted(lines) == [
+            f"{type_},{xcore},{dps}" for xcore, dps in zip(*map(sorted, (ids["xcore"], ids["dps"])), strict=True)
+        ]
+        assert command.endswith("--id-map ids.csv")
+        assert "--run-id" not in command
+        assert again.code == 0, again.err
+        assert "0 applied · 2 unchanged" in again.out
+
+
+@SOURCES
+async def test_of_more_twins_here_than_there_the_others_are_made_once_one_is_mapped(
+    migrator: Any, source: Style
+) -> None:
+    async with served(1) as server:
+        library(server, source, twins(source)[:1])
+        await move(migrator, server, source, "--name", "Twin", run="first")
+        lines = [*server.snapshot(), twins(source)[1]]
+        assert not server.load([msgspec.json.encode(one) for one in lines])
+
+        refused = await move(migrator, server, source, "--name", "Twin")
+        told = [row["_message"] for row in written(migrator.folder, "moving", "failed")]
+        (migrator.folder / "ids.csv").write_text("type,xcore,dps\n" + told[0].partition(" such as ")[2] + "\n")
+        again = await move(migrator, server, source, "--name", "Twin", "--id-map", "ids.csv", run="again")
+
+        assert refused.code == 3
+        assert told[1].endswith("say in --id-map which of them are there, and the others are made")
+        assert again.code == 0, again.err
+        assert "1 applied · 1 unchanged" in again.out
 
 
 async def test_what_is_there_under_the_same_id_is_not_made_again(migrator: Any) -> None:
@@ -301,14 +361,27 @@ async def test_changes_are_translated_with_the_id_map_of_a_migration(migrator: A
 # Runs like any other
 
 
-async def test_a_migration_is_not_retried_but_made_again(migrator: Any) -> None:
-    async with served(1) as server:
-        library(server, "xcore")
-        ended = await move(migrator, server, "xcore", "--type", "decision")
+@SOURCES
+async def test_a_migration_is_not_retried_but_given_again_and_then_takes_up_what_failed(
+    migrator: Any, source: Style
+) -> None:
+    """Here the service refuses one of the objects, and with it all that needs it, for a reason that passes."""
+    async with served(2, faults=("gateway:POST:n=2:code=400001",)) as server:
+        library(server, source)
+        ended = await move(migrator, server, source)
+        made = Counter(names(server, OTHER[source]).keys())
+        for fault in list(server.faults):
+            server.remove_fault(fault.number)
 
         retried = await migrator("retry", "moving", "--yes")
+        command = retried.err.partition("`migrator ")[2].partition("`")[0]
+        again = await migrator(*shlex.split(command))
 
+        failed = len(written(migrator.folder, "moving", "failed"))
         assert ended.code == 3
         assert retried.code == 2
         assert "run moving is a migration" in retried.err
-        assert not server.effects
+        assert shlex.split(command) == [*route(source), "--yes"]
+        assert again.code == 0, again.err
+        assert f"{failed} applied · {made.total()} unchanged" in again.out
+        assert_moved(server, source)

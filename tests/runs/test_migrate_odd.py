@@ -41,6 +41,32 @@ async def test_a_dangling_reference_is_refused_and_named(migrator: Any, source: 
 
 
 @SOURCES
+async def test_what_refers_to_itself_or_in_a_circle_is_refused_and_named(migrator: Any, source: Style) -> None:
+    """The field decides of what type a reference is, and so no circle can close; what is in one dangles."""
+    decision, collection = f"{source}:offer-activity:{1:016x}", f"{source}:offer-filter:{2:016x}"
+    criterion = spelled(source, {"placements": [decision], "optionSelection": spelled(source, {"filter": collection})})
+    lines = [
+        line(source, "decision", 1, spelled(source, {"name": "D", "fallback": decision, "criteria": [criterion]})),
+        line(
+            source,
+            "collection",
+            2,
+            spelled(source, {"name": "C", "filterType": "offers", "ids": [collection, decision]}),
+        ),
+    ]
+    async with Emulator() as server:
+        ended = await move(migrator, server, source, lines, "--decision", "D")
+
+        assert ended.code == 3, ended.err
+        refused = {row["name"]: row["_message"] for row in written(migrator.folder, "moving", "failed")}
+        assert refused.keys() == {"C", "D"}
+        assert "the id map has no tag or personalized-offer with this id" in refused["C"]
+        assert "the id map has no fallback-offer with this id" in refused["D"]
+        assert f"  fallback-offer {decision}: not in the source" in ended.out
+        assert not server.effects
+
+
+@SOURCES
 async def test_a_dangling_reference_can_be_left_out(migrator: Any, source: Style) -> None:
     async with Emulator() as server:
         tags = [f"{source}:tag:{2:016x}", f"{source}:tag:{255:016x}"]

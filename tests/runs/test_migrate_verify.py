@@ -103,3 +103,23 @@ async def test_a_source_that_is_gone_is_named(migrator: Any, source: Style) -> N
         assert ended.code == 3
         assert "its source is not there any more" in ended.out
         assert "15 of 16 objects say the same · 1 differ" in ended.out
+
+
+async def test_what_the_mapping_gives_up_is_no_difference_and_is_told_by_class(migrator: Any) -> None:
+    async with served(2) as server:
+        library(server, "dps")
+        for name in ("Seeded offer 0", "Seeded offer 1"):
+            (key,) = {
+                one.key
+                for one in server.store
+                if (one.style, one.word, one.name) == ("dps", "personalized-offer", name)
+            }
+            server.edit("dps", SCOPES["dps"], key, [{"op": "add", "path": "/labels", "value": ["core/C1"]}])
+        first = await migrator.point_at(server.url)(*route("dps"), "--yes", "--allow-lossy", "labels")
+
+        ended = await migrator("verify")
+
+        assert first.code == 0, first.err
+        assert ended.code == 0, ended.out
+        assert "16 of 16 objects say the same\n" in ended.out
+        assert "not quite the same, by the mapping: 2 labels: data governance labels\n" in ended.out

@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from collections import deque
+from pathlib import Path
 
 import pytest
 from asyncio_throttle.throttler import Throttler
@@ -16,6 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from migrator.api.service import new_throttle
+from migrator.settings import Settings, load
 from migrator.transport.throttle import Throttle
 from migrator.transport.throttle.window import ON_THE_WAY_S, SendWindow
 from tests.shell.simulated import Sends, shortest_s, simulate, timers_set
@@ -232,28 +235,45 @@ def test_the_books_of_a_window_do_not_grow() -> None:
 
 
 @pytest.mark.parametrize(("rate", "sends"), [(0.5, 1), (3.0, 3), (20.0, 45)])
-def test_two_throttles_one_after_the_other_let_no_more_leave_than_one(rate: float, sends: int) -> None:
-    async def play() -> list[float]:
+def test_two_throttles_one_after_the_other_let_no_more_leave_than_one_and_no_fewer(rate: float, sends: int) -> None:
+    async def play(*shares: int) -> list[float]:
         at: list[float] = []
-        for _ in range(2):
-            throttle = Throttle(rate=rate, container_rate=rate)
+        throttle = Throttle()
+        for share in shares:
+            throttle = Throttle(rate=rate, container_rate=rate, past=throttle.past)
             crew = Sends(throttle)
-            await crew.work(sends)
-            await throttle.empty()
+            await crew.work(share)
             at += crew.at
         return at
 
-    at = simulate(play())
+    two, one = simulate(play(sends, sends)), simulate(play(2 * sends))
 
-    assert len(at) == 2 * sends
-    assert shortest_s(at, max(1, int(rate))) >= max(1, int(rate)) / rate
+    assert len(two) == len(one) == 2 * sends
+    assert shortest_s(two, max(1, int(rate))) >= max(1, int(rate)) / rate
+    assert two[-1] - two[0] == pytest.approx(one[-1] - one[0], rel=0.02)
 
 
-def test_a_throttle_that_nothing_has_left_by_is_empty_at_once() -> None:
+def test_a_pause_is_one_for_the_next_throttle_too() -> None:
     async def play() -> float:
+        first = Throttle()
+        first.pause(5, "429")
+        await asyncio.sleep(2)
         before = time.monotonic()
-        await Throttle(rate=0.1).empty()
-        await Throttle().empty()
+        await Throttle(rate=10, past=first.past).permit("c")
         return time.monotonic() - before
 
-    assert simulate(play()) < 0.1
+    assert simulate(play()) == pytest.approx(3, abs=0.1)
+
+
+def test_a_process_has_one_limit_for_each_service_and_client(tmp_path: Path) -> None:
+    def settings(**own: str) -> Settings:
+        return load({"base_url": "http://one", "client_id": "c", "ledger": str(tmp_path), "rate": 5} | own)
+
+    async def play() -> list[int]:
+        throttle = new_throttle(settings())
+        assert await throttle.permit("prod")
+        throttle.sent("prod")
+        of = [settings(), settings(client_id="d"), settings(base_url="http://two")]
+        return [len(new_throttle(one).past.overall) for one in of]
+
+    assert simulate(play()) == [1, 0, 0]

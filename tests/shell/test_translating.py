@@ -16,7 +16,7 @@ from migrator.core.errors import InputError
 from migrator.core.mapping import DPS, XCORE, Context, Loss, routes
 from migrator.core.model import EntityType, Row
 from migrator.planning.draft import Input
-from migrator.translating import IdMap, Tally, Told, Translator, Way, lines, translate_file
+from migrator.translating import IdMap, Tally, Told, Translator, Way, forms, translate_file
 
 OFFER = ("xcore:personalized-offer:1", "dps:personalized-offer:1", "instance-1", "c1")
 MAP = (
@@ -40,7 +40,7 @@ class Translated:
 
     def __init__(self, folder: Path, text: str, to: str, name: str, **options: Any) -> None:
         path = folder / name
-        path.write_bytes(text.encode())
+        path.write_bytes(text.encode(errors="surrogateescape"))
         out = io.BytesIO()
         rows = options.pop("map", MAP)
         container = options.pop("container", "")
@@ -336,6 +336,52 @@ def test_a_line_that_is_like_one_before_it_is_translated_alike(translate: Any) -
     assert together.tally.refused == 9
 
 
+SPELLED = (
+    '{"container": "c1", "type": "tag", "id": "t", "patch": [{"op": "add", "path": "/_instance/xdm:name", "value": V}]}'
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "spelled"),
+    [
+        ('"a"', '{"container": "c2", '),  # the container twice, and with blanks that hide it
+        ('"a"', '{"container" : "c2", '),
+        ('"a", "value": "b"', "{"),
+        ('"a", "value" \t: "b"', "{"),
+        ('{"x": 1, "x": 2}', "{"),
+        ('["x", {"x": 1, "x" : 2}]', "{"),
+        (r'"<b class=\"c\">: \":"', "{"),
+        (r'"\u0041\ud83d\ude00\\"', "{"),
+        ("0.10000000000000000001", "{"),
+        ("1" * 40, "{"),
+        ("[" * 101 + "1" + "]" * 101, "{"),
+        ("[" * 9_000 + "1" + "]" * 9_000, "{"),
+        ("true", "{"),
+        ("null", "{"),
+        ("[]", "{"),
+        ('"\udcff"', "{"),
+        ('"a', "{"),
+        ('"' + "x" * 400_000 + '"', "{"),
+        ('"a"', '  {"id": "nobody", '),
+        ('"a"', "\t{ "),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", " \r\n"])
+def test_however_a_line_is_spelled_it_is_read_as_if_no_other_had_its_form(
+    translate: Any, value: str, spelled: str, end: str
+) -> None:
+    line = SPELLED.replace("V", value).replace("{", spelled, 1) + end
+    first = SPELLED.replace("V", '"first"') + "\n"
+    tags = (("tag", "xcore:tag:9", "dps:tag:9", "t", "c1"), ("tag", "xcore:tag:8", "dps:tag:8", "t", "c2"))
+
+    alone = translate(line, DPS, "a.jsonl", map=tags)
+    after = translate(first + line, DPS, "a.jsonl", map=tags)
+
+    assert after.lines[1:] == alone.lines
+    assert [told.reason for told, _ in after.told] == [told.reason for told, _ in alone.told]
+    assert after.tally.refused == alone.tally.refused
+
+
 def test_back_too(translate: Any) -> None:
     def line(id_: str, **more: Any) -> Any:
         return {**more, "id": id_, "type": "personalized-offer", "patch": [{"op": "add", "path": "/name", "value": 1}]}
@@ -394,7 +440,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_of_pointers_is_kept_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MOST_SETTINGS", 50)
+    monkeypatch.setattr(forms, "MOST_FORMS", 50)
     monkeypatch.setattr(routes, "MOST_ROUTES", 50)
     translator = Translator((), Way(XCORE, DPS, ids(DPS), Context()))
 
@@ -402,5 +448,5 @@ def test_what_is_kept_of_pointers_is_kept_up_to_a_number(monkeypatch: pytest.Mon
         operation = {"op": "add", "path": f"/_instance/xdm:characteristics/k{number}", "value": "v"}
         cells = {**ADDRESS, "patch": [operation]}
         assert not translator.translate(Row(number, cells, json.dumps(cells))).refused
-        assert len(translator._settings) <= 50
+        assert len(translator.forms) <= 50
         assert len(routes.table(EntityType.PERSONALIZED_OFFER, DPS)._routes) <= 50

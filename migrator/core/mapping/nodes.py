@@ -33,7 +33,7 @@ from migrator.core.mapping.shapes import (
     Whole,
     Word,
 )
-from migrator.core.mapping.walk import LEFT, Walk
+from migrator.core.mapping.walk import LEFT, Context, Walk
 from migrator.core.mapping.words import spelling
 from migrator.core.model import Json
 from migrator.core.pointers import pointer_to
@@ -186,14 +186,24 @@ class RefNode(_Converting):
         """Look up the id in the target."""
         if not isinstance(value, str):
             return walk.malformed(at, value, "an id")
-        resolve = walk.context.resolve
-        found = {target for type_ in self._types if (target := resolve(type_, value)) is not None}
-        if len(found) == 1:
-            return found.pop()
-        types = " or ".join(self._types)
-        why = f"has both a {types} with this id" if found else f"has no {types} with this id"
-        walk.refuse(at, value, self._loss, f"the id map {why}")
-        return LEFT
+        found = self.found(value, walk.context)
+        if found is LEFT:
+            types, resolve = " or ".join(self._types), walk.context.resolve
+            both = any(resolve(type_, value) is not None for type_ in self._types)
+            why = f"has both a {types} with this id" if both else f"has no {types} with this id"
+            walk.refuse(at, value, self._loss, f"the id map {why}")
+        return found
+
+    def found(self, value: Json, context: Context) -> Json:
+        """Return the id in the target, or `LEFT` if there is not just one."""
+        found = LEFT
+        for type_ in self._types if isinstance(value, str) else ():
+            target = context.resolve(type_, value)
+            if target is not None:
+                if found is not LEFT and found != target:
+                    return LEFT
+                found = target
+        return found
 
 
 class ManyNode(_Converting):

@@ -18,6 +18,7 @@ from msgspec import UNSET, Struct, UnsetType
 from migrator.core.compare import same_place, shows
 from migrator.core.mapping.documents import translate_document
 from migrator.core.mapping.losses import ALLOWABLE, Loss, Refused, Translated, Translation
+from migrator.core.mapping.nodes import RefNode
 from migrator.core.mapping.routes import ROOTS, Route, Table, Touch, spelled, table
 from migrator.core.mapping.shapes import XCORE
 from migrator.core.mapping.walk import LEFT, UNKNOWN, Context, Known, Walk
@@ -74,11 +75,18 @@ def setting(type_: EntityType, operation: Operation, to: str, context: Context) 
         return None
     if route.keeps_values(context):
         return Setting(route.set_as, None)
+    if isinstance(route.node, RefNode):
+        return Setting(route.set_as, route.node.found)
+
+    walk, convert, path = Walk(context, type_, compiled.direction, ""), route.node.convert, operation.path
 
     def carry(value: Json, context: Context) -> Json:
-        walk = Walk(context, type_, compiled.direction, "")
-        made = route.node.convert(value, walk, operation.path)
-        return LEFT if walk.reports else made
+        walk.context = context
+        made = convert(value, walk, path)
+        if not walk.reports:
+            return made
+        walk.reports.clear()
+        return LEFT
 
     return Setting(route.set_as, carry)
 

@@ -188,11 +188,23 @@ def _settle_no_profile(source: dict[str, Any], target: dict[str, Any], walk: Wal
         target.pop("xdm:profileConstraint", None)
 
 
+def _alone_no_profile(
+    operation: Operation, prefix: str, walk: Walk, patch: Sequence[Operation]
+) -> tuple[Operation, ...]:
+    del prefix, patch
+    if operation.op != "remove" and operation.value in ("none", {"profileConstraintType": "none"}):
+        walk.inform(
+            operation.path, operation.value, Loss.NO_COUNTERPART, "says nothing: an object is translated without it"
+        )
+    return ()
+
+
 NO_PROFILE = Rule(
     to=XCORE,
     settle=_settle_no_profile,
     watches=frozenset({"profileConstraint"}),
     writes=frozenset({"xdm:profileConstraint"}),
+    alone=_alone_no_profile,
 )
 
 

@@ -130,6 +130,7 @@ class TextNames(Struct, frozen=True):
         format: of a component: its media type.
         language: of a component: the list of its language tags.
         content: of a component: the text.
+        kinds: what components are, by what their placement calls it, where that is another word (mapping, section 5.1).
     """
 
     representations: str
@@ -141,6 +142,7 @@ class TextNames(Struct, frozen=True):
     format: str
     language: str
     content: str
+    kinds: Mapping[str, str] = {}
 
 
 class Style(Protocol):

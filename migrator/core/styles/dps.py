@@ -98,6 +98,7 @@ class Dps:
         format="format",
         language="language",
         content="content",
+        kinds={"text": "component-text"},
     )
 
     def is_reference(self, object_id: str) -> bool:

@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 from migrator.transport.throttle.gate import Gate, Pause
-from migrator.transport.throttle.limits import Throttle
+from migrator.transport.throttle.limits import Past, Throttle
 
-__all__ = ["Gate", "Pause", "Throttle"]
+__all__ = ["Gate", "Past", "Pause", "Throttle"]

@@ -24,12 +24,15 @@ class Pause(Struct, frozen=True):
     reason: str
 
 
+NO_PAUSE = Pause(0.0, "")
+
+
 class Gate:
     """The pause that all windows share, and the end of all waiting when the run stops."""
 
-    def __init__(self) -> None:
-        """Begin open."""
-        self.pause = Pause(0.0, "")
+    def __init__(self, pause: Pause = NO_PAUSE) -> None:
+        """Begin with a pause, which may be over."""
+        self.pause = pause
         self._closed = asyncio.Event()
 
     def shut(self, seconds: float, reason: str) -> None:

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
+from msgspec import Struct
+
 from migrator.core.pacing import Pace, Range
-from migrator.transport.throttle.gate import Gate
+from migrator.transport.throttle.gate import NO_PAUSE, Gate, Pause
 from migrator.transport.throttle.pacer import Pacer
 from migrator.transport.throttle.window import Window
+
+
+class Past(Struct, frozen=True):
+    """What was let through, and still counts, before a throttle was made.
+
+    Attributes:
+        overall: since when each send counts, on the monotonic clock, ascending.
+        writes: the same of writes alone.
+        own: the same by container.
+        pause: the last one, which may be over.
+        pace: how fast everything could go, if that was being found out.
+    """
+
+    overall: Sequence[float] = ()
+    writes: Sequence[float] = ()
+    own: Mapping[str, Sequence[float]] = {}
+    pause: Pause = NO_PAUSE
+    pace: Pace | None = None
+
+
+NOTHING = Past()
 
 
 class Throttle:
@@ -26,6 +48,7 @@ class Throttle:
         write_rate: float = 0.0,
         container_rate: float = 0.0,
         strict: bool = False,
+        past: Past = NOTHING,
     ) -> None:
         """Limit the run.
 
@@ -34,20 +57,34 @@ class Throttle:
             write_rate: writes a second, all together; 0 for no limit of their own.
             container_rate: requests a second for each container; 0 for no limit.
             strict: whether the limits hold at the service, and not only here, see `window`.
+            past: what was sent before, under the same limits.
         """
-        self.gate = Gate()
+        self.gate = Gate(past.pause)
         self.pauses = 0
         self._pacer = None
         if isinstance(rate, Range):
-            self._pacer = Pacer(rate)
+            self._pacer = Pacer(rate, past.pace)
             rate = self._pacer.pace.rate
 
-        def window(limit: float) -> Window:
-            return Window(limit, self.gate, strict=strict)
+        def window(limit: float, sends: Sequence[float] = ()) -> Window:
+            return Window(limit, self.gate, strict=strict, past=sends)
 
-        self._overall = [window(rate)] if rate else []
-        self._of_writes = [*([window(write_rate)] if write_rate else []), *self._overall]
+        self._overall = [window(rate, past.overall)] if rate else []
+        self._of_writes = [*([window(write_rate, past.writes)] if write_rate else []), *self._overall]
         self._own = defaultdict[str, Window](lambda: window(container_rate)) if container_rate else None
+        if self._own is not None:
+            self._own.update((name, window(container_rate, sends)) for name, sends in past.own.items())
+
+    @property
+    def past(self) -> Past:
+        """What the next throttle has to know, when nobody uses this one any more."""
+        return Past(
+            overall=self._overall[0].books.past if self._overall else (),
+            writes=self._of_writes[0].books.past if len(self._of_writes) > len(self._overall) else (),
+            own={name: window.books.past for name, window in (self._own or {}).items()},
+            pause=self.gate.pause,
+            pace=self.pace,
+        )
 
     def _windows(self, container: str, *, write: bool) -> Sequence[Window]:
         # The narrower limit comes first, so that what is slow does not hold places of everything else.
@@ -128,11 +165,6 @@ class Throttle:
         self.gate.shut(seconds, reason)
         if self._pacer:
             self._pacer.paused(self.gate.pause.until)
-
-    async def empty(self) -> None:
-        """Wait until no send counts any more, so that another throttle may begin with all of the limit."""
-        windows = [*self._of_writes, *(self._own or {}).values()]
-        await asyncio.sleep(max((window.books.spent_s for window in windows), default=0.0))
 
     def close(self) -> None:
         """Let nobody wait any longer: the run stops. A permit that is already given may still be used."""

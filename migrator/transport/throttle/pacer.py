@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from migrator.core.pacing import Range, after_refusal, after_span, begin
+from migrator.core.pacing import Pace, Range, after_refusal, after_span, begin
 from migrator.logs import log
 
 SPAN_S = 0.5
@@ -17,9 +17,9 @@ SPAN_REQUESTS = 5
 class Pacer:
     """Counts what is sent and answered, and says the rate: a new one from span to span, and at each refusal."""
 
-    def __init__(self, within: Range) -> None:
-        """Seek the rate within bounds."""
-        self.pace = begin(within)
+    def __init__(self, within: Range, found: Pace | None = None) -> None:
+        """Seek the rate within bounds, from the pace that was found before, if any."""
+        self.pace = begin(within, found)
         self._within = within
         self._in_flight = 0
         self._before_cut = 0

@@ -25,6 +25,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from asyncio_throttle.throttler import Throttler
 
@@ -44,19 +45,26 @@ class SendWindow(Throttler):
     It only keeps the books. Its `acquire`, which polls, is not used.
     """
 
-    def __init__(self, rate: float, *, strict: bool = False) -> None:
+    def __init__(self, rate: float, *, strict: bool = False, past: Sequence[float] = ()) -> None:
         """Allow `rate` sends a second: `int(rate)` in as many seconds as that takes, or one if it is less than one.
 
         Args:
             rate: requests a second, more than 0.
             strict: whether a send counts until a period after its answer, and not only after it left.
+            past: since when earlier sends count, on the monotonic clock, ascending.
         """
         super().__init__(rate_limit=1)
         self._strict = strict
-        self._next_at = 0.0
         self._open = 0
         self._rate = 0.0
         self.rate = rate
+        self._task_logs.extend(past)
+        self._next_at = past[-1] + self._gap_s if past else 0.0
+
+    @property
+    def past(self) -> Sequence[float]:
+        """Since when each send counts that may still do so, on the monotonic clock, ascending."""
+        return tuple(self._task_logs)
 
     @property
     def rate(self) -> float:
@@ -114,18 +122,13 @@ class SendWindow(Throttler):
         """Take back a permit that will not be used."""
         self._open -= 1
 
-    @property
-    def spent_s(self) -> float:
-        """Seconds until no send counts any more."""
-        return self._task_logs[-1] + self._period_s - time.monotonic() if self._task_logs else 0.0
-
 
 class Window:
     """A `SendWindow` behind one dispatcher, which is only there while somebody waits."""
 
-    def __init__(self, rate: float, gate: Gate, *, strict: bool = False) -> None:
-        """Allow `rate` sends a second while `gate` is open; `strict` as in `SendWindow`."""
-        self.books = SendWindow(rate, strict=strict)
+    def __init__(self, rate: float, gate: Gate, *, strict: bool = False, past: Sequence[float] = ()) -> None:
+        """Allow `rate` sends a second while `gate` is open; `strict` and `past` as in `SendWindow`."""
+        self.books = SendWindow(rate, strict=strict, past=past)
         self._gate = gate
         self._waiting: deque[asyncio.Future[bool]] = deque()
         self._dispatcher: asyncio.Task[None] | None = None

@@ -66,7 +66,8 @@ def operations(draw: Any, document: Json, other: Json, root: str, kinds: tuple[s
         pointer = draw(st.sampled_from(lists))
         if choice == "copy":
             return Operation("copy", f"{root}{pointer}/-", None, f"{root}{pointer}/0")
-        element = draw(st.sampled_from([*here[pointer], *(there.get(pointer) or [])]))
+        theirs = there.get(pointer)
+        element = draw(st.sampled_from([*here[pointer], *(theirs if isinstance(theirs, list) else ())]))
         return Operation("add", f"{root}{pointer}/{'-' if choice == 'append' else 0}", element)
     if choice == "test":
         pointer = draw(st.sampled_from(sorted(here)))

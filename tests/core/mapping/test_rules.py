@@ -6,8 +6,20 @@ from typing import Any
 
 import pytest
 
-from migrator.core.mapping import DPS, XCORE, Context, Loss, Refused, Severity, Translated, translate_document
-from migrator.core.model import EntityType
+from migrator.core.mapping import (
+    DPS,
+    UNKNOWN,
+    XCORE,
+    Context,
+    Known,
+    Loss,
+    Refused,
+    Severity,
+    Translated,
+    translate_document,
+    translate_operations,
+)
+from migrator.core.model import EntityType, Operation
 from tests.core.mapping.spelling import CONTENT, COUNTER, DATES_DPS, WEB, translate
 
 Json = Any
@@ -154,3 +166,21 @@ def test_what_a_component_is_has_a_word_of_its_own_in_components(kind: str, dps:
 @pytest.mark.parametrize("to", [DPS, XCORE])
 def test_what_is_no_object_is_refused(document: Json, to: str) -> None:
     assert isinstance(translate(EntityType.TAG, document, to), Refused)
+
+
+NONE = {"profileConstraintType": "none"}
+
+
+@pytest.mark.parametrize("known", [UNKNOWN, Known(target={"_instance": {"xdm:criteria": [{}]}})])
+@pytest.mark.parametrize(
+    ("pointer", "value"),
+    [("/criteria/0/profileConstraint", NONE), ("/criteria/0/profileConstraint", {**NONE, "eligibilityRule": "dps:r"})],
+)
+def test_a_constraint_that_says_nothing_is_told_where_a_patch_sets_it(pointer: str, value: Json, known: Known) -> None:
+    patch = [Operation("add", pointer, value)]
+
+    found = translate_operations(DECISION, patch, DPS, XCORE, Context(lambda _, id_: id_), known)
+
+    assert isinstance(found, Translated)
+    assert len(found.result) == 1
+    assert (Loss.NO_COUNTERPART in {report.loss for report in found.reports}) == (value == NONE)
