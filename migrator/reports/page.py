@@ -85,6 +85,8 @@ def _context(db: sqlite3.Connection, summary: Summary) -> dict[str, Any]:
     """Ask the ledger what the template shows. Rows are asked for while they are written."""
     settings = msgspec.json.decode(summary.run.settings)
     containers = states_by_container(db)
+    rate = settings.get("rate", 0.0)
+    limit = 0.0 if isinstance(rate, str) else rate  # one that is found out is no line to be drawn
     return {
         "run": summary.run,
         "summary": summary,
@@ -92,8 +94,8 @@ def _context(db: sqlite3.Connection, summary: Summary) -> dict[str, Any]:
         "sandbox": settings.get("sandbox"),
         "most_errors": MOST_ERRORS,
         "errors": group(refusals(db), words_for(summary.run)),
-        "timeline": timeline(sent_by_second(db), settings.get("rate", 0.0)),
-        "limit": settings.get("rate", 0.0),
+        "timeline": timeline(sent_by_second(db), limit),
+        "limit": limit,
         "latency": latency(latencies(db)),
         "containers": _worst(containers),
         "all_containers": len(containers),
