@@ -8,18 +8,17 @@ way, wherever it was carried out.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from migrator.core.errors import UsageError
-from migrator.core.states import State
 from migrator.fleet.database import Connection, Pool, postgres_errors
 from migrator.fleet.schema import PARTITIONED
 from migrator.fleet.shards import STEPS, Counted, Pieces, cut
 from migrator.ledger.database import format_of, ledger_errors, read_only, sync
-from migrator.ledger.schema import FORMAT, PLAN, PROGRESS, VIEW, results_view, triggers
+from migrator.ledger.schema import DERIVED, FORMAT, PLAN, PROGRESS, VIEW, results_view, triggers
 
 COLUMNS: Mapping[str, Sequence[str]] = {
     "container": ("id", "name"),
@@ -64,27 +63,6 @@ RUN = (
 )
 
 Row = tuple[Any, ...]
-
-PLANNED = {"container", "input_row", "step", "origin", "review"}
-"""Those that a plan has before it is run."""
-
-NOT_PENDING = f"DELETE FROM to_send WHERE step IN (SELECT step FROM progress WHERE state <> '{State.PENDING}')"
-
-TALLY = """
-UPDATE tally SET steps = f.steps, rows = f.rows, attempts = f.attempts, tried = f.tried,
-                 first_sent_at = f.first_sent_at, ended_at = f.ended_at
-FROM (
-    SELECT p.state, count(*) AS steps, count(*) + coalesce(sum(r.more), 0) AS rows,
-           sum(p.attempt - coalesce(a.unsent, 0)) AS attempts, sum(p.attempt > coalesce(a.unsent, 0)) AS tried,
-           min(p.sent_at) FILTER (WHERE p.attempt > 0) AS first_sent_at, max(p.ended_at) AS ended_at
-    FROM progress AS p
-    LEFT JOIN (SELECT step, count(*) AS more FROM input_row WHERE step <> line GROUP BY step) AS r ON r.step = p.step
-    LEFT JOIN (SELECT step, count(*) AS unsent FROM attempt WHERE error_class = '' GROUP BY step) AS a
-        ON a.step = p.step
-    GROUP BY p.state
-) AS f WHERE f.state = tally.state
-"""
-"""What the triggers of a file keep while it is written to, counted at once."""
 
 PAGE = 5_000
 """Rows read from the database at a time."""
@@ -196,30 +174,19 @@ async def _fill(connection: Connection, db: sqlite3.Connection, run: str, place:
     record = await connection.fetchrow(f"SELECT {', '.join(RUN)} FROM run WHERE id = $1", run)
     if record is None:
         raise UsageError(f"there is no run {run} in {place}", "`migrator runs` lists those there are")
-    db.executescript(f"PRAGMA synchronous = OFF; {PLAN}")
+    db.executescript(f"PRAGMA synchronous = OFF; {PLAN}{PROGRESS}")
     db.execute("BEGIN")
     db.execute(_insert("run", RUN), tuple(record))
-    await _fill_tables(connection, db, run, PLANNED)
-    db.execute("COMMIT")
-    db.executescript(PROGRESS)
-    db.execute("BEGIN")
-    await _fill_tables(connection, db, run, COLUMNS.keys() - PLANNED)
-    db.execute(NOT_PENDING)
-    db.execute(TALLY)
-    db.execute("COMMIT")
-    shape = str(record["shape"])
-    db.executescript(
-        f"{VIEW}{results_view(shape)}{triggers()} PRAGMA user_version = {FORMAT}; PRAGMA journal_mode = WAL;"
-    )
-
-
-async def _fill_tables(connection: Connection, db: sqlite3.Connection, run: str, tables: Collection[str]) -> None:
-    for table in tables:
-        columns = COLUMNS[table]
+    for table, columns in COLUMNS.items():
         query = f"SELECT {', '.join(columns)} FROM {table} WHERE run = $1"
         cursor = await connection.cursor(query, run)
         while page := await cursor.fetch(PAGE):
             db.executemany(_insert(table, columns), [tuple(row) for row in page])
+    db.execute("COMMIT")
+    shape = str(record["shape"])
+    db.executescript(
+        f"{DERIVED}{VIEW}{results_view(shape)}{triggers()} PRAGMA user_version = {FORMAT}; PRAGMA journal_mode = WAL;"
+    )
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:

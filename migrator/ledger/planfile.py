@@ -30,7 +30,7 @@ from migrator.ledger.conditions import NOTHING, Chosen
 from migrator.ledger.database import ledger_errors, sync, tune
 from migrator.ledger.merging import merge_rows
 from migrator.ledger.records import RunRecord, Settled, Source
-from migrator.ledger.schema import DRAFT, FORMAT, PLAN, PROGRESS, VIEW, results_view, triggers
+from migrator.ledger.schema import DERIVED, DRAFT, FORMAT, PLAN, PROGRESS, VIEW, results_view, triggers
 from migrator.ledger.sought import Sought
 
 BATCH = 1000
@@ -282,7 +282,7 @@ class PlanFile:
             self._db.execute(f"INSERT INTO run VALUES ({marks})", msgspec.structs.astuple(run))
             settled = self._db.execute("SELECT * FROM draft.settled ORDER BY step").fetchall()
             self._db.execute("COMMIT")
-            self._db.executescript(PROGRESS + VIEW + results_view(run.shape) + triggers())
+            self._db.executescript(PROGRESS + DERIVED + VIEW + results_view(run.shape) + triggers())
             self._db.execute(SETTLE_NOTHING, (plan.NO_EDITS, run.created_at))
             self._db.executemany(SETTLE, [(*columns, run.created_at) for columns in settled])
             self._db.execute(f"PRAGMA user_version = {FORMAT}")

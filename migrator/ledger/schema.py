@@ -108,9 +108,7 @@ PROGRESS = """
 CREATE TABLE to_send (
     container INTEGER NOT NULL, stage INTEGER NOT NULL, step INTEGER NOT NULL, PRIMARY KEY (container, stage, step)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO to_send SELECT container, stage, seq FROM step ORDER BY 1, 2, 3;
 CREATE TABLE stage (number INTEGER PRIMARY KEY) STRICT;
-INSERT INTO stage SELECT DISTINCT stage FROM to_send;
 CREATE TABLE tally (
     state         TEXT PRIMARY KEY,  -- only final ones
     steps         INTEGER NOT NULL,
@@ -160,8 +158,26 @@ CREATE TABLE lease (
     expires_at REAL NOT NULL      -- seconds since the epoch; 0 when the owner has left
 ) STRICT;
 INSERT INTO lease VALUES (0, '', 0);
-""" + "".join(f"INSERT INTO tally VALUES ('{state}', 0, 0, 0, 0, NULL, NULL);\n" for state in sorted(FINAL))
+"""
 """Written while running."""
+
+DERIVED = """
+INSERT INTO to_send
+    SELECT s.container, s.stage, s.seq FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq
+    WHERE coalesce(p.state, 'PENDING') = 'PENDING' ORDER BY 1, 2, 3;
+INSERT INTO stage
+    SELECT DISTINCT stage FROM to_send UNION SELECT s.stage FROM progress AS p JOIN step AS s ON s.seq = p.step;
+INSERT INTO tally
+    SELECT f.value, count(p.step), count(p.step) + coalesce(sum(r.more), 0),
+           coalesce(sum(p.attempt - coalesce(a.unsent, 0)), 0), coalesce(sum(p.attempt > coalesce(a.unsent, 0)), 0),
+           min(p.sent_at) FILTER (WHERE p.attempt > 0), max(p.ended_at)
+    FROM json_each('["APPLIED", "REJECTED", "SKIPPED", "UNCHANGED"]') AS f LEFT JOIN progress AS p ON p.state = f.value
+    LEFT JOIN (SELECT step, count(*) AS more FROM input_row WHERE step <> line GROUP BY step) AS r ON r.step = p.step
+    LEFT JOIN (SELECT step, count(*) AS unsent FROM attempt WHERE error_class = '' GROUP BY step) AS a
+        ON a.step = p.step
+    GROUP BY f.value;
+"""
+"""What the triggers keep up to date from then on, worked out of steps and progress."""
 
 UNSETTLED = "state IN ('PENDING', 'INTENT', 'DOUBT', 'UNRESOLVED')"
 """Of the records of progress, those with a state that is not final: spelled as in their index, which is used then."""
