@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -26,10 +26,9 @@ from migrator.core.model import Base, Doubt, EntityType, Kind, Step
 from migrator.core.states import State
 from migrator.fleet import statements
 from migrator.fleet.database import Connection, Pool, postgres_errors
-from migrator.ledger.columns import touched
+from migrator.ledger.columns import UNSETTLED, as_doubt, as_step, encodable, one_a_step, touched
 from migrator.ledger.lease import this_process
-from migrator.ledger.runledger import LINGER_S, UNSETTLED, Batch, as_doubt, as_step, encodable, one_a_step
-from migrator.ports import Intent, Outcome
+from migrator.ledger.recorder import Batch, Recorder, fault
 
 Column = list[Any]
 
@@ -54,7 +53,7 @@ class ShardTaken(Stopped):
     """Somebody else has the shard."""
 
 
-class ShardLedger:
+class ShardLedger(Recorder):
     """The open ledger of a shard. It implements `ports.Ledger`; use as an async context manager.
 
     Opening it takes the shard, and puts every intent that an earlier process left open in doubt.
@@ -73,7 +72,6 @@ class ShardLedger:
         good_s: float,
         grace_s: float,
         owner: str | None = None,
-        now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare to take a shard.
@@ -86,24 +84,18 @@ class ShardLedger:
             good_s: for how long requests may leave on the strength of a batch; they are over before the lease is.
             grace_s: for how long the lease of somebody else must have been over.
             owner: host and process id; those of this process if `None`.
-            now: wall-clock seconds since the epoch.
             monotonic: seconds that never go back.
         """
+        super().__init__(good_s, monotonic)
         self._pool = pool
         self._run, self._number = shard.run, shard.number
         self._shard = shard
         self._place = place
         self._lease_s = lease_s
-        self._good_s = good_s
         self._grace_s = grace_s
         self._owner = owner or this_process()
         self.on_stop: Callable[[], None] | None = None
-        self._now = now
-        self._monotonic = monotonic
         self._epoch = 0
-        self._wanted = asyncio.Event()
-        self._batch = Batch(self._wanted.set)
-        self._failure: LedgerFailed | None = None
         self._writing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -201,66 +193,6 @@ class ShardLedger:
         """Return which of `objects` steps of this run have been applied to."""
         return {name for (name,) in await self._rows(statements.SETTLED_OBJECTS, list(objects))}
 
-    def keep(self, seq: int, base: Base) -> None:
-        """Take `base` for writing, in the place of an earlier one. It is on the disk before any later intent.
-
-        Raises:
-            LedgerFailed: an earlier write failed.
-        """
-        places = None if base.touched is None else msgspec.json.encode(base.touched).decode()
-        self._growing().bases.append((seq, base.etag, places, base.body, int(base.guarded), base.name))
-
-    def dismiss(self, outcome: Outcome) -> None:
-        """Take for writing how a step ends that was never sent.
-
-        Raises:
-            LedgerFailed: an earlier write failed.
-        """
-        self._growing().dismissals.append(outcome)
-
-    def intend(self, intent: Intent) -> Batch:
-        """Take `intent` for writing.
-
-        Returns:
-            The batch it is part of. Until that is durable nothing may be sent.
-
-        Raises:
-            LedgerFailed: an earlier write failed.
-        """
-        batch = self._growing()
-        batch.intents.append(intent)
-        return batch
-
-    def record(self, outcome: Outcome) -> None:
-        """Take `outcome` for writing.
-
-        Raises:
-            LedgerFailed: an earlier write failed.
-        """
-        self._growing().outcomes.append(outcome)
-
-    async def flush(self) -> None:
-        """Return when everything recorded so far is on the disk.
-
-        Raises:
-            LedgerFailed: it is not, and will not be.
-        """
-        self._check()
-        await self._batch.durable()
-
-    def _check(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
-    def _growing(self) -> Batch:
-        self._check()
-        batch = self._batch
-        if not batch.begun:
-            batch.begun = True
-            batch.good_until = self._monotonic() + self._good_s
-            asyncio.get_running_loop().call_later(LINGER_S, batch.hurry)
-        return batch
-
     async def _keep_lease(self) -> None:
         """Renew the lease when nothing else does."""
         while self._failure is None:
@@ -268,15 +200,8 @@ class ShardLedger:
             if self._failure is None:
                 self._growing()
 
-    async def _write_batches(self) -> None:
-        while self._failure is None:
-            await self._wanted.wait()
-            self._wanted.clear()
-            batch, self._batch = self._batch, Batch(self._wanted.set)
-            # Whoever cancels this task, the batch is written.
-            await asyncio.shield(self._write_batch(batch))
-            batch.end(self._failure)
-        self._batch.end(self._failure)
+    def _commit(self, batch: Batch) -> Awaitable[None]:
+        return self._write_batch(batch)
 
     async def _write_batch(self, batch: Batch, *, leaving: bool = False) -> None:
         """Write a batch in one transaction. Whatever goes wrong becomes the failure of the ledger."""
@@ -296,9 +221,7 @@ class ShardLedger:
         except LedgerFailed as failure:
             self._failure = failure
         except Exception as error:  # noqa: BLE001 (an error of ours must stop the sending as well as one of the database)
-            hint = "this is a fault of migrator; nothing was sent that is not in the ledger"
-            self._failure = LedgerFailed(f"the ledger {self._place} cannot take its records: {error!r}", hint)
-            self._failure.__cause__ = error
+            self._failure = fault(self._place, error)
 
     async def _renew(self, connection: Connection) -> None:
         at = (self._run, self._number, self._epoch)

@@ -1,27 +1,20 @@
-"""The ledger of a run that is running: intents and outcomes, committed in groups by one writer.
+"""The ledger of a run that is running: intents and outcomes, committed in groups (`recorder`) by one thread.
 
-A commit costs a sync of the disk whatever its size, so records are collected into a batch, which is written when
-somebody waits for it or is about to, or when a moment has passed. All of a batch shares one transaction: outcomes
-first, because the intent of a second attempt of a step needs the outcome of its first; then bases, which have to be
-there when the intent that relies on them is; intents last.
-
-Two shapes matter here. All rows of a batch go into *one* statement with many parameters, not through `executemany`:
-sqlite3 gives up the interpreter lock at every row, and beside a busy event loop a thread that must win it back
-thousands of times starves (`reference/performance.md` section 4). And outcomes are not awaited: losing one costs a
-look-up, losing an intent costs a duplicate. Every commit of an intent takes all outcomes so far along, so that no more
-are ever unwritten than steps can be settled between two commits.
+All rows of a batch go into *one* statement with many parameters, not through `executemany`: sqlite3 gives up the
+interpreter lock at every row, and beside a busy event loop a thread that must win it back thousands of times starves
+(`reference/performance.md` section 4).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -29,18 +22,23 @@ from migrator.core.errors import LedgerFailed
 from migrator.core.model import Base, Doubt, EntityType, Kind, Step
 from migrator.core.states import FINAL, State
 from migrator.ledger import choosing, lease, statements
-from migrator.ledger.columns import listed, touched
+from migrator.ledger.columns import (
+    TYPES,
+    UNSETTLED,
+    Columns,
+    as_doubt,
+    as_step,
+    encodable,
+    listed,
+    one_a_step,
+    touched,
+)
 from migrator.ledger.database import check_whole, connect, ledger_errors
+from migrator.ledger.recorder import Batch, Recorder, fault
 from migrator.ledger.upgrade import upgrade
-from migrator.ports import Choice, Intent, Outcome
+from migrator.ports import Choice, Outcome
 
 T = TypeVar("T")
-
-Columns: TypeAlias = tuple[object, ...]
-"""A row to be written."""
-
-LINGER_S = 0.05
-"""How long a record waits for others, unless somebody is in a hurry."""
 
 ROWS = 32
 """Rows of a statement come in multiples of this: SQLite keeps the statement of each size it has met, parameters too."""
@@ -48,60 +46,8 @@ ROWS = 32
 MOST_ROWS = 128
 """Rows of one statement at the most: SQLite takes 32,766 parameters."""
 
-_TYPES = {str(type_): type_ for type_ in EntityType}
-_KINDS = {str(kind): kind for kind in Kind}
-"""Looked up, because calling an enumeration costs as much as all else that makes a step."""
 
-
-class Batch:
-    """Records that become durable together.
-
-    Attributes:
-        outcomes: of steps that were sent.
-        bases: rows of the table `base`.
-        dismissals: outcomes of steps that were not sent.
-        intents: in the order in which they came.
-        begun: whether there is anything in it.
-        good_until: see `ports.Commit`.
-        failure: why it is not on the disk, and never will be.
-    """
-
-    def __init__(self, call: Callable[[], None]) -> None:
-        """Collect records until the writer comes; `call` calls it."""
-        self.outcomes: list[Outcome] = []
-        self.bases: list[Columns] = []
-        self.dismissals: list[Outcome] = []
-        self.intents: list[Intent] = []
-        self.begun = False
-        self.good_until = 0.0
-        self.failure: LedgerFailed | None = None
-        self._call = call
-        self._written = asyncio.Event()
-
-    def hurry(self) -> None:
-        """Have it written now: somebody will soon wait for it."""
-        if not self._written.is_set():
-            self._call()
-
-    async def durable(self) -> None:
-        """Return when all of it is on the disk.
-
-        Raises:
-            LedgerFailed: it is not, and will not be.
-        """
-        if not self._written.is_set():
-            self.hurry()
-            await self._written.wait()
-        if self.failure is not None:
-            raise self.failure
-
-    def end(self, failure: LedgerFailed | None) -> None:
-        """Tell everybody who waits that it is on the disk, or why it never will be."""
-        self.failure = failure
-        self._written.set()
-
-
-class RunLedger:
+class RunLedger(Recorder):
     """The open ledger of a running run. It implements `ports.Ledger`; use as an async context manager.
 
     Opening it brings it up to our format, takes it over from whoever had it, and puts every intent that an earlier
@@ -132,19 +78,15 @@ class RunLedger:
             now: wall-clock seconds since the epoch.
             monotonic: seconds that never go back.
         """
+        super().__init__(good_s, monotonic)
         self._path = path
         self._lease_s = lease_s
-        self._good_s = good_s
         self._owner = owner or lease.this_process()
         self._now = now
-        self._monotonic = monotonic
         self._epoch = 0
         self._objects_indexed = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._opened = ExitStack()
-        self._wanted = asyncio.Event()
-        self._batch = Batch(self._wanted.set)
-        self._failure: LedgerFailed | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -238,7 +180,7 @@ class RunLedger:
     async def unbased(self, container: str, stage: int, kinds: Collection[Kind]) -> Mapping[EntityType, int]:
         """Count the steps of `kinds` and `stage` still to send in `container` whose base is not known, by type."""
         counts = await self._rows(statements.UNBASED, container, stage, listed(kinds))
-        return {_TYPES[type_]: count for type_, count in counts}
+        return {TYPES[type_]: count for type_, count in counts}
 
     async def unbased_among(
         self, container: str, stage: int, type_: EntityType, kinds: Collection[Kind], objects: Collection[str]
@@ -261,7 +203,7 @@ class RunLedger:
     async def ids(self, references: Collection[str]) -> Mapping[tuple[EntityType, str], str]:
         """Return what objects of the source that are made, or were there already, are referred to by in the target."""
         found = await self._rows(statements.IDS, listed(references))
-        return {(_TYPES[type_], source): target for type_, source, target in found}
+        return {(TYPES[type_], source): target for type_, source, target in found}
 
     async def settled_objects(self, objects: Collection[str]) -> Collection[str]:
         """Return which of `objects` steps of this run have been applied to."""
@@ -273,83 +215,9 @@ class RunLedger:
             await self._rows(statements.INDEX_OBJECTS)
             self._objects_indexed = True
 
-    def keep(self, seq: int, base: Base) -> None:
-        """Take `base` for writing, in the place of an earlier one. It is on the disk before any later intent.
-
-        Raises:
-            LedgerFailed: an earlier write failed.
-        """
-        places = None if base.touched is None else msgspec.json.encode(base.touched).decode()
-        self._growing().bases.append((seq, base.etag, places, base.body, int(base.guarded), base.name))
-
-    def dismiss(self, outcome: Outcome) -> None:
-        """Take for writing how a step ends that was never sent.
-
-        Raises:
-            LedgerFailed: an earlier write failed.
-        """
-        self._growing().dismissals.append(outcome)
-
-    def intend(self, intent: Intent) -> Batch:
-        """Take `intent` for writing.
-
-        Returns:
-            The batch it is part of. Until that is durable nothing may be sent.
-
-        Raises:
-            LedgerFailed: an earlier write failed.
-        """
-        batch = self._growing()
-        batch.intents.append(intent)
-        return batch
-
-    def record(self, outcome: Outcome) -> None:
-        """Take `outcome` for writing.
-
-        Raises:
-            LedgerFailed: an earlier write failed.
-        """
-        self._growing().outcomes.append(outcome)
-
-    async def flush(self) -> None:
-        """Return when everything recorded so far is on the disk.
-
-        Raises:
-            LedgerFailed: it is not, and will not be.
-        """
-        self._check()
-        # A batch may be on its way with what was recorded before; batches are written one after the other.
-        await self._batch.durable()
-
-    def _check(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
-    def _growing(self) -> Batch:
-        """Return the batch that takes the next record. One that has just begun calls the writer, but not at once."""
-        if self._failure is not None:
-            raise self._failure
-        batch = self._batch
-        if not batch.begun:
-            batch.begun = True
-            # From the first record on, not from the writing: the quiet period, too, counts from the intent.
-            batch.good_until = self._monotonic() + self._good_s
-            asyncio.get_running_loop().call_later(LINGER_S, batch.hurry)
-        return batch
-
-    async def _write_batches(self) -> None:
-        while self._failure is None:
-            await self._wanted.wait()
-            self._wanted.clear()
-            batch, self._batch = self._batch, Batch(self._wanted.set)
-            writing = asyncio.get_running_loop().run_in_executor(
-                self._thread, self._write_batch, batch, self._now() + self._lease_s
-            )
-            # Whoever cancels this task, the batch is written: a call that has not begun could be cancelled with it.
-            await asyncio.shield(writing)
-            batch.end(self._failure)
-        # Whoever came while the last batch failed waits in vain.
-        self._batch.end(self._failure)
+    def _commit(self, batch: Batch) -> Awaitable[None]:
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._thread, self._write_batch, batch, self._now() + self._lease_s)
 
     def _write_batch(self, batch: Batch, expires_at: float) -> None:
         """Write a batch in one transaction. Whatever goes wrong becomes the failure of the ledger."""
@@ -363,9 +231,7 @@ class RunLedger:
         except LedgerFailed as failure:
             self._failure = failure
         except Exception as error:  # noqa: BLE001 (an error of ours must stop the sending as well as one of the disk)
-            hint = "this is a fault of migrator; nothing was sent that is not in the ledger"
-            self._failure = LedgerFailed(f"the ledger {self._path} cannot take its records: {error!r}", hint)
-            self._failure.__cause__ = error
+            self._failure = fault(str(self._path), error)
 
     def _write(self, batch: Batch) -> None:
         for rows in one_a_step([_columns(outcome) for outcome in batch.outcomes]):
@@ -393,10 +259,6 @@ class RunLedger:
             raise LedgerFailed(f"the ledger {self._path} took {taken}: somebody else changed it", hint)
 
 
-UNSETTLED = (State.PENDING, State.UNRESOLVED)
-"""How an attempt ends that is history then, or may become so."""
-
-
 def _columns(outcome: Outcome) -> Columns:
     """Return the members of `outcome`; words as plain texts, for which sqlite3 does not look for an adapter."""
     return (
@@ -411,63 +273,3 @@ def _columns(outcome: Outcome) -> Columns:
         outcome.reference,
         str.__str__(outcome.how),
     )
-
-
-def one_a_step(rows: Sequence[Columns]) -> Iterator[Sequence[Columns]]:
-    """Split outcomes, in order, so that no step comes twice in a part: one statement takes one row of each.
-
-    A step that is lost and then found, or missed, within a moment has two outcomes in a batch.
-    """
-    while len({row[0] for row in rows}) < len(rows):
-        first: dict[object, Columns] = {}
-        later = [row for row in rows if first.setdefault(row[0], row) is not row]
-        yield list(first.values())
-        rows = later
-    if rows:
-        yield rows
-
-
-def as_step(
-    seq: int,
-    key: str,
-    container: str,
-    type_: str,
-    object_: str,
-    kind: str,
-    body: bytes,
-    attempts: int,
-    misses: int,
-    based: int,
-    etag: int | None,
-    guarded: int,
-) -> Step:
-    """Make a step of its columns, in their order in `statements.STEP`."""
-    return Step(
-        seq,
-        key,
-        container,
-        _TYPES[type_],
-        object_,
-        _KINDS[kind],
-        body,
-        attempts,
-        misses,
-        bool(based),
-        etag,
-        bool(guarded),
-    )
-
-
-def as_doubt(*row: Any) -> Doubt:
-    """Make a doubt of its columns, in their order in `statements.DOUBTS`."""
-    step = as_step(*row[:12])
-    places, body, name, state, *rest = row[12:]
-    base = None
-    if step.based:
-        base = Base(step.etag, touched(places), body, step.guarded, name)
-    return Doubt(step, base, State(state), *rest)
-
-
-def encodable(member: object) -> object:
-    """Spell out what is no text: a header may hold octets that are no UTF-8, and a message may quote it."""
-    return member.encode(errors="backslashreplace").decode() if isinstance(member, str) else member

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 
-from migrator.ledger.runledger import Batch, RunLedger
+from migrator.ledger.recorder import Batch
+from migrator.ledger.runledger import RunLedger
 from migrator.ports import Intent, Outcome
 
 

@@ -29,7 +29,7 @@ from migrator.core.base import examine
 from migrator.core.model import Answer, Base, Failure, Request, Response
 from migrator.core.styles import STYLES
 from migrator.engine import stock
-from migrator.ledger import runledger
+from migrator.ledger import recorder
 from migrator.ledger.folder import RunFolder
 from migrator.ledger.runledger import RunLedger
 from migrator.ports import Transport
@@ -213,7 +213,7 @@ def slow_motion(order: Order) -> Iterator[None]:
     """Let what the program waits for take as much longer as valgrind makes all else take: commits are as large then."""
     slower = 1.0 if order.counted is None else SLOWER
     with (
-        mock.patch.object(runledger, "LINGER_S", runledger.LINGER_S * slower),
+        mock.patch.object(recorder, "LINGER_S", recorder.LINGER_S * slower),
         mock.patch.object(stock, "AHEAD_S", stock.AHEAD_S * slower),
     ):
         yield

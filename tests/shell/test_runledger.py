@@ -13,7 +13,7 @@ import pytest
 
 from migrator.core.errors import LedgerFailed
 from migrator.core.states import State
-from migrator.ledger import runledger
+from migrator.ledger import recorder, runledger
 from migrator.ledger.reading import summarize
 from migrator.ledger.runledger import RunLedger
 from migrator.ledger.statements import (
@@ -226,7 +226,7 @@ class TestGroups:
                     await asyncio.sleep(0.001)
 
     async def test_whoever_is_in_a_hurry_need_not_wait(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(runledger, "LINGER_S", 3600.0)
+        monkeypatch.setattr(recorder, "LINGER_S", 3600.0)
         async with RunLedger(path) as ledger:
             ledger.intend(intent(2)).hurry()
             async with asyncio.timeout(TIMEOUT_S):
