@@ -21,6 +21,7 @@ from tests.bench import (
     commits,
     emulator,
     fairness,
+    fleet,
     instructions,
     limits,
     machine,
@@ -57,6 +58,7 @@ PARTS: Mapping[str, Part] = {
     "plan": planning.PART,
     "translate": translating.PART,
     "migrate": migrating.PART,
+    "fleet": fleet.PART,
     "emulator": emulator.PART,
 }
 """In the order of the table."""

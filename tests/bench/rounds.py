@@ -118,6 +118,10 @@ class Bench:
             process.terminate()
         return (arrivals[0] - began_at) / 1e9
 
+    def reset(self, rows: int) -> None:
+        """Let the target have so many objects, and nothing in its books."""
+        self._ask(f"/reset?{rows},1", "/arrivals")
+
     def command(self, arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """Start `migrator`, pointed at the target."""
         command = [sys.executable, "-m", "migrator", *arguments]
