@@ -51,7 +51,7 @@ class Invalid(Line, tag="invalid"):
 
 
 class Step(Line, tag="step"):
-    """What a plan does to one object."""
+    """What a plan does to one object; of a copy, `source` is the id of what it is made of."""
 
     action: str
     lines: tuple[int, ...]
@@ -62,6 +62,7 @@ class Step(Line, tag="step"):
     error_class: str
     message: str
     differences: list[Json]
+    source: str | UnsetType = UNSET
 
 
 class Plan(Line, tag="plan"):
