@@ -27,7 +27,7 @@ import msgspec
 
 from migrator.core.errors import LedgerFailed
 from migrator.core.model import Base, Doubt, EntityType, Kind, Step
-from migrator.core.states import State
+from migrator.core.states import OPEN, State
 from migrator.ledger import choosing, lease, statements
 from migrator.ledger.columns import listed, touched
 from migrator.ledger.database import check_whole, connect, ledger_errors
@@ -77,6 +77,12 @@ class Batch:
         self.failure: LedgerFailed | None = None
         self._call = call
         self._written = asyncio.Event()
+
+    @property
+    def settled(self) -> Collection[int]:
+        """Steps that it settles, in the order of their outcomes."""
+        states = {outcome.seq: outcome.state for outcome in (*self.outcomes, *self.dismissals)}
+        return [seq for seq, state in states.items() if state not in OPEN]
 
     def hurry(self) -> None:
         """Have it written now: somebody will soon wait for it."""
@@ -145,6 +151,8 @@ class RunLedger:
         self._wanted = asyncio.Event()
         self._batch = Batch(self._wanted.set)
         self._failure: LedgerFailed | None = None
+        self.told: Callable[[Collection[int]], None] | None = None
+        """Called with the steps that a batch has settled, when it is on the disk, in the order of their outcomes."""
 
     async def __aenter__(self) -> Self:
         try:
@@ -163,6 +171,7 @@ class RunLedger:
         self._batch.begun = True
         self._thread.submit(self._write_batch, self._batch, expires_at=0.0)
         self._close()
+        self._tell(self._batch)
         self._check()
 
     def _open(self) -> None:
@@ -346,8 +355,13 @@ class RunLedger:
             # Whoever cancels this task, the batch is written: a call that has not begun could be cancelled with it.
             await asyncio.shield(writing)
             batch.end(self._failure)
+            self._tell(batch)
         # Whoever came while the last batch failed waits in vain.
         self._batch.end(self._failure)
+
+    def _tell(self, batch: Batch) -> None:
+        if self.told is not None and self._failure is None and (settled := batch.settled):
+            self.told(settled)
 
     def _write_batch(self, batch: Batch, expires_at: float) -> None:
         """Write a batch in one transaction. Whatever goes wrong becomes the failure of the ledger."""

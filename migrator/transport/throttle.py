@@ -105,6 +105,8 @@ class Gate:
         """Begin open."""
         self.pause = Pause(0.0, "")
         self._closed = asyncio.Event()
+        self._let_go = asyncio.Event()
+        self._let_go.set()
 
     def shut(self, seconds: float, reason: str) -> None:
         """Let nobody through for `seconds` from now. A longer pause that is already on stays."""
@@ -122,6 +124,19 @@ class Gate:
         """Seconds until the gate opens; 0 or less when it is open."""
         return self.pause.until - time.monotonic()
 
+    def hold(self) -> None:
+        """Let nobody through until `let_go`: whoever looks on cannot follow."""
+        self._let_go.clear()
+
+    def let_go(self) -> None:
+        """End what `hold` began."""
+        self._let_go.set()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether whoever looks on holds everybody up."""
+        return not self._let_go.is_set()
+
     @property
     def closed(self) -> bool:
         """Whether the run stops."""
@@ -130,6 +145,7 @@ class Gate:
     def close(self) -> None:
         """Let nobody wait any longer: the run stops."""
         self._closed.set()
+        self._let_go.set()
 
     async def wait(self, seconds: float) -> None:
         """Wait `seconds`, or until the run stops."""
@@ -138,9 +154,9 @@ class Gate:
                 await self._closed.wait()
 
     async def passed(self) -> bool:
-        """Wait while the gate is shut. Returns `False` when the run stops meanwhile."""
-        while self.is_shut and not self.closed:
-            await self.wait(self.shut_s)
+        """Wait while the gate is shut or held. Returns `False` when the run stops meanwhile."""
+        while (self.is_shut or self.is_held) and not self.closed:
+            await (self._let_go.wait() if self.is_held else self.wait(self.shut_s))
         return not self.closed
 
 
@@ -228,7 +244,9 @@ class Throttle:
     @property
     def free(self) -> bool:
         """Whether everybody may send at once, without asking for a permit."""
-        return not (self._overall or self._own is not None or self.gate.is_shut or self.gate.closed)
+        return not (
+            self._overall or self._own is not None or self.gate.is_shut or self.gate.is_held or self.gate.closed
+        )
 
     def rest_s(self, container: str) -> float:
         """Return for how many seconds `container` has no permit of its own to give; 0 or less if it has."""
