@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 CONSTRAINTS := .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench soak constraints clean
+.PHONY: help demo test check format bench soak constraints package picture clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,6 +39,16 @@ soak: $(INSTALLED) ## kill -9 over and over, 200 rounds, half an hour at the mos
 constraints: $(INSTALLED) ## pin the newest versions that pyproject.toml allows
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra otel --strip-extras --no-annotate --no-header --no-emit-options \
 		--output-file $(CONSTRAINTS) pyproject.toml
+
+package: $(INSTALLED) ## wheel and sdist in dist/, tried in a fresh virtual environment
+	rm -rf dist build
+	$(PYTHON) -m venv build/tools && build/tools/bin/python -m pip install --quiet --disable-pip-version-check build
+	build/tools/bin/python -m build --outdir dist .
+	$(PYTHON) -m venv build/fresh && build/fresh/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	cd build && fresh/bin/migrator --version && fresh/bin/migrator demo && fresh/bin/python -c 'from migrator import apply, plan'
+
+picture: $(INSTALLED) ## the terminal picture of the README, from a run
+	$(BIN)/python -m tests.docs.picture
 
 clean: ## remove what was set up and made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -44,14 +44,14 @@ _LOOKS_SECRET = re.compile(
 _secrets: set[str] = set()
 
 
-def _wrapped(*parts: Any) -> structlog.typing.BindableLogger:
+def _wrapped(logger: Any, **parts: Any) -> structlog.typing.BindableLogger:
     """Make a logger as structlog is configured; unless somebody has configured it, one that says nothing.
 
     By itself structlog would write everything to stdout, which belongs to whoever uses us as a library.
     """
     silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    wrapper = structlog.get_config()["wrapper_class"] if structlog.is_configured() else silent
-    made: structlog.typing.BindableLogger = wrapper(*parts)
+    wrapper: Any = structlog.get_config()["wrapper_class"] if structlog.is_configured() else silent
+    made: structlog.typing.BindableLogger = wrapper(logger, **parts)
     return made
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -57,27 +58,58 @@ class Done(Struct):
         return len(self.effects) == self.summary.run.rows and set(self.effects.values()) == {1}
 
 
+PACKAGE = Path(__file__).parents[1]
+
+SAMPLES = PACKAGE / "samples" if (PACKAGE / "samples").is_dir() else PACKAGE.parent
+"""Where the folders `jobs` and `config` are: a wheel brings them along, a clone has them at its top."""
+
+
 @click.command()
 @click.option(
-    "--jobs", default="jobs", show_default=True, type=click.Path(path_type=Path), help="Folder of the sample jobs."
+    "--jobs",
+    default=SAMPLES / "jobs",
+    show_default="those that come along",
+    type=click.Path(path_type=Path),
+    help="Folder of the sample jobs.",
 )
-def demo(jobs: Path) -> int:
+@click.option(
+    "--copy",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Only copy the sample jobs and profiles there, to try them by hand.",
+)
+def demo(jobs: Path, folder: Path | None) -> int:
     """Show the main job on this machine: apply, a kill -9 half-way, resume, and the proof.
 
     Takes about twenty seconds. Nothing leaves this machine, and nothing stays on it.
 
     \b
     Examples:  migrator demo
-               migrator demo --jobs ~/offer-migrator/jobs
-    Exit codes: 0 nothing was lost, and nothing was applied twice · 1 something was
+               migrator demo --copy tour && cd tour
+    Exit codes: 0 nothing was lost, and nothing was applied twice · 1 something was · 2 usage
     """
+    if folder is not None:
+        return _copy(folder)
     for name in (XCORE_PATCH, DPS_PATCH, XCORE_CREATE):
         if not (jobs / f"{name}.toml").is_file():
-            raise UsageError(
-                f"there is no sample job {jobs / name}.toml", "run the demo in a clone of the project, or give --jobs"
-            )
-    with tempfile.TemporaryDirectory(prefix="migrator-demo-") as folder:
-        return asyncio.run(Tour(jobs, Path(folder)).walk())
+            raise UsageError(f"there is no sample job {jobs / name}.toml", "leave out --jobs")
+    with tempfile.TemporaryDirectory(prefix="migrator-demo-") as scratch:
+        return asyncio.run(Tour(jobs, Path(scratch)).walk())
+
+
+def _copy(folder: Path) -> int:
+    """Copy the samples into `folder`, where none of them is yet."""
+    for name in ("jobs", "config"):
+        if (folder / name).exists():
+            raise UsageError(f"{folder / name} is there already", "name another folder, or delete that one")
+    for name in ("jobs", "config"):
+        try:
+            shutil.copytree(SAMPLES / name, folder / name)
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be written: {error}", "name another folder") from error
+        click.echo(folder / name)
+    return 0
 
 
 class Tour:

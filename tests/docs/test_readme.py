@@ -21,6 +21,7 @@ from typing import Any
 import click
 import pytest
 
+import migrator
 from migrator.cli import cli
 from migrator.core.errors import Interrupted, LedgerFailed, ServiceRefused, Stopped, UsageError
 from migrator.emulator import EmulatorSettings, admin, read_config
@@ -261,3 +262,22 @@ def test_every_page_of_the_rehearsals_is_one_of_the_emulator() -> None:
 
     assert pages == {"effects", "requests", "repeats", "faults", "snapshot", "openapi"}
     assert {f"/_emulator/{page}" for page in pages} <= set(re.findall(r"/_emulator/\w+", admin.__doc__ or ""))
+
+
+def test_the_program_of_the_section_on_the_library_runs_as_it_stands(shell: Shell) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", section("As a library"), re.DOTALL)
+    (shell.folder / "program.py").write_text(program, encoding="utf-8")
+    shell.serve("migrator emulator --seed-offers 1000")
+
+    printed = shell.run(Command(f"{sys.executable} program.py", []))
+
+    assert len(printed) == 301
+    assert printed[0].startswith("change Seeded offer 0 [('Seeded offer 0', 'Loan, 2.9 % – autumn 1'), ")
+    assert printed[-1] == "{<State.APPLIED: 'APPLIED'>: 300}"
+
+
+def test_what_the_section_on_the_library_names_is_what_the_package_exports() -> None:
+    text = section("As a library").partition("asyncio.run(main())")[2]
+    called = set(re.findall(r"(?<!\.)\b([A-Za-z]\w+)\(", text)) | set(re.findall(r"`(\w+)`", text))
+
+    assert {"Runs", "apply", "resumed", "verify", "retry", "rollback"} <= called <= set(migrator.__all__)
