@@ -117,7 +117,7 @@ class Tour:
 
     def __init__(self, jobs: Path, folder: Path) -> None:
         """Take sample jobs from `jobs` and keep ledgers in `folder`."""
-        self._jobs = jobs
+        self._jobs = jobs.resolve()
         self._runs = Runs(folder / "runs")
         self._console = Console(highlight=False)
         self._server = Emulator(SERVER)
@@ -139,12 +139,12 @@ class Tour:
 
     async def _plain(self, job: str, flags: str) -> Done:
         before = len(self._server.effects)
-        await self._migrator("apply", str(self._jobs / f"{job}.toml"), "--yes", *flags.split())
+        await self._migrator("apply", f"{self._jobs.name}/{job}.toml", "--yes", *flags.split())
         return self._done(job, before)
 
     async def _killed(self, job: str, flags: str) -> Done:
         before = len(self._server.effects)
-        process = await self._start("apply", str(self._jobs / f"{job}.toml"), "--yes", *flags.split())
+        process = await self._start("apply", f"{self._jobs.name}/{job}.toml", "--yes", *flags.split())
         half = before + len(self._lines(job)) // 2
         while len(self._server.effects) < half and process.returncode is None:  # noqa: ASYNC110 (the server cannot call)
             await asyncio.sleep(0.001)
@@ -194,7 +194,9 @@ class Tour:
             "MIGRATOR_TIMEOUT": "5",
             "MIGRATOR_QUIET_PERIOD": "2",
         }
-        return await asyncio.create_subprocess_exec(sys.executable, "-m", "migrator", *arguments, env=environment)
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "migrator", *arguments, cwd=self._jobs.parent, env=environment
+        )
 
     def _say(self, text: str) -> None:
         self._console.print(text)

@@ -277,7 +277,7 @@ class Engine:
                     return
                 if surveyor.reads(step):
                     await surveyor.base(step)
-                else:
+                elif not step.based:
                     self.tally.surveyed += 1  # of what is to be made there is nothing to read
                 feed.done(step)
 

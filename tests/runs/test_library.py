@@ -8,13 +8,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 import migrator
 from migrator import (
+    Input,
     InvalidRows,
     RunFolder,
     Runs,
@@ -23,6 +25,7 @@ from migrator import (
     State,
     StepOutcome,
     UsageError,
+    api,
     apply,
     load,
     outcome_rows,
@@ -336,3 +339,21 @@ async def test_what_has_not_ended_is_neither_retried_nor_undone() -> None:
         for take_up in (retry, rollback):
             with pytest.raises(UsageError, match="has not ended: 2 rows are open"):
                 take_up(run, settings)
+
+
+async def test_what_a_survey_finds_in_lists_is_counted_once() -> None:
+    async with Emulator(EmulatorSettings(seed_offers=100)) as server:
+        settings = settings_for(server)
+        tallies = []
+
+        @asynccontextmanager
+        async def around(running: api.Running) -> AsyncIterator[None]:
+            yield
+            tallies.append(running.engine.tally)
+
+        with api.preview(Input(Path(renamed(range(100))), "changes.csv"), settings) as (run, draft):
+            draft.merge()
+            draft.accept(run.id, "changes.csv", settings.remembered(), 1.0)
+            await api.execute(run, settings, api.Work.SURVEY, around=around)
+
+        assert [tally.surveyed for tally in tallies] == [100]

@@ -239,3 +239,18 @@ def test_a_throttle_that_nothing_has_left_by_is_empty_at_once() -> None:
         return time.monotonic() - before
 
     assert simulate(play()) < 0.1
+
+
+@pytest.mark.parametrize("rate", [0.0, 1000.0])
+async def test_who_cannot_follow_holds_everybody_up_until_he_lets_go_or_the_run_stops(rate: float) -> None:
+    for end in ("let_go", "close"):
+        throttle = Throttle(rate=rate)
+        throttle.gate.hold()
+        assert not throttle.free
+        waiting = asyncio.create_task(throttle.permit("a"))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+
+        getattr(throttle.gate, end)()
+
+        assert await asyncio.wait_for(waiting, 30) == (end == "let_go")
