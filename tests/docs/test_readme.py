@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -27,6 +28,7 @@ from migrator.core.errors import Interrupted, LedgerFailed, ServiceRefused, Stop
 from migrator.emulator import EmulatorSettings, admin, read_config
 from migrator.reports.results import COLUMNS
 from migrator.settings import Settings
+from tests.docs import picture
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -281,3 +283,17 @@ def test_what_the_section_on_the_library_names_is_what_the_package_exports() -> 
     called = set(re.findall(r"(?<!\.)\b([A-Za-z]\w+)\(", text)) | set(re.findall(r"`(\w+)`", text))
 
     assert {"Runs", "apply", "resumed", "verify", "retry", "rollback"} <= called <= set(migrator.__all__)
+
+
+def test_the_picture_shows_the_commands_of_the_first_screen_and_asks_nobody_for_anything() -> None:
+    (path,) = re.findall(r"!\[[^]]+\]\((.*?)\)", README)
+    svg = (ROOT / path).read_text(encoding="utf-8")
+    text = html.unescape(" ".join(re.findall(r"<text[^>]*>([^<]*)</text>", svg))).replace("\xa0", " ")
+    typed = {command.line for command in tour("What it looks like")}
+
+    assert {picture.APPLY, picture.RESUME} <= typed
+    assert picture.APPLY in text
+    assert picture.RESUME in text
+    assert "300 applied (of 300 rows)" in text
+    assert "@font-face" not in svg
+    assert not re.findall(r"(?:href|src)=|url\((?!#)", svg)

@@ -94,7 +94,8 @@ asyncio.run(main())
         told: list[tuple[int, str]] = []
         async with RunLedger(path) as ledger:
             ledger.told = lambda steps: told.extend((seq, states(path)[seq]) for seq in steps)
-            await written(ledger, *(intent(seq) for seq in (2, 3, 4, 5)))
+            for seq in (2, 3, 4, 5):
+                await written(ledger, intent(seq))
             for seq, state in ((4, State.REJECTED), (3, State.DOUBT), (2, State.APPLIED), (3, State.APPLIED)):
                 ledger.record(outcome(seq, state))
             assert told == []
