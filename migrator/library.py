@@ -8,9 +8,10 @@
         async for outcome in outcomes:                         # each step, once its end is on the disk
             print(outcome.line, outcome.state, outcome.message)
 
-All of it runs in the event loop it is called from, installs no signal handlers, prints nothing and asks nobody. Several
-runs may go on side by side; each has a throttle of its own, so their rates add up. What is shared by a process is the
-configuration of structlog, which is left alone, and the set of secrets that our log events must never show
+All of it runs in the event loop it is called from, installs no signal handlers, prints nothing and asks nobody, not
+even before a production: whoever calls `apply` has decided. Events are logged if the program has configured structlog.
+Several runs may go on side by side; each has a throttle of its own, so their rates add up. What is shared by a process
+is the configuration of structlog, which is left alone, and the set of secrets that our log events must never show
 (`logs.hide`), which only grows.
 
 Whatever ends the process, the run is in its folder: `Runs(settings.ledger).find(None)` is the newest one, and
@@ -105,7 +106,7 @@ async def plan(
 ) -> RunFolder:
     """Check a whole input and make a run of it, which `apply` carries out. Nothing is sent; names are looked up.
 
-    The input is read in one go, some 20,000 rows a second, and the loop stands still meanwhile. Where that matters:
+    The input is read in one go, 50,000 rows in about a second, and the loop stands still meanwhile. Where that matters:
     `await asyncio.to_thread(asyncio.run, plan(…))`.
 
     Args:
@@ -117,19 +118,20 @@ async def plan(
     Raises:
         InvalidRows: rows are wrong.
         InputError: the file as a whole cannot be used.
-        UsageError: an earlier run did the same, or more would be changed than `max_changes` allows.
+        UsageError: an earlier run did the same, more would be changed than `max_changes` allows, or rows name another
+            sandbox than that of a production.
         ServiceRefused: the service refuses to be read.
         Stopped: patience ran out while names were looked up.
     """
     source = _input(source)
     with api.plan(source, settings, run_id=run_id) as (run, draft):
         await _check(draft, source, settings)
+        api.refuse_other_sandboxes(draft.container_names, settings)
         await api.refuse_too_many(draft.file.count_changes(), settings)
         with Runs(settings.ledger).locked():
             if not again and (earlier := api.earlier_run(draft.fingerprint, settings)):
-                raise UsageError(
-                    f"run {earlier.run.id} is about exactly these changes", "apply that, or plan again=True"
-                )
+                message = f"run {earlier.run.id} is about exactly these changes"
+                raise UsageError(message, "apply that one, or plan with again=True")
             draft.accept(run.id, source.name, settings.remembered(), SystemClock.now())
     return run
 
@@ -207,7 +209,8 @@ class Outcomes:
     """The outcomes of a run that is running, step by step, each once it is on the disk, in the order of their ends.
 
     They are read from the ledger as they are taken. The run is never much more than 100 steps ahead of whoever takes
-    them: so long as he does not, it sends nothing, and what it has begun is answered and recorded. One task takes them.
+    them: so long as nobody takes any it sends nothing, and what it has begun is answered and recorded. One task takes
+    them.
 
     What ended before `apply` was called is not among them: `outcome_rows(run.ledger)` has all rows.
     """

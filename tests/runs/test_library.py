@@ -8,11 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 
 import migrator
 from migrator import (
@@ -142,6 +143,15 @@ async def test_the_same_changes_are_not_planned_twice_without_being_asked() -> N
         assert (await plan("changes.csv", settings, again=True)).id != run.id
 
 
+async def test_rows_for_another_sandbox_are_refused_where_the_one_named_is_a_production() -> None:
+    async with Emulator(EmulatorSettings(seed_offers=10)) as server:
+        rows = f"container,id,/name\nprod,{seeded_offer_id(1)},A\n"
+        await asyncio.to_thread(Path("other.csv").write_text, rows, encoding="utf-8")
+
+        with pytest.raises(UsageError, match="rows name another sandbox than dev: prod; nothing was sent"):
+            await plan("other.csv", settings_for(server, production=True))
+
+
 async def test_two_runs_go_on_side_by_side_in_one_process() -> None:
     async with Emulator(EmulatorSettings(seed_offers=100, latency_s=0.005)) as server:
         settings = [settings_for(server, ledger) for ledger in ("one", "two")]
@@ -154,8 +164,17 @@ async def test_two_runs_go_on_side_by_side_in_one_process() -> None:
         assert counts(server) == {seeded_offer_id(offer): 1 for offer in range(100)}
 
 
+@pytest.fixture
+def unconfigured() -> Iterator[None]:
+    """Leave structlog as a program finds it that does not know of it."""
+    configured = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**configured)
+
+
 async def test_a_run_in_a_program_leaves_signals_logging_and_tasks_as_they_were(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], unconfigured: None
 ) -> None:
     async with Emulator(EmulatorSettings(seed_offers=10)) as server:
         settings = settings_for(server)

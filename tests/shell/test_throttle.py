@@ -242,7 +242,7 @@ def test_a_throttle_that_nothing_has_left_by_is_empty_at_once() -> None:
 
 
 @pytest.mark.parametrize("rate", [0.0, 1000.0])
-async def test_who_cannot_follow_holds_everybody_up_until_he_lets_go_or_the_run_stops(rate: float) -> None:
+async def test_who_cannot_follow_holds_everybody_up_until_the_run_is_let_go_or_stops(rate: float) -> None:
     for end in ("let_go", "close"):
         throttle = Throttle(rate=rate)
         throttle.gate.hold()
