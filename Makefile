@@ -11,7 +11,7 @@ CHANGED_BY_FAST := tests/contracts tests/runs/test_kill.py \
 	test_http.py test_proxies.py test_runledger.py test_throttle.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format bench bench-profile soak fleet-demo constraints clean
+.PHONY: help demo test test-fast check format bench bench-profile soak fleet-demo constraints package picture clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -51,6 +51,16 @@ fleet-demo: $(INSTALLED) ## a run of 5,000 changes by three workers, one killed 
 constraints: $(INSTALLED) ## pin the newest versions that pyproject.toml allows
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra fleet --extra otel --strip-extras --no-annotate --no-header --no-emit-options \
 		--output-file $(CONSTRAINTS) pyproject.toml
+
+package: $(INSTALLED) ## wheel and sdist in dist/, tried in a fresh virtual environment
+	rm -rf dist build
+	$(PYTHON) -m venv build/tools && build/tools/bin/python -m pip install --quiet --disable-pip-version-check build
+	build/tools/bin/python -m build --outdir dist .
+	$(PYTHON) -m venv build/fresh && build/fresh/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	cd build && fresh/bin/migrator --version && fresh/bin/migrator demo && fresh/bin/python -c 'from migrator import apply, plan'
+
+picture: $(INSTALLED) ## the terminal picture of the README, from a run
+	$(BIN)/python -m tests.docs.picture
 
 clean: ## remove what was set up and made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -83,7 +83,8 @@ def _other_profiles(path: Path) -> str:
     there = sorted(other.stem for other in path.parent.glob("*.toml"))
     near = get_close_matches(path.stem, there, n=1)
     meant = f"did you mean {near[0]}? " if near else ""
-    listed = f"there are {', '.join(there)}" if there else f"there is none in {path.parent}"
+    none = f"there is none in {path.parent}, and `migrator demo --copy .` brings some"
+    listed = f"there are {', '.join(there)}" if there else none
     return f"{meant}{listed}; a path that ends in .toml, or in .json for one of aepp, is read from there"
 
 

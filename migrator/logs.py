@@ -43,7 +43,21 @@ _LOOKS_SECRET = re.compile(
 
 _secrets: set[str] = set()
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger("migrator")
+
+def _wrapped(logger: Any, **parts: Any) -> structlog.typing.BindableLogger:
+    """Make a logger as structlog is configured; unless somebody has configured it, one that says nothing.
+
+    By itself structlog would write everything to stdout, which belongs to whoever uses us as a library.
+    """
+    silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    wrapper: Any = structlog.get_config()["wrapper_class"] if structlog.is_configured() else silent
+    made: structlog.typing.BindableLogger = wrapper(logger, **parts)
+    return made
+
+
+log: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+    None, wrapper_class=cast("type[structlog.typing.BindableLogger]", _wrapped), logger_factory_args=("migrator",)
+)
 
 
 class _Stderr:

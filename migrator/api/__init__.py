@@ -1,15 +1,8 @@
 """The program as a library, and the only place where its parts are wired together.
 
-A run in three calls::
-
-    settings = load({"style": "dps", "sandbox": "dev", ...})
-    with plan(Input(Path("changes.csv"), "changes.csv"), settings) as (run, draft):   # checks everything
-        await look_up(draft, settings) if draft.seeks else draft.merge()              # may read, and sends nothing
-        draft.accept(...)
-    summary = await execute(run, settings)
-
-`resume` is `execute` with the settings that `resumed` gives back. What follows is all that the command line, or any
-other caller, needs of it; how it is done is in
+Programs use `migrator.library`, which puts these together; the command line uses them one by one, to show and to ask
+between them. A run is planned (`plan`, `look_up`, and the draft is accepted) and then executed (`execute`); to resume
+is to execute it with the settings that `resumed` gives back. How it is done is in
 
 * `target`: where a run goes, and that the rest of it goes there too.
 * `service`: the way to the service.
@@ -30,7 +23,16 @@ from migrator.api.executing import LEASE_TIMEOUTS, Around, Running, Work, execut
 from migrator.api.exporting import export
 from migrator.api.following import accept_after, earlier_retry, earlier_rollback, retry, rollback
 from migrator.api.migrating import compare, migrate, new_spools, read_both
-from migrator.api.planning import earlier_run, look_up, plan, preview, refuse_too_many, scratch, validate
+from migrator.api.planning import (
+    earlier_run,
+    look_up,
+    plan,
+    preview,
+    refuse_other_sandboxes,
+    refuse_too_many,
+    scratch,
+    validate,
+)
 from migrator.api.saved import plan_target, planned, save_plan
 from migrator.api.target import check_same_input, resumed
 from migrator.api.verifying import verify
@@ -75,6 +77,7 @@ __all__ = [
     "planned",
     "preview",
     "read_both",
+    "refuse_other_sandboxes",
     "refuse_too_many",
     "resumed",
     "retry",

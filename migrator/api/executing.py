@@ -51,7 +51,9 @@ class Running(Struct):
     Attributes:
         run: its folder.
         engine: its `tally` says what has been done since the start; its `stop` stops it cleanly.
-        throttle: its `gate` says whether everybody is paused, and why; its `rate` how fast everybody may go together.
+        throttle: its `gate` says whether everybody is paused, and why, and can be held by who cannot follow; its `rate`
+            says how fast everybody may go together.
+        ledger: its `told`, if set, is told which steps have ended, once that is on the disk.
         before: where the run stood at the start.
         work: what is being done with it.
     """
@@ -59,6 +61,7 @@ class Running(Struct):
     run: RunFolder
     engine: Engine
     throttle: Throttle
+    ledger: RunLedger
     before: Summary
     work: Work
 
@@ -152,7 +155,7 @@ async def _run(
         # What is held back waits for somebody to let it be sent; to settle doubts is not that.
         if work is not Work.RECONCILE and (unknown := await ledger.choose(choice)):
             log.warning("run.unknown_ids", run=run.id, count=len(unknown), first=unknown[:10])
-        async with around(Running(run, engine, throttle, before, work)):
+        async with around(Running(run, engine, throttle, ledger, before, work)):
             match work:
                 case Work.SEND:
                     await engine.run(sum(before.steps.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from migrator.clock import SystemClock
 from migrator.core.errors import MigratorError, ServiceRefused, UsageError
 from migrator.core.limits import share_of
 from migrator.core.model import EntityType
+from migrator.core.styles import STYLES
 from migrator.engine import Reader, Unlistable
 from migrator.ledger.database import check_sqlite
 from migrator.ledger.folder import RunFolder, Runs, new_run_id
@@ -133,6 +134,22 @@ async def _count(reader: Reader, container: str, type_: EntityType) -> int:
     except Unlistable as error:
         message = f"how many objects of type {type_} are in container {container} is not to be told: {error}"
         raise ServiceRefused(message, "give a number instead of a share: --max-changes N") from error
+
+
+def refuse_other_sandboxes(names: Iterable[str], settings: Settings) -> list[str]:
+    """Return the sandboxes that rows of a dps input name beside the one that the settings name.
+
+    Raises:
+        UsageError: there are some, and it is a production: only that one is meant then.
+    """
+    others = sorted(set(names) - {settings.sandbox})
+    if not others or STYLES[settings.style].needs_container:
+        return []
+    if settings.production:
+        hint = "take these rows out, or give each sandbox a profile and a file of its own"
+        message = f"rows name another sandbox than {settings.sandbox}: {', '.join(others)}; nothing was sent"
+        raise UsageError(message, hint)
+    return others
 
 
 def earlier_run(fingerprint: str, settings: Settings) -> Summary | None:

@@ -40,7 +40,6 @@ from migrator.cli.validate import report
 from migrator.clock import SystemClock
 from migrator.core.errors import UsageError
 from migrator.core.states import State
-from migrator.core.styles import STYLES
 from migrator.ledger import savedplan
 from migrator.ledger.folder import RunFolder, Runs
 from migrator.ledger.reading import read_run
@@ -200,19 +199,9 @@ def _refuse_repetition(fingerprint: str, settings: Settings) -> None:
 
 
 def _mind_other_sandboxes(names: Iterable[str], settings: Settings) -> None:
-    """Name the sandboxes that rows of a dps input name, where they are not the one that the settings name.
-
-    Raises:
-        UsageError: in a production only that one is confirmed.
-    """
-    others = sorted(set(names) - {settings.sandbox})
-    if not others or STYLES[settings.style].needs_container:
-        return
-    message = f"rows name another sandbox than {settings.sandbox}: {', '.join(others)}"
-    if settings.production:
-        hint = "take these rows out, or give each sandbox a profile and a file of its own"
-        raise UsageError(f"{message}; nothing was sent", hint)
-    tell(f"warning: {message}")
+    """Name the sandboxes that rows of a dps input name, where they are not the one that the settings name."""
+    if others := api.refuse_other_sandboxes(names, settings):
+        tell(f"warning: rows name another sandbox than {settings.sandbox}: {', '.join(others)}")
 
 
 @click.command()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -58,27 +59,58 @@ class Done(Struct):
         return len(self.effects) == self.summary.run.rows and set(self.effects.values()) == {1}
 
 
+PACKAGE = Path(__file__).parents[1]
+
+SAMPLES = PACKAGE / "samples" if (PACKAGE / "samples").is_dir() else PACKAGE.parent
+"""Where the folders `jobs` and `config` are: a wheel brings them along, a clone has them at its top."""
+
+
 @click.command()
 @click.option(
-    "--jobs", default="jobs", show_default=True, type=click.Path(path_type=Path), help="Folder of the sample jobs."
+    "--jobs",
+    default=SAMPLES / "jobs",
+    show_default="those that come along",
+    type=click.Path(path_type=Path),
+    help="Folder of the sample jobs.",
 )
-def demo(jobs: Path) -> int:
+@click.option(
+    "--copy",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Only copy the sample jobs and profiles there, to try them by hand.",
+)
+def demo(jobs: Path, folder: Path | None) -> int:
     """Show the main job on this machine: apply, a kill -9 half-way, resume, and the proof.
 
     Takes about twenty seconds. Nothing leaves this machine, and nothing stays on it.
 
     \b
     Examples:  migrator demo
-               migrator demo --jobs ~/offer-migrator/jobs
-    Exit codes: 0 nothing was lost, and nothing was applied twice · 1 something was
+               migrator demo --copy tour && cd tour
+    Exit codes: 0 nothing was lost, and nothing was applied twice · 1 something was · 2 usage
     """
+    if folder is not None:
+        return _copy(folder)
     for name in (XCORE_PATCH, DPS_PATCH, XCORE_CREATE):
         if not (jobs / f"{name}.toml").is_file():
-            raise UsageError(
-                f"there is no sample job {jobs / name}.toml", "run the demo in a clone of the project, or give --jobs"
-            )
-    with tempfile.TemporaryDirectory(prefix="migrator-demo-") as folder:
-        return eventloop.run(Tour(jobs, Path(folder)).walk())
+            raise UsageError(f"there is no sample job {jobs / name}.toml", "leave out --jobs")
+    with tempfile.TemporaryDirectory(prefix="migrator-demo-") as scratch:
+        return eventloop.run(Tour(jobs, Path(scratch)).walk())
+
+
+def _copy(folder: Path) -> int:
+    """Copy the samples into `folder`, where none of them is yet."""
+    for name in ("jobs", "config"):
+        if (folder / name).exists():
+            raise UsageError(f"{folder / name} is there already", "name another folder, or delete that one")
+    for name in ("jobs", "config"):
+        try:
+            shutil.copytree(SAMPLES / name, folder / name)
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be written: {error}", "name another folder") from error
+        click.echo(folder / name)
+    return 0
 
 
 class Tour:
@@ -86,7 +118,7 @@ class Tour:
 
     def __init__(self, jobs: Path, folder: Path) -> None:
         """Take sample jobs from `jobs` and keep ledgers in `folder`."""
-        self._jobs = jobs
+        self._jobs = jobs.resolve()
         self._runs = Runs(folder / "runs")
         self._console = Console(highlight=False)
         self._server = Emulator(SERVER)
@@ -108,12 +140,12 @@ class Tour:
 
     async def _plain(self, job: str, flags: str) -> Done:
         before = len(self._server.effects)
-        await self._migrator("apply", str(self._jobs / f"{job}.toml"), "--yes", *flags.split())
+        await self._migrator("apply", f"{self._jobs.name}/{job}.toml", "--yes", *flags.split())
         return self._done(job, before)
 
     async def _killed(self, job: str, flags: str) -> Done:
         before = len(self._server.effects)
-        process = await self._start("apply", str(self._jobs / f"{job}.toml"), "--yes", *flags.split())
+        process = await self._start("apply", f"{self._jobs.name}/{job}.toml", "--yes", *flags.split())
         half = before + len(self._lines(job)) // 2
         while len(self._server.effects) < half and process.returncode is None:  # noqa: ASYNC110 (the server cannot call)
             await asyncio.sleep(0.001)
@@ -163,7 +195,9 @@ class Tour:
             "MIGRATOR_TIMEOUT": "5",
             "MIGRATOR_QUIET_PERIOD": "2",
         }
-        return await asyncio.create_subprocess_exec(sys.executable, "-m", "migrator", *arguments, env=environment)
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "migrator", *arguments, cwd=self._jobs.parent, env=environment
+        )
 
     def _say(self, text: str) -> None:
         self._console.print(text)

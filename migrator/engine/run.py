@@ -281,7 +281,7 @@ class Engine:
                     continue
                 if surveyor.reads(step):
                     await surveyor.base(step)
-                else:
+                elif not step.based:
                     self.tally.surveyed += 1  # of what is to be made there is nothing to read
                 feed.done(step)
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import msgspec
 
 from migrator.core.errors import LedgerFailed
 from migrator.core.model import Base
+from migrator.core.states import OPEN
 from migrator.ledger.columns import Columns
 from migrator.ports import Intent, Outcome
 
@@ -50,6 +51,12 @@ class Batch:
         self.failure: LedgerFailed | None = None
         self._call = call
         self._written = asyncio.Event()
+
+    @property
+    def settled(self) -> Collection[int]:
+        """Steps that it settles, in the order of their outcomes."""
+        states = {outcome.seq: outcome.state for outcome in (*self.outcomes, *self.dismissals)}
+        return [seq for seq, state in states.items() if state not in OPEN]
 
     def hurry(self) -> None:
         """Have it written now: somebody will soon wait for it."""
@@ -92,6 +99,8 @@ class Recorder(ABC):
         self._wanted = asyncio.Event()
         self._batch = Batch(self._wanted.set)
         self._failure: LedgerFailed | None = None
+        self.told: Callable[[Collection[int]], None] | None = None
+        """Called with the steps that a batch has settled, when it is on the disk, in the order of their outcomes."""
 
     @abstractmethod
     def _commit(self, batch: Batch) -> Awaitable[None]:
@@ -169,8 +178,13 @@ class Recorder(ABC):
             # Whoever cancels this task, the batch is written: what has not begun could be cancelled with it.
             await asyncio.shield(self._commit(batch))
             batch.end(self._failure)
+            self._tell(batch)
         # Whoever came while the last batch failed waits in vain.
         self._batch.end(self._failure)
+
+    def _tell(self, batch: Batch) -> None:
+        if self.told is not None and self._failure is None and (settled := batch.settled):
+            self.told(settled)
 
 
 def fault(place: str, error: Exception) -> LedgerFailed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -21,11 +22,13 @@ from typing import Any
 import click
 import pytest
 
+import migrator
 from migrator.cli import cli
 from migrator.core.errors import Interrupted, LedgerFailed, ServiceRefused, Stopped, UsageError
 from migrator.emulator import EmulatorSettings, admin, read_config
 from migrator.reports.results import COLUMNS
 from migrator.settings import Settings
+from tests.docs import picture
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -261,3 +264,36 @@ def test_every_page_of_the_rehearsals_is_one_of_the_emulator() -> None:
 
     assert pages == {"effects", "requests", "repeats", "faults", "snapshot", "openapi"}
     assert {f"/_emulator/{page}" for page in pages} <= set(re.findall(r"/_emulator/\w+", admin.__doc__ or ""))
+
+
+def test_the_program_of_the_section_on_the_library_runs_as_it_stands(shell: Shell) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", section("As a library"), re.DOTALL)
+    (shell.folder / "program.py").write_text(program, encoding="utf-8")
+    shell.serve("migrator emulator --seed-offers 1000")
+
+    printed = shell.run(Command(f"{sys.executable} program.py", []))
+
+    assert len(printed) == 301
+    assert printed[0].startswith("change Seeded offer 0 [('Seeded offer 0', 'Loan, 2.9 % – autumn 1'), ")
+    assert printed[-1] == "{<State.APPLIED: 'APPLIED'>: 300}"
+
+
+def test_what_the_section_on_the_library_names_is_what_the_package_exports() -> None:
+    text = section("As a library").partition("asyncio.run(main())")[2]
+    called = set(re.findall(r"(?<!\.)\b([A-Za-z]\w+)\(", text)) | set(re.findall(r"`(\w+)`", text))
+
+    assert {"Runs", "apply", "resumed", "verify", "retry", "rollback"} <= called <= set(migrator.__all__)
+
+
+def test_the_picture_shows_the_commands_of_the_first_screen_and_asks_nobody_for_anything() -> None:
+    (path,) = re.findall(r"!\[[^]]+\]\((.*?)\)", README)
+    svg = (ROOT / path).read_text(encoding="utf-8")
+    text = html.unescape(" ".join(re.findall(r"<text[^>]*>([^<]*)</text>", svg))).replace("\xa0", " ")
+    typed = {command.line for command in tour("What it looks like")}
+
+    assert {picture.APPLY, picture.RESUME} <= typed
+    assert picture.APPLY in text
+    assert picture.RESUME in text
+    assert "300 applied (of 300 rows)" in text
+    assert "@font-face" not in svg
+    assert not re.findall(r"(?:href|src)=|url\((?!#)", svg)

@@ -90,6 +90,21 @@ asyncio.run(main())
                 ("APPLIED", 1_800_000_001.5, 200, 7, "object-2", "@2")
             ]
 
+    async def test_what_has_ended_is_told_in_order_once_it_is_in_the_file(self, path: Path) -> None:
+        told: list[tuple[int, str]] = []
+        async with RunLedger(path) as ledger:
+            ledger.told = lambda steps: told.extend((seq, states(path)[seq]) for seq in steps)
+            for seq in (2, 3, 4, 5):
+                await written(ledger, intent(seq))
+            for seq, state in ((4, State.REJECTED), (3, State.DOUBT), (2, State.APPLIED), (3, State.APPLIED)):
+                ledger.record(outcome(seq, state))
+            assert told == []
+            await ledger.flush()
+            assert sorted(told) == [(2, "APPLIED"), (3, "APPLIED"), (4, "REJECTED")]
+            ledger.record(outcome(5))  # it is written when the ledger is closed
+
+        assert told[3:] == [(5, "APPLIED")]
+
     async def test_a_flush_waits_for_the_batch_that_is_on_its_way_and_for_the_one_that_waits(self, path: Path) -> None:
         async with RunLedger(path) as ledger:
             await asyncio.gather(written(ledger, intent(2)), written(ledger, intent(3)))

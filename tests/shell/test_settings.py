@@ -172,6 +172,9 @@ def test_each_value_says_where_it_is_from(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_missing_or_broken_profile_is_named() -> None:
+    with pytest.raises(UsageError, match=r"there is no profile config/emulator\.toml") as first:
+        load({}, profile="emulator")
+    assert "`migrator demo --copy .`" in first.value.hint
     profile("", name="somebody")
     with pytest.raises(UsageError, match=r"there is no profile config/nobody\.toml") as caught:
         load({}, profile="nobody")

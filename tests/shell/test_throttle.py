@@ -277,3 +277,18 @@ def test_a_process_has_one_limit_for_each_service_and_client(tmp_path: Path) -> 
         return [len(new_throttle(one).past.overall) for one in of]
 
     assert simulate(play()) == [1, 0, 0]
+
+
+@pytest.mark.parametrize("rate", [0.0, 1000.0])
+async def test_who_cannot_follow_holds_everybody_up_until_the_run_is_let_go_or_stops(rate: float) -> None:
+    for end in ("let_go", "close"):
+        throttle = Throttle(rate=rate)
+        throttle.gate.hold()
+        assert not throttle.free
+        waiting = asyncio.create_task(throttle.permit("a"))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+
+        getattr(throttle.gate, end)()
+
+        assert await asyncio.wait_for(waiting, 30) == (end == "let_go")

@@ -34,6 +34,8 @@ class Gate:
         """Begin with a pause, which may be over."""
         self.pause = pause
         self._closed = asyncio.Event()
+        self._let_go = asyncio.Event()
+        self._let_go.set()
 
     def shut(self, seconds: float, reason: str) -> None:
         """Let nobody through for `seconds` from now. A longer pause that is already on stays."""
@@ -51,6 +53,19 @@ class Gate:
         """Seconds until the gate opens; 0 or less when it is open."""
         return self.pause.until - time.monotonic()
 
+    def hold(self) -> None:
+        """Let nobody through until `let_go`: whoever looks on cannot follow."""
+        self._let_go.clear()
+
+    def let_go(self) -> None:
+        """End what `hold` began."""
+        self._let_go.set()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether whoever looks on holds everybody up."""
+        return not self._let_go.is_set()
+
     @property
     def closed(self) -> bool:
         """Whether the run stops."""
@@ -59,6 +74,7 @@ class Gate:
     def close(self) -> None:
         """Let nobody wait any longer: the run stops."""
         self._closed.set()
+        self._let_go.set()
 
     async def closing(self) -> None:
         """Wait until the run stops."""
@@ -71,7 +87,7 @@ class Gate:
                 await self._closed.wait()
 
     async def passed(self) -> bool:
-        """Wait while the gate is shut. Returns `False` when the run stops meanwhile."""
-        while self.is_shut and not self.closed:
-            await self.wait(self.shut_s)
+        """Wait while the gate is shut or held. Returns `False` when the run stops meanwhile."""
+        while (self.is_shut or self.is_held) and not self.closed:
+            await (self._let_go.wait() if self.is_held else self.wait(self.shut_s))
         return not self.closed

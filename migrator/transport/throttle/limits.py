@@ -104,7 +104,8 @@ class Throttle:
     @property
     def free(self) -> bool:
         """Whether everybody may send at once, without asking for a permit."""
-        return not (self._of_writes or self._own is not None or self.gate.is_shut or self.gate.closed)
+        limited = self._of_writes or self._own is not None
+        return not (limited or self.gate.is_shut or self.gate.is_held or self.gate.closed)
 
     def rest_s(self, container: str) -> float:
         """Return for how many seconds `container` has no permit of its own to give; 0 or less if it has."""
