@@ -115,6 +115,7 @@ class ShardLedger(Recorder):
         self._batch.intents.clear()
         self._batch.begun = True
         await asyncio.shield(self._write_batch(self._batch, leaving=True))
+        self._end_all()
         self._check()
 
     async def _take(self, connection: Connection) -> None:

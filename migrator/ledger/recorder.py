@@ -98,6 +98,7 @@ class Recorder(ABC):
         self._monotonic = monotonic
         self._wanted = asyncio.Event()
         self._batch = Batch(self._wanted.set)
+        self._on_its_way: Batch | None = None
         self._failure: LedgerFailed | None = None
         self.told: Callable[[Collection[int]], None] | None = None
         """Called with the steps that a batch has settled, when it is on the disk, in the order of their outcomes."""
@@ -174,13 +175,23 @@ class Recorder(ABC):
         while self._failure is None:
             await self._wanted.wait()
             self._wanted.clear()
-            batch, self._batch = self._batch, Batch(self._wanted.set)
+            self._on_its_way, self._batch = self._batch, Batch(self._wanted.set)
             # Whoever cancels this task, the batch is written: what has not begun could be cancelled with it.
-            await asyncio.shield(self._commit(batch))
-            batch.end(self._failure)
-            self._tell(batch)
+            await asyncio.shield(self._commit(self._on_its_way))
+            self._end(self._on_its_way)
+            self._on_its_way = None
         # Whoever came while the last batch failed waits in vain.
         self._batch.end(self._failure)
+
+    def _end_all(self) -> None:
+        """End what was on its way when the writer was cancelled, and then the last batch: both are written."""
+        if self._on_its_way is not None:
+            self._end(self._on_its_way)
+        self._end(self._batch)
+
+    def _end(self, batch: Batch) -> None:
+        batch.end(self._failure)
+        self._tell(batch)
 
     def _tell(self, batch: Batch) -> None:
         if self.told is not None and self._failure is None and (settled := batch.settled):

@@ -105,7 +105,7 @@ class RunLedger(Recorder):
         self._batch.begun = True
         self._thread.submit(self._write_batch, self._batch, expires_at=0.0)
         self._close()
-        self._tell(self._batch)
+        self._end_all()
         self._check()
 
     def _open(self) -> None:

@@ -286,7 +286,7 @@ def test_what_the_section_on_the_library_names_is_what_the_package_exports() -> 
 
 
 def test_the_picture_shows_the_commands_of_the_first_screen_and_asks_nobody_for_anything() -> None:
-    (path,) = re.findall(r"!\[[^]]+\]\((.*?)\)", README)
+    (path,) = re.findall(r"!\[[^]]+\]\((.*?)\)", section("What it looks like"))
     svg = (ROOT / path).read_text(encoding="utf-8")
     text = html.unescape(" ".join(re.findall(r"<text[^>]*>([^<]*)</text>", svg))).replace("\xa0", " ")
     typed = {command.line for command in tour("What it looks like")}
