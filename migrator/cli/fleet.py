@@ -28,6 +28,7 @@ from migrator.cli.options import (
     viewing_options,
 )
 from migrator.cli.output import Output, counted, exit_code, next_step, tell
+from migrator.cli.standing import Meter
 from migrator.core.errors import Interrupted, MigratorError, UsageError
 from migrator.ledger.folder import RunFolder, Runs
 from migrator.ledger.reading import Summary
@@ -131,9 +132,10 @@ async def _watched(standings: AsyncIterator[Standing], run: str) -> None:
 
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, leave, number)
+    meter = Meter()
     try:
         async for standing in standings:
-            tell(_line(standing))
+            tell(f"{_line(standing)} · {meter.read(standing.settled):,.1f} rows/s")
     except asyncio.CancelledError:
         hint = f"`migrator status {run}` looks again, `migrator stop {run}` stops it"
         if not received:

@@ -105,7 +105,7 @@ def results(run: str | None, folder: Path | None, output: str, **values: Any) ->
 
     \b
     Files: applied, unchanged, left-out, failed, unresolved, in-doubt, pending (only those that have rows), and of a
-    migration id-map.csv, which says what became of which object, as --id-map takes it.
+    migration id-map.csv (as --id-map takes it) and id-map.jsonl, which say what became of which object.
     Columns that begin with _ are ours; they are ignored when a file is fed back, so failed.csv can be mended
     and applied as it is. Those of a rollback are the rows that it undoes: applied, they make the changes again.
 
@@ -119,7 +119,8 @@ def results(run: str | None, folder: Path | None, output: str, **values: Any) ->
     written = write_results(found.ledger, folder)
     if source := read_run(found.ledger).migrates:
         path = folder / f"{ID_MAP}.csv"
-        written.append(ResultsFile(ID_MAP, path, write_id_map(found.ledger, source, path)))
+        objects = write_id_map(found.ledger, source, path)
+        written += [ResultsFile(ID_MAP, file, objects) for file in (path, path.with_suffix(".jsonl"))]
     out = Output(output)
     for file in written:
         out.say(f"{file.rows:>9,} rows  {file.path}", "file", path=str(file.path), rows=file.rows, outcome=file.outcome)

@@ -74,6 +74,11 @@ class Standing(Struct, frozen=True):
     stopped: Stop | None
 
     @property
+    def settled(self) -> int:
+        """How many rows there is nothing left to do about by itself."""
+        return sum(count for state, count in self.rows.items() if state not in OPEN)
+
+    @property
     def over(self) -> bool:
         """Whether nobody works on it any more, and nobody will by itself."""
         return self.at_work == 0 and (self.stopped is not None or self.done == self.shards)

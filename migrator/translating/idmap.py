@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from migrator.core.errors import InputError, UsageError
@@ -185,12 +186,12 @@ def _faults(cells: Mapping[str, str]) -> list[Fault]:
 
 
 def write_id_map(ledger: Path, source: str, path: Path) -> int:
-    """Write the id map of a migration.
+    """Write the id map of a migration as CSV, which is what `read_id_map` takes, and as JSON lines beside it.
 
     Args:
         ledger: of the migration.
         source: the style that it reads.
-        path: the file, whose folder is there.
+        path: the CSV file, whose folder is there; the other one ends in `.jsonl`.
 
     Returns:
         How many objects are in it.
@@ -200,11 +201,13 @@ def write_id_map(ledger: Path, source: str, path: Path) -> int:
     """
     rows = 0
     try:
-        with path.open("w", encoding="utf-8", newline="") as stream:
+        with path.open("w", encoding="utf-8", newline="") as stream, path.with_suffix(".jsonl").open("wb") as lines:
             write = csv_writer(stream, ",", "\n")
             write(COLUMNS)
             for one in mapped(ledger):
-                write(_line(one, source))
+                line = _line(one, source)
+                write(line)
+                lines.write(msgspec.json.encode(dict(zip(COLUMNS, line, strict=True))) + b"\n")
                 rows += 1
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}", "name another folder with --to") from error

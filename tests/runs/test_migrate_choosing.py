@@ -330,6 +330,8 @@ async def test_the_id_map_says_which_object_is_which(migrator: Any, source: Styl
         with path.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
         assert list(rows[0]) == ["type", "xcore", "dps", "instance_id", "container"]
+        lines = path.with_suffix(".jsonl").read_bytes().splitlines()
+        assert [msgspec.json.decode(line) for line in lines] == rows
         by_reference = {one.reference: one for one in server.store}
         assert len(rows) == 20
         for row in rows:
