@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Self
 
 import msgspec
@@ -24,13 +25,11 @@ from msgspec import Struct
 from migrator.core.errors import LedgerFailed, Stopped
 from migrator.core.model import Base, Doubt, EntityType, Kind, Step
 from migrator.core.states import State
-from migrator.fleet import statements
+from migrator.fleet import commit, statements
 from migrator.fleet.database import Connection, Pool, postgres_errors
-from migrator.ledger.columns import UNSETTLED, as_doubt, as_step, encodable, one_a_step, touched
+from migrator.ledger.columns import as_doubt, as_step, encodable, one_a_step, touched
 from migrator.ledger.lease import this_process
 from migrator.ledger.recorder import Batch, Recorder, fault
-
-Column = list[Any]
 
 
 class Shard(Struct, frozen=True):
@@ -214,48 +213,58 @@ class ShardLedger(Recorder):
     async def _try_to_write(self, batch: Batch, *, leaving: bool) -> None:
         try:
             with postgres_errors(self._place):
-                async with self._pool.acquire() as connection, connection.transaction():
-                    await self._renew(connection)
-                    await self._write(connection, batch)
-                    if leaving:
-                        await connection.execute(statements.LEAVE, self._run, self._number, self._epoch)
+                stopped = await self._pool.fetchval(COMMIT_BATCH, *self._arguments(batch), leaving)
         except LedgerFailed as failure:
-            self._failure = failure
+            self._failure = self._explained(failure)
         except Exception as error:  # noqa: BLE001 (an error of ours must stop the sending as well as one of the database)
             self._failure = fault(self._place, error)
+        else:
+            if stopped and self.on_stop is not None:
+                self.on_stop()
 
-    async def _renew(self, connection: Connection) -> None:
-        at = (self._run, self._number, self._epoch)
-        stopped = await connection.fetchval(statements.RENEW, *at, self._lease_s)
-        if stopped is None:
-            hint = "nothing that this process has not sent yet is sent by it any more"
-            raise LedgerFailed(f"another process has taken over shard {self._shard}", hint)
-        if stopped and self.on_stop is not None:
-            self.on_stop()
+    def _explained(self, failure: LedgerFailed) -> LedgerFailed:
+        """Say what the database has refused to write, and why."""
+        match getattr(failure.__cause__, "sqlstate", None):
+            case commit.TAKEN_OVER:
+                hint = "nothing that this process has not sent yet is sent by it any more"
+                return LedgerFailed(f"another process has taken over shard {self._shard}", hint)
+            case commit.NOT_TAKEN:
+                message = f"the ledger {self._place} {failure.__cause__}: somebody else changed it"
+                return LedgerFailed(message, "let nothing but migrator write to it")
+        return failure
 
-    async def _write(self, connection: Connection, batch: Batch) -> None:
-        for rows in one_a_step([_row(outcome) for outcome in batch.outcomes]):
-            await self._execute(connection, statements.REMEMBER, [row for row in rows if row[1] in UNSETTLED])
-            await self._execute(connection, statements.RECORD, rows)
-        await self._execute(connection, statements.KEEP, list({row[0]: row for row in batch.bases}.values()))
-        await self._execute(connection, statements.DISMISS, [_row(outcome) for outcome in batch.dismissals])
-        await self._execute(connection, statements.INTEND, [_row(intent) for intent in batch.intents])
-
-    async def _execute(self, connection: Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        """Write rows, a column of values for each of their members."""
-        if not rows:
-            return
-        columns: list[Column] = [[_storable(value) for value in column] for column in zip(*rows, strict=True)]
-        status = await connection.execute(statement, self._run, *columns)
-        if (taken := int(status.rpartition(" ")[2])) != len(rows):
-            hint = "let nothing but migrator write to it"
-            message = f"the ledger {self._place} took {taken} of {len(rows)} records: somebody else changed it"
-            raise LedgerFailed(message, hint)
+    def _arguments(self, batch: Batch) -> Sequence[object]:
+        lists = (
+            list(one_a_step(batch.outcomes, attrgetter("seq"))),
+            [dict(zip(_BASE, row, strict=True)) for row in {row[0]: row for row in batch.bases}.values()],
+            batch.dismissals,
+            batch.intents,
+        )
+        return self._run, self._number, self._epoch, self._lease_s, *map(_json, lists)
 
 
-_row = msgspec.structs.astuple
+COMMIT_BATCH = "SELECT migrator.commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+
+_BASE = ("step", "etag", "touched", "body", "guarded", "name")
+"""The columns of the table `base`."""
 
 
-def _storable(value: object) -> object:
+def _json(records: object) -> str:
+    """Spell records as the database takes them."""
+    with suppress(UnicodeEncodeError):
+        text = msgspec.json.encode(records).decode()
+        if "\\u0000" not in text:
+            return text
+    return msgspec.json.encode(_storable(msgspec.to_builtins(records))).decode()
+
+
+def _storable(value: Any) -> Any:
     """Spell out what PostgreSQL's text cannot hold: what is no text, and the character that C ends text with."""
-    return str(encodable(value)).replace("\0", "\\0") if isinstance(value, str) else value
+    match value:
+        case str():
+            return str(encodable(value)).replace("\0", "\\0")
+        case list():
+            return [_storable(one) for one in value]
+        case dict():
+            return {name: _storable(one) for name, one in value.items()}
+    return value

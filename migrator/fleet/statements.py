@@ -1,71 +1,13 @@
 """What a shard that is carried out says to PostgreSQL.
 
 Each is the twin of one in `ledger.statements`, which says what it is for. `$1` is the run, and where a statement is
-about the steps of one shard alone, `$2` is the shard. Writes take a column of values for each member of what they
-write, so that a batch is one statement whatever its size.
+about the steps of one shard alone, `$2` is the shard. What writes a batch is a function of the database: see `commit`.
 """
 
 from __future__ import annotations
 
 from migrator.core.model import Kind
-from migrator.core.states import OPEN, State
-
-INTEND = f"""
-INSERT INTO progress (run, step, attempt, request_id, sent_at, first_sent_at, state)
-SELECT $1, i.step, i.attempt, i.request_id, i.at, i.at, '{State.INTENT}'
-FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::double precision[]) AS i (step, attempt, request_id, at)
-ON CONFLICT (run, step) DO UPDATE SET
-    state = excluded.state, attempt = excluded.attempt, request_id = excluded.request_id, sent_at = excluded.sent_at,
-    ended_at = NULL, http_status = NULL, error_class = '', message = '', how = ''
-"""
-
-_OUTCOMES = """
-unnest(
-    $2::bigint[], $3::text[], $4::double precision[], $5::integer[], $6::text[], $7::text[], $8::bigint[], $9::text[],
-    $10::text[], $11::text[]
-) AS o (step, state, at, http_status, error_class, message, etag, object, reference, how)
-"""
-
-RECORD = f"""
-UPDATE progress AS p SET
-    misses = p.misses
-        + (o.state = '{State.PENDING}' AND p.state <> '{State.INTENT}' AND p.error_class <> 'guard_failed')::integer,
-    state = o.state, ended_at = o.at, http_status = o.http_status, error_class = o.error_class, message = o.message,
-    etag = o.etag, object = o.object, reference = o.reference, how = o.how
-FROM {_OUTCOMES} WHERE p.run = $1 AND p.step = o.step
-"""
-
-REMEMBER = f"""
-INSERT INTO attempt
-SELECT p.run, p.step, p.attempt, p.request_id, p.sent_at,
-       CASE p.state WHEN '{State.INTENT}' THEN o.at ELSE coalesce(p.ended_at, o.at) END,
-       CASE p.state WHEN '{State.INTENT}' THEN o.http_status ELSE p.http_status END,
-       CASE p.state WHEN '{State.INTENT}' THEN o.error_class ELSE p.error_class END,
-       CASE p.state WHEN '{State.INTENT}' THEN o.message ELSE p.message END
-FROM {_OUTCOMES} JOIN progress AS p ON p.run = $1 AND p.step = o.step
-ON CONFLICT (run, step, number) DO UPDATE SET number = excluded.number
-"""
-
-DISMISS = f"""
-INSERT INTO progress (
-    run, step, attempt, request_id, sent_at, state, ended_at, http_status, error_class, message, etag, object,
-    reference, how
-)
-SELECT $1, o.step, 0, '', o.at, o.state, o.at, o.http_status, o.error_class, o.message, o.etag, o.object,
-       o.reference, o.how
-FROM {_OUTCOMES}
-ON CONFLICT (run, step) DO UPDATE SET
-    state = excluded.state, ended_at = excluded.ended_at, http_status = excluded.http_status,
-    error_class = excluded.error_class, message = excluded.message, how = excluded.how
-"""
-
-KEEP = """
-INSERT INTO base (run, step, etag, touched, body, guarded, name)
-SELECT $1, b.* FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::bytea[], $6::integer[], $7::text[]) AS b
-ON CONFLICT (run, step) DO UPDATE SET
-    etag = excluded.etag, touched = excluded.touched, body = excluded.body, guarded = excluded.guarded,
-    name = excluded.name
-"""
+from migrator.core.states import State
 
 UNSENT = f"(p.state IS NULL OR p.state = '{State.PENDING}')"
 
@@ -150,20 +92,6 @@ RETURNING epoch
 TAKEN = """
 SELECT h.owner, extract(epoch FROM h.expires_at)::double precision, r.stopped
 FROM shard AS h JOIN run AS r ON r.id = $1 WHERE h.run = $1 AND h.number = $2
-"""
-
-RENEW = """
-UPDATE shard AS h SET expires_at = clock_timestamp() + make_interval(secs => $4)
-FROM run AS r WHERE r.id = $1 AND h.run = $1 AND h.number = $2 AND h.epoch = $3
-RETURNING r.stopped
-"""
-
-LEAVE = f"""
-UPDATE shard AS h SET expires_at = '-infinity', done = NOT EXISTS (
-    SELECT 1 FROM step AS s LEFT JOIN progress AS p ON p.run = $1 AND p.step = s.seq
-    WHERE {_HERE} AND coalesce(p.state, '{State.PENDING}') IN ({", ".join(f"'{state}'" for state in sorted(OPEN))})
-      AND NOT {_HELD}
-) WHERE h.run = $1 AND h.number = $2 AND h.epoch = $3
 """
 
 DOUBT_INTENTS = f"""

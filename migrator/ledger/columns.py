@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
 from migrator.core.model import Base, Doubt, EntityType, Kind, Step, Touched
 from migrator.core.states import State
+
+R = TypeVar("R")
 
 Columns: TypeAlias = tuple[object, ...]
 """A row to be written."""
@@ -33,14 +35,18 @@ def listed(values: Iterable[str | int]) -> str:
     return msgspec.json.encode(list(values)).decode()
 
 
-def one_a_step(rows: Sequence[Columns]) -> Iterator[Sequence[Columns]]:
+def one_a_step(rows: Sequence[R], step: Callable[[R], object]) -> Iterator[Sequence[R]]:
     """Split outcomes, in order, so that no step comes twice in a part: one statement takes one row of each.
 
     A step that is lost and then found, or missed, within a moment has two outcomes in a batch.
+
+    Args:
+        rows: outcomes.
+        step: tells which step one is of.
     """
-    while len({row[0] for row in rows}) < len(rows):
-        first: dict[object, Columns] = {}
-        later = [row for row in rows if first.setdefault(row[0], row) is not row]
+    while len({step(row) for row in rows}) < len(rows):
+        first: dict[object, R] = {}
+        later = [row for row in rows if first.setdefault(step(row), row) is not row]
         yield list(first.values())
         rows = later
     if rows:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -235,7 +236,7 @@ class RunLedger(Recorder):
             self._failure = fault(str(self._path), error)
 
     def _write(self, batch: Batch) -> None:
-        for rows in one_a_step([_columns(outcome) for outcome in batch.outcomes]):
+        for rows in one_a_step([_columns(outcome) for outcome in batch.outcomes], itemgetter(0)):
             self._execute(statements.remember, [row for row in rows if row[1] in UNSETTLED])
             self._execute(statements.record, rows)
         self._execute(statements.keep, batch.bases)

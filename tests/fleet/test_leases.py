@@ -109,3 +109,14 @@ async def test_a_shard_is_done_when_there_is_nothing_left_to_do_about_it(
 async def test_a_shard_that_is_not_there_cannot_be_taken(pool: Pool) -> None:
     with pytest.raises(Stopped, match="there is no shard nowhere/0"):
         await ledger(pool, Shard("nowhere", 0), "host-a 1").__aenter__()
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("a\0b", "a\\0b"), ("\udcff", "\\udcff"), ("\\u0000 Ä\u2028", "\\u0000 Ä\u2028")]
+)
+async def test_what_the_database_cannot_hold_is_spelled_out(pool: Pool, add: Add, said: str, kept: str) -> None:
+    shard = Shard(await add(changes(["dev"])), 0)
+    async with ledger(pool, shard, "host-a 1") as open_:
+        await soon(written(open_, Intent(2, 1, "request", 1.5)))
+        open_.record(Outcome(2, State.REJECTED, 2.5, 400, "validation", said))
+    assert await pool.fetchval("SELECT message FROM progress") == kept
