@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
 from contextlib import closing
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from migrator.emulator import Emulator, EmulatorSettings, seeded_tag
 from migrator.emulator.observation import repeats
+from tests.conftest import seen_by
 from tests.runs.undoing import (
     SCOPES,
     STYLES,
@@ -136,7 +136,7 @@ async def test_lost_answers_and_lost_requests_undo_nothing_twice(migrator: Any, 
         assert undone.code == 0, undone.err
         assert all(fault.hits for fault in struck)
         assert documents(server, style) == before
-        assert set(Counter(effect.id for effect in server.effects).values()) == {2}
+        assert set(seen_by(server).values()) == {2}
         assert not repeats(server.effects)
 
 
@@ -162,7 +162,7 @@ async def test_a_rollback_that_is_killed_is_resumed_and_undoes_everything_once(
         assert resumed.code == 0, resumed.err
         assert "run spring.rollback-1: 40 applied (of 40 rows)" in resumed.out
         assert documents(server, style) == before
-        assert set(Counter(effect.id for effect in server.effects).values()) == {2}
+        assert set(seen_by(server).values()) == {2}
 
 
 # --- what is not undone -----------------------------------------------------------------------------------------------
