@@ -248,3 +248,16 @@ async def test_a_run_that_was_begun_alone_is_ended_by_a_fleet_and_the_other_way_
         assert (await migrator("runs", "--ledger", fleet)).out == ""
         assert (await migrator("resume", "spring")).code == 0
         assert job.look(server).exactly_once
+
+
+async def test_to_move_a_run_it_has_to_be_named(migrator: Any) -> None:
+    job = Job("dps", appends=1)
+    async with emulator(job) as server:
+        lay_out(migrator, server, job)
+        await migrator(*apply("dps"))
+
+    ended = await migrator("ledger", "copy", "--from", "runs", "--to", "postgresql:///fleet")
+
+    assert ended.code == 2
+    assert "error: name the run that is to be moved\n" in ended.err
+    assert "  migrator ledger copy spring --from runs --to postgresql:///fleet   " in ended.err
