@@ -6,7 +6,9 @@ import asyncio
 import json
 import resource
 import signal
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -260,3 +262,17 @@ async def test_status_of_a_run_that_is_running_says_so(migrator: Any, until: Any
         assert "in doubt" not in status.out
         assert "next:" not in status.out
         assert "running" not in afterwards.out
+
+
+async def test_a_ledger_that_has_lost_rows_is_refused_and_never_taken_for_complete(migrator: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=3)) as server:
+        migrator.point_at(server.url).write("c.csv", HEADER, changes(3))
+        await migrator("apply", "c.csv", "--yes", "--limit", "1")
+        with closing(sqlite3.connect(migrator.run_folder() / "ledger.sqlite")) as db, db:
+            db.execute("DELETE FROM to_send WHERE step > 2")
+
+        resumed = await migrator("resume")
+
+        assert resumed.code == 6
+        assert_explained(resumed.err, "does not say where all of its 3 rows stand", "the file is damaged")
+        assert len(server.effects) == 1
