@@ -170,8 +170,8 @@ def format_of(connection: sqlite3.Connection) -> int:
 def check_whole(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse a ledger that is damaged, before anything is sent on the strength of what is left of it.
 
-    One that is too large to be read whole before the first request is checked where it says what is to be sent. The rest
-    is found to be damaged when it is needed, and nothing is sent on the strength of it: a step is read, and its intent
+    One that is too large to be read whole before the first request is checked where it says what is to be sent. Damage
+    in the rest is found when it is needed, and nothing is sent on the strength of it: a step is read, and its intent
     written, before its request. That no row is missing is counted whatever the size (`Summary.lost`).
 
     Raises:
