@@ -288,8 +288,7 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         """When a run stops itself."""
-        most = share_of(self.max_failures)
-        return Limits(most.number or 0, most.share or 0.0, self.equal_failures, self.max_duration)
+        return Limits(share_of(self.max_failures), self.equal_failures, self.max_duration)
 
     def secret(self, name: str) -> str:
         """Return a secret from wherever it is kept, "" if nowhere.
