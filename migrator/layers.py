@@ -26,6 +26,9 @@ SECRETS = ("client_secret", "access_token")
 HIDDEN = frozenset({*SECRETS, *(f"{name}_command" for name in SECRETS)})
 """Settings whose value is shown and kept nowhere: a command may hold a secret as well."""
 
+PREFIX = "MIGRATOR_"
+"""What our variables of the environment begin with."""
+
 DEFAULT = "default"
 """The origin of a value that nobody has given."""
 
@@ -55,7 +58,7 @@ class Layer(Struct, frozen=True):
 
 def variable(name: str) -> str:
     """Return the environment variable of a setting."""
-    return f"MIGRATOR_{name.upper()}"
+    return f"{PREFIX}{name.upper()}"
 
 
 def without_secrets(origin: str, values: Mapping[str, Any]) -> Layer:

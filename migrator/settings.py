@@ -33,7 +33,18 @@ from migrator.core.limits import Limits, share_of
 from migrator.core.pacing import Range
 from migrator.core.reconcile import Bounds
 from migrator.core.verdict import Policy
-from migrator.layers import DEFAULT, HIDDEN, SECRETS, Layer, merge, read_profile, sources_of, variable, without_secrets
+from migrator.layers import (
+    DEFAULT,
+    HIDDEN,
+    PREFIX,
+    SECRETS,
+    Layer,
+    merge,
+    read_profile,
+    sources_of,
+    variable,
+    without_secrets,
+)
 
 DEFAULT_SCOPES = "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"
 
@@ -108,7 +119,7 @@ class Settings(BaseSettings):
     """The settings of one invocation."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MIGRATOR_", extra="forbid", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+        env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
     )
 
     style: Literal["dps", "xcore"] = Field(default="dps", description="Endpoint style: dps or xcore.")

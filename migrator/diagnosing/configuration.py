@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from migrator.diagnosing.finding import Finding, ok, warn
-from migrator.layers import DEFAULT, HIDDEN, PROFILES, SECRETS, profiles, sources_of, variable
+from migrator.layers import DEFAULT, HIDDEN, PREFIX, PROFILES, SECRETS, profiles, sources_of, variable
 from migrator.settings import Settings, no_such_setting
-
-PREFIX = "MIGRATOR_"
 
 OTHER_VARIABLES = frozenset({"MIGRATOR_PROFILE", "MIGRATOR_DEBUG"})
 """Variables of the environment that are no settings."""
