@@ -79,6 +79,7 @@ async def stop(script: asyncio.subprocess.Process) -> None:
     [
         ([("nobody", "replace", "/name", "x")], {}, 3),
         ([], {"MIGRATOR_ACCESS_TOKEN": "stale", "MIGRATOR_CLIENT_SECRET": ""}, 5),
+        ([], {"MIGRATOR_BASE_URL": "http://127.0.0.1:9"}, 6),  # away before anything was begun: worth another try
     ],
 )
 async def test_the_exit_code_of_the_script_is_that_of_the_run(
