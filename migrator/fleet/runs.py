@@ -239,6 +239,11 @@ class FleetRuns:
         ((settings,),) = await self._rows("SELECT settings FROM run WHERE id = $1", run)
         return str(settings)
 
+    async def fingerprint(self, run: str) -> str:
+        """Return what a run is about, as `RunRecord.fingerprint` has it."""
+        ((fingerprint,),) = await self._rows("SELECT fingerprint FROM run WHERE id = $1", run)
+        return str(fingerprint)
+
     async def failures(self, run: str) -> tuple[int, int]:
         """Return how many steps of a run have failed, and how many it has."""
         ((failed, steps),) = await self._rows(FAILURES, run)

@@ -195,6 +195,24 @@ async def test_two_runs_about_the_same_objects_are_not_run_side_by_side(migrator
         assert job.look(server).exactly_once
 
 
+async def test_other_changes_under_the_name_of_a_run_are_refused_and_the_same_ones_go_on_with_it(
+    migrator: Any, fleet: str
+) -> None:
+    job, other = Job("dps", appends=3), Job("dps", appends=2)
+    async with emulator(job) as server:
+        lay_out(migrator, server, job)
+        async with working(migrator, 1):
+            first = await migrator(*apply("dps"))
+            same = await migrator(*apply("dps"))
+            other.write(migrator.folder / "c.jsonl")
+            refused = await migrator(*apply("dps"))
+
+        assert (first.code, same.code, refused.code) == (0, 0, 2), first.err + same.err
+        assert "run spring is there already, and about other changes" in refused.err
+        assert "choose another --run-id" in refused.err
+        assert job.look(server).exactly_once
+
+
 async def _is_added(migrator: Any) -> bool:
     return "spring" in (await migrator("runs")).out
 
