@@ -123,6 +123,17 @@ def all_runs(settings: Settings) -> Sequence[Summary]:
     return found
 
 
+def earlier_run(fingerprint: str, settings: Settings) -> Summary | None:
+    """Return the newest run of the fleet that did, or began, exactly what a plan of that fingerprint would do again."""
+
+    async def ask(runs: FleetRuns) -> Summary | None:
+        name = await runs.about(fingerprint)
+        return None if name is None else (await runs.summary(name))[0]
+
+    need_fleet()
+    return eventloop.run(_asked(settings, ask))
+
+
 async def _asked(settings: Settings, question: Callable[[FleetRuns], Coroutine[Any, Any, T]]) -> T:
     from migrator.api import fleet
 

@@ -244,6 +244,13 @@ class FleetRuns:
         ((fingerprint,),) = await self._rows("SELECT fingerprint FROM run WHERE id = $1", run)
         return str(fingerprint)
 
+    async def about(self, fingerprint: str) -> str | None:
+        """Return the newest run that did, or began, exactly what a plan of that fingerprint would do again."""
+        found = await self._rows(
+            "SELECT id FROM run WHERE fingerprint = $1 ORDER BY created_at DESC, id DESC LIMIT 1", fingerprint
+        )
+        return str(found[0][0]) if found else None
+
     async def failures(self, run: str) -> tuple[int, int]:
         """Return how many steps of a run have failed, and how many it has."""
         ((failed, steps),) = await self._rows(FAILURES, run)

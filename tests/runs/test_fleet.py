@@ -195,7 +195,7 @@ async def test_two_runs_about_the_same_objects_are_not_run_side_by_side(migrator
         assert job.look(server).exactly_once
 
 
-async def test_other_changes_under_the_name_of_a_run_are_refused_and_the_same_ones_go_on_with_it(
+async def test_the_same_changes_under_another_name_and_others_under_the_same_name_are_refused(
     migrator: Any, fleet: str
 ) -> None:
     job, other = Job("dps", appends=3), Job("dps", appends=2)
@@ -204,10 +204,12 @@ async def test_other_changes_under_the_name_of_a_run_are_refused_and_the_same_on
         async with working(migrator, 1):
             first = await migrator(*apply("dps"))
             same = await migrator(*apply("dps"))
+            twice = await migrator("apply", "c.jsonl", "--yes", "--style", "dps")
             other.write(migrator.folder / "c.jsonl")
             refused = await migrator(*apply("dps"))
 
-        assert (first.code, same.code, refused.code) == (0, 0, 2), first.err + same.err
+        assert (first.code, same.code, twice.code, refused.code) == (0, 0, 2, 2), first.err + same.err
+        assert "run spring has applied exactly these changes to this sandbox already" in twice.err
         assert "run spring is there already, and about other changes" in refused.err
         assert "choose another --run-id" in refused.err
         assert job.look(server).exactly_once
