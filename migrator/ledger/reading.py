@@ -45,7 +45,7 @@ SELECT p.state, sum(p.state <> '{State.PENDING}'),
        sum((p.state <> '{State.PENDING}') * (1 + {MORE_ROWS.format(step="p.step")})),
        sum(p.attempt - {TAKEN_BACK}), sum(p.attempt > {TAKEN_BACK}),
        min(p.sent_at) FILTER (WHERE p.attempt > 0), max(p.ended_at)
-FROM progress AS p WHERE p.{UNSETTLED} GROUP BY p.state
+FROM progress AS p WHERE {UNSETTLED} GROUP BY p.state
 ) GROUP BY state
 """
 """Where the steps stand: the members of `Stand` in their order."""

@@ -1,4 +1,4 @@
-"""The tables of a ledger file, format 4.
+"""The tables of a ledger file, format 5.
 
 A ledger is one SQLite file, meant to be read by people and by other tools while and after it is written:
 
@@ -33,7 +33,7 @@ import msgspec
 
 from migrator.core.states import FINAL, LEGAL, State
 
-FORMAT = 4
+FORMAT = 5
 """Version of the tables, kept in `PRAGMA user_version`. A ledger of a later version is refused, not guessed at."""
 
 PLAN = """
@@ -135,7 +135,8 @@ CREATE TABLE progress (
     first_sent_at REAL,                      -- when the intent of the first attempt was written
     how         TEXT NOT NULL DEFAULT ''     -- by what the state was reached: answer, look, policy
 ) STRICT;
-CREATE INDEX progress_unsettled ON progress (step, state) WHERE state IN ('PENDING', 'INTENT', 'DOUBT', 'UNRESOLVED');
+CREATE INDEX progress_unsettled ON progress (step, state)
+    WHERE state = 'PENDING' OR state = 'INTENT' OR state = 'DOUBT' OR state = 'UNRESOLVED';
 CREATE INDEX progress_failed ON progress (ended_at) WHERE state <> 'APPLIED' AND error_class <> '';
 CREATE TABLE attempt (
     step INTEGER NOT NULL, number INTEGER NOT NULL, request_id TEXT NOT NULL,
@@ -179,8 +180,12 @@ INSERT INTO tally
 """
 """What the triggers keep up to date from then on, worked out of steps and progress."""
 
-UNSETTLED = "state IN ('PENDING', 'INTENT', 'DOUBT', 'UNRESOLVED')"
-"""Of the records of progress, those with a state that is not final: spelled as in their index, which is used then."""
+UNSETTLED = "(state = 'PENDING' OR state = 'INTENT' OR state = 'DOUBT' OR state = 'UNRESOLVED')"
+"""Of the records of progress, those with a state that is not final: spelled as in their index, which is used then.
+
+Comparisons one by one are what makes the index cheap: for a list behind IN, SQLite builds a table in memory each time a
+record is written, which costs more than writing it.
+"""
 
 VIEW = """
 CREATE VIEW outcomes AS
@@ -225,8 +230,7 @@ def triggers() -> str:
     A row that is not there is PENDING, so an insert is a move, and a delete would be one that nothing allows. A change
     that leaves the state as it is is none of the moves either: what is final stays as it is, to the letter.
 
-    Those fire for every record of a run. Comparisons one by one are what makes that cheap: for a list behind IN, SQLite
-    builds a table in memory each time, which costs more than writing the record.
+    Those fire for every record of a run. Comparisons one by one are what makes that cheap, as in `UNSETTLED`.
 
     What is pending, and what has come of all that is final, is written down by triggers too: nobody can forget it.
 

@@ -135,11 +135,11 @@ SELECT {STEP.replace("coalesce(b.body, s.body)", "s.body")},
 FROM progress AS p INDEXED BY progress_unsettled
 CROSS JOIN step AS s ON s.seq = p.step JOIN container AS c ON c.id = s.container
 LEFT JOIN base AS b ON b.step = s.seq
-WHERE p.{UNSETTLED} AND p.state IN (SELECT value FROM json_each(?)) AND p.step > ?
+WHERE {UNSETTLED} AND p.state IN (SELECT value FROM json_each(?)) AND p.step > ?
 ORDER BY p.step LIMIT ?
 """
 
-DOUBTS = UNSETTLED_DOUBTS.replace("INDEXED BY progress_unsettled", "").replace(f"p.{UNSETTLED} AND", "")
+DOUBTS = UNSETTLED_DOUBTS.replace("INDEXED BY progress_unsettled", "").replace(f"{UNSETTLED} AND", "")
 """The same of steps that may be settled: all of the progress is read."""
 
 SETTLED_OBJECTS = f"""

@@ -69,6 +69,11 @@ INSERT INTO tally
 CREATE INDEX progress_unsettled ON progress (step, state) WHERE state IN ('PENDING', 'INTENT', 'DOUBT', 'UNRESOLVED');
 CREATE INDEX progress_failed ON progress (ended_at) WHERE state <> 'APPLIED' AND error_class <> '';
 """,
+    4: """
+DROP INDEX progress_unsettled;
+CREATE INDEX progress_unsettled ON progress (step, state)
+    WHERE state = 'PENDING' OR state = 'INTENT' OR state = 'DOUBT' OR state = 'UNRESOLVED';
+""",
 }
 """By format, the statements that lead to the next."""
 

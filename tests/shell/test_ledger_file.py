@@ -115,7 +115,7 @@ STRANGE: list[tuple[Callable[[Path], object], type[Exception], str]] = [
     (lambda path: path.write_bytes(b""), UsageError, "is not a ledger"),
     (lambda path: path.write_text("line,step\n" * 500), UsageError, "is not a ledger"),
     (make_other_database, UsageError, "is not a ledger"),
-    (make_other_format, UsageError, "has ledger format 99; this version reads formats 1 to 4"),
+    (make_other_format, UsageError, "has ledger format 99; this version reads formats 1 to 5"),
     (truncate, LedgerFailed, "malformed|damaged"),
     (overwrite, LedgerFailed, "malformed|damaged"),
 ]
