@@ -3,6 +3,7 @@
 The session is tuned for many small requests to one host (figures: `reference/performance.md` section 1):
 
 * one connector without a limit of its own: the number of workers is the limit, and a second one would only queue;
+* the time-out of a whole request is kept by `deadlines`: by one timer, where aiohttp takes one for each;
 * idle connections are dropped after 15 s, so that a write rarely meets a connection the server has just closed, which
   would leave it in doubt;
 * no cookies, no redirects, no automatic headers: what leaves is what the endpoint style wrote. As no header says which
@@ -15,6 +16,7 @@ in `failures`, without trace hooks, and one that proves nothing means doubt.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -25,6 +27,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from migrator.core.model import Answer, Request, Response
+from migrator.transport.deadlines import Deadlines
 from migrator.transport.failures import BROKEN, failure_of
 from migrator.transport.http import KEPT_HEADERS
 from migrator.transport.proxies import proxy_for
@@ -51,22 +54,35 @@ class SessionClient:
         self._url = partial(URL.build, scheme=url.scheme, authority=url.raw_authority, encoded=True)
         self._base_path = url.raw_path.rstrip("/")
         self._proxy = proxy_for(url)
+        assert session.timeout.total is not None
+        self._deadlines = Deadlines(session.timeout.total)
+        self._timeout = aiohttp.ClientTimeout(connect=session.timeout.connect)
 
     async def exchange(self, request: Request, headers: Mapping[str, str]) -> Answer:
         """Send `request` once with `headers`, and read the answer to its end."""
         path, _, query = request.target.partition("?")
+        task = asyncio.current_task()
+        assert task is not None
+        self._deadlines.begin(task)
         try:
-            async with self._session.request(
+            response = await self._session.request(
                 request.method,
                 self._url(path=self._base_path + path, query_string=query),
                 data=request.body,
                 headers=headers,
                 allow_redirects=False,
                 proxy=self._proxy,
-            ) as response:
-                body = await response.read()
+                timeout=self._timeout,
+            )
+            body = await response.read()  # which lets go of the connection, or ends it
+        except asyncio.CancelledError:
+            if not self._deadlines.passed(task):
+                raise
+            return failure_of(TimeoutError())
         except BROKEN as error:
             return failure_of(error)
+        finally:
+            self._deadlines.end(task)
         return Response(response.status, _kept(response.headers) if response.status >= 300 else {}, body)
 
 
