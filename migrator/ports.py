@@ -86,6 +86,10 @@ class Commit(Protocol):
     """Something that is on its way to the disk."""
 
     @property
+    def done(self) -> bool:
+        """Whether it is on the disk."""
+
+    @property
     def good_until(self) -> float:
         """Until when (monotonic seconds) a request may leave on the strength of it; valid once it is durable.
 
@@ -209,7 +213,7 @@ class Throttle(Protocol):
 
     @property
     def free(self) -> bool:
-        """Whether everybody may send at once, without asking for a permit."""
+        """Whether everybody may send at once, without asking for a permit, and need not say so."""
 
     @property
     def pauses(self) -> int:

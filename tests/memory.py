@@ -24,7 +24,7 @@ class MemoryCommit:
     def __init__(self, ledger: MemoryLedger, intent: Intent) -> None:
         self._ledger = ledger
         self._intent = intent
-        self._written = False
+        self.done = False
 
     @property
     def good_until(self) -> float:
@@ -35,8 +35,8 @@ class MemoryCommit:
 
     async def durable(self) -> None:
         await asyncio.sleep(0)
-        if not self._written:
-            self._written = True
+        if not self.done:
+            self.done = True
             self._ledger.write(self._intent)
 
 

@@ -240,11 +240,13 @@ def _accepted(answer: Response, kind: Kind, receipt: Receipt | None) -> Verdict:
 
     A receipt may be cut; and a page, where a deletion is answered with no body or a JSON object, is somebody else's.
     """
-    if kind is Kind.DELETE and answer.status == 202:
-        # Contract 3.10: accepted is not done, and a later refusal is told to nobody.
-        return Settled(Move.LOSE, ErrorClass.UNCONFIRMED, "HTTP 202: accepted, but is it gone?")
-    deleted = kind is Kind.DELETE and (not answer.body.strip() or error_body(answer) is not None)
-    if receipt is not None or deleted:
+    done = receipt is not None
+    if kind is Kind.DELETE:
+        if answer.status == 202:
+            # Contract 3.10: accepted is not done, and a later refusal is told to nobody.
+            return Settled(Move.LOSE, ErrorClass.UNCONFIRMED, "HTTP 202: accepted, but is it gone?")
+        done = done or not answer.body.strip() or error_body(answer) is not None
+    if done:
         return Settled(Move.APPLY, ErrorClass.NONE, "", receipt)
     return Settled(Move.LOSE, ErrorClass.UNREADABLE, f"HTTP {answer.status} without a readable receipt")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 from migrator.core.limits import Fuse
 from migrator.core.model import Step
-from migrator.core.states import State
+from migrator.core.states import FINAL, State
 from migrator.core.verdict import ErrorClass
 from migrator.engine.wire import Tally
 from migrator.logs import log
@@ -12,6 +14,15 @@ from migrator.ports import Outcome
 
 NO_FAILURE = frozenset({ErrorClass.GUARD_FAILED, ErrorClass.UNCONFIRMED, ErrorClass.DRIFTED})
 """What is no sign that something is wrong: others have edited, or a deletion was only accepted."""
+
+EVENTS = {
+    State.APPLIED: (logging.DEBUG, "step.applied"),
+    State.UNCHANGED: (logging.DEBUG, "step.unchanged"),
+    State.REJECTED: (logging.INFO, "step.rejected"),
+    State.DOUBT: (logging.INFO, "step.in_doubt"),
+    State.PENDING: (logging.DEBUG, "step.again"),
+}
+"""How loudly it is said, and as what, that a step has got into a state."""
 
 
 class Notes:
@@ -21,14 +32,10 @@ class Notes:
         """Count in `tally`, and let `fuse` end the run when too much fails."""
         self._tally = tally
         self._fuse = fuse
-        told = log.bind()  # bound once: what is not wanted then costs next to nothing
-        self._events = {
-            State.APPLIED: (told.debug, "step.applied"),
-            State.UNCHANGED: (told.debug, "step.unchanged"),
-            State.REJECTED: (told.info, "step.rejected"),
-            State.DOUBT: (told.info, "step.in_doubt"),
-            State.PENDING: (told.debug, "step.again"),
-        }
+        told = log.bind()
+        # Found out once: to make up an event that nobody wants costs nearly as much as one that somebody does.
+        self._events = {state: (level, event) for state, (level, event) in EVENTS.items() if told.is_enabled_for(level)}
+        self._told = told
 
     def fit(self) -> None:
         """Note that a look has found a step to be possible."""
@@ -47,21 +54,11 @@ class Notes:
             Stopped: too much fails.
         """
         tally, state = self._tally, outcome.state
-        if state is not State.DOUBT and state is not State.PENDING:
+        if state in self._events:
+            self._tell(step, outcome)
+        if state in FINAL:
             tally.ended[step.container] += 1
         tally.last_error = outcome.message or tally.last_error
-        tell, event = self._events[state]
-        tell(
-            event,
-            line=step.seq,
-            container=step.container,
-            type=step.type,
-            object=step.object,
-            kind=step.kind,
-            http_status=outcome.http_status,
-            error=outcome.error_class,
-            message=outcome.message,
-        )
         if state is State.APPLIED:
             tally.applied += 1
             self._fuse.success()
@@ -73,3 +70,18 @@ class Notes:
             self._fuse.fit()
         elif outcome.error_class and state is not State.PENDING and outcome.error_class not in NO_FAILURE:
             self._fuse.failure(outcome.error_class, outcome.http_status, outcome.message, sent=sent)
+
+    def _tell(self, step: Step, outcome: Outcome) -> None:
+        level, event = self._events[outcome.state]
+        self._told.log(
+            level,
+            event,
+            line=step.seq,
+            container=step.container,
+            type=step.type,
+            object=step.object,
+            kind=step.kind,
+            http_status=outcome.http_status,
+            error=outcome.error_class,
+            message=outcome.message,
+        )

@@ -23,7 +23,7 @@ from contextlib import suppress
 from functools import partial
 
 from migrator.core.errors import LedgerFailed
-from migrator.core.model import Answer, Response, Step
+from migrator.core.model import Answer, Receipt, Response, Step
 from migrator.core.states import Move, State, after
 from migrator.core.styles import Style
 from migrator.core.verdict import Halt, Settled, Verdict, judge
@@ -39,6 +39,9 @@ AHEAD = 16
 
 MOST_AHEAD = 512
 """Steps that lie ready for all of them, at the most: what the ledger is behind stays within 2,048 records."""
+
+NOTHING_TOLD = Receipt(object="", etag=None, reference="")
+"""What no receipt says."""
 
 
 class Sender:
@@ -88,7 +91,9 @@ class Sender:
     async def make_ready(self) -> None:
         """Keep the stock filled; when the run stops, empty it at once: what is in flight may still take long."""
         try:
-            while await self._stock.has_room() and (step := self._feed.next() or await self._feed.take()) is not None:
+            while (self._stock.room or await self._stock.has_room()) and (
+                step := self._feed.next() or await self._feed.take()
+            ) is not None:
                 if isinstance(step, Lists) or self._surveyor.wants(step):
                     self._stock.put(step)  # its worker reads first
                     continue
@@ -105,13 +110,13 @@ class Sender:
 
     async def work(self) -> None:
         """Take what lies ready and settle it, until there is nothing left or the run stops."""
-        while not self._wire.stopping and (taken := await self._stock.take()) is not None:
+        while not self._wire.stopping and (taken := self._stock.next() or await self._stock.take()) is not None:
             if isinstance(taken, Lists):
                 self._feed.read(taken, more=await taken.read_on())
                 continue
-            step = taken if isinstance(taken, Step) else taken.step
+            step = taken.step if isinstance(taken, Ready) else taken
             try:
-                ready = await self._with_base(taken, taken.attempts + 1) if isinstance(taken, Step) else taken
+                ready = taken if isinstance(taken, Ready) else await self._with_base(step, step.attempts + 1)
                 if ready is not None:
                     await self._settle(ready)
             finally:
@@ -152,7 +157,8 @@ class Sender:
         patience = Patience(self._clock)
         while True:
             # The whole point: nothing leaves whose intent is not on the disk.
-            await ready.commit.durable()
+            if not ready.commit.done:
+                await ready.commit.durable()
             began_at = self._clock.monotonic()
             answer = await self._wire.send(step.container, ready.request, partial(self._is_stale, ready))
             if isinstance(answer, NotSent):
@@ -185,6 +191,7 @@ class Sender:
         """Judge an answer, and record and tell what became of the step."""
         self._tally.requests += 1
         self._tally.retries += patience.attempts > 1
+        now = self._clock.now()
         verdict = judge(
             answer,
             step.kind,
@@ -196,10 +203,10 @@ class Sender:
                 missed=step.misses > 0,
             ),
             self._wire.policy,
-            now=self._clock.now(),
+            now=now,
             chance=self._clock.chance(),
         )
-        outcome = self._outcome(step, answer, verdict)
+        outcome = _outcome(step, answer, verdict, now)
         self._ledger.record(outcome)
         self._notes.take(step, outcome)
         return verdict
@@ -209,18 +216,19 @@ class Sender:
         state = after(State.INTENT, Move.NOT_EXECUTED)
         self._ledger.record(Outcome(step.seq, state, self._clock.now(), message=f"not sent: {why.value}"))
 
-    def _outcome(self, step: Step, answer: Answer, verdict: Verdict) -> Outcome:
-        """Put the verdict into the words of the ledger."""
-        settled = verdict if isinstance(verdict, Settled) else None
-        receipt = settled and settled.receipt
-        return Outcome(
-            seq=step.seq,
-            state=after(State.INTENT, settled.move if settled else Move.NOT_EXECUTED),
-            at=self._clock.now(),
-            http_status=answer.status if isinstance(answer, Response) else None,
-            error_class=verdict.error,
-            message=verdict.message,
-            etag=receipt.etag if receipt else None,
-            object=receipt.object if receipt else "",
-            reference=receipt.reference if receipt else "",
-        )
+
+def _outcome(step: Step, answer: Answer, verdict: Verdict, at: float) -> Outcome:
+    """Put the verdict into the words of the ledger."""
+    settled = verdict if isinstance(verdict, Settled) else None
+    receipt = (settled and settled.receipt) or NOTHING_TOLD
+    return Outcome(
+        step.seq,
+        after(State.INTENT, settled.move if settled else Move.NOT_EXECUTED),
+        at,
+        answer.status if isinstance(answer, Response) else None,
+        verdict.error,
+        verdict.message,
+        receipt.etag,
+        receipt.object,
+        receipt.reference,
+    )

@@ -46,6 +46,9 @@ class Stock(Generic[T]):
 
     It calls for more only when it is half empty, so that whoever fills it is woken once for many steps, and many
     intents share a commit.
+
+    Attributes:
+        room: whether the next step may be put in now.
     """
 
     def __init__(self, largest: int, monotonic: Callable[[], float]) -> None:
@@ -59,7 +62,8 @@ class Stock(Generic[T]):
         self._size = 0
         self._ready: deque[T] = deque()
         self._idle: deque[asyncio.Event] = deque()
-        self._room = asyncio.Event()
+        self.room = False
+        self._called = asyncio.Event()
         self._closed = False
         self._over = asyncio.Event()
         self._monotonic = monotonic
@@ -68,8 +72,7 @@ class Stock(Generic[T]):
 
     async def has_room(self) -> bool:
         """Wait until somebody waits for a step, or the stock is half empty; `False` when it is closed."""
-        if not self._room.is_set():
-            await self._room.wait()
+        await self._called.wait()
         return not self._closed
 
     def put(self, ready: T) -> bool:
@@ -79,18 +82,23 @@ class Stock(Generic[T]):
             self._idle.popleft().set()
         full = len(self._ready) >= self._size
         if full and not self._idle and not self._closed:
-            self._room.clear()
+            self.room = False
+            self._called.clear()
         return full
 
     async def take(self) -> T | None:
         """Return the next step; wait for it if there is none; `None` when there will be none."""
-        while not self._ready:
-            if self._closed:
-                return None
+        while (ready := self.next()) is None and not self._closed:
             woken = asyncio.Event()
             self._idle.append(woken)
             self._call()
             await woken.wait()
+        return ready
+
+    def next(self) -> T | None:
+        """Return the next step if it can be had at once."""
+        if not self._ready:
+            return None
         self._taken += 1
         ready = self._ready.popleft()
         if self._closed and not self._ready:
@@ -101,9 +109,10 @@ class Stock(Generic[T]):
 
     def _call(self) -> None:
         """Call for more."""
-        if not self._room.is_set():
+        if not (self.room or self._closed):
             self._measure()
-            self._room.set()
+            self.room = True
+            self._called.set()
 
     def _measure(self) -> None:
         """Fit the size to the speed at which steps have been taken lately."""
@@ -119,7 +128,8 @@ class Stock(Generic[T]):
         self._closed = True
         if not self._ready:
             self._over.set()
-        self._room.set()
+        self.room = False
+        self._called.set()
         while self._idle:
             self._idle.popleft().set()
 

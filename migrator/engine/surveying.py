@@ -141,18 +141,19 @@ class Surveyor:
         self._notes = notes
         self._reviewed = reviewed
         self._strict = strict
-        kinds = (SENT_BLIND if guard or reviewed else frozenset()) | {Kind.EDIT}
+        self._read = (SENT_BLIND if guard or reviewed else frozenset()) | {Kind.EDIT}
+        self._asked = self._read | {Kind.COPY}
         # Nothing guards a deletion that was reviewed but a look just before it, each time: a list may be behind.
         self._unguarded = frozenset({Kind.DELETE} if reviewed else ())
-        self._listed = kinds - self._unguarded
+        self._listed = self._read - self._unguarded
 
     def reads(self, step: Step) -> bool:
         """Whether the object of `step` has to be read before it is sent."""
-        return step.kind in self._unguarded or (step.kind in self._listed and not step.based)
+        return step.kind in (self._unguarded if step.based else self._read)
 
     def wants(self, step: Step) -> bool:
         """Whether `base` has to be asked for `step` before it is sent."""
-        return self.reads(step) or (step.kind is Kind.COPY and not step.based)
+        return step.kind in (self._unguarded if step.based else self._asked)
 
     def lists(self, container: str, stage: int) -> Lists:
         """Return the lists that tell the bases of a container's steps in fewer requests than one by one."""

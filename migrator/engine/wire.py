@@ -121,9 +121,11 @@ class Wire:
         if held_up is not None and held_up():
             self.throttle.returned(container, write=write)
             return NotSent.HELD_UP
-        if not (self.throttle.free or await self.throttle.due(container, write=write)):
-            return NotSent.HELD_UP
-        self.throttle.sent(container, write=write)
+        free = self.throttle.free
+        if not free:
+            if not await self.throttle.due(container, write=write):
+                return NotSent.HELD_UP
+            self.throttle.sent(container, write=write)
         self.tally.in_flight += 1
         refused = False
         try:
@@ -131,7 +133,8 @@ class Wire:
             refused = is_refusal(answer)
         finally:
             self.tally.in_flight -= 1
-            self.throttle.answered(container, write=write, refused=refused)
+            if not free:
+                self.throttle.answered(container, write=write, refused=refused)
         return answer
 
     async def read(

@@ -36,6 +36,7 @@ class Batch:
         dismissals: outcomes of steps that were not sent.
         intents: in the order in which they came.
         begun: whether there is anything in it.
+        done: whether it is on the disk.
         good_until: see `ports.Commit`.
         failure: why it is not on the disk, and never will be.
     """
@@ -47,6 +48,7 @@ class Batch:
         self.dismissals: list[Outcome] = []
         self.intents: list[Intent] = []
         self.begun = False
+        self.done = False
         self.good_until = 0.0
         self.failure: LedgerFailed | None = None
         self._call = call
@@ -78,6 +80,7 @@ class Batch:
     def end(self, failure: LedgerFailed | None) -> None:
         """Tell everybody who waits that it is on the disk, or why it never will be."""
         self.failure = failure
+        self.done = failure is None
         self._written.set()
 
 

@@ -66,6 +66,10 @@ class Credentials(Protocol):
     def life_s(self) -> float | None:
         """For how many more seconds the token at hand lives, or `None` if it does not say so."""
 
+    @property
+    def current(self) -> str:
+        """The token, if there is one that need not be renewed; "" if `token` is to be asked."""
+
     async def token(self) -> str:
         """Return a token that has some life left.
 
@@ -87,18 +91,18 @@ class ReadyToken:
     def __init__(self, client_id: str, token: str) -> None:
         """Use `token` for every request, without the line break that an environment variable may end with."""
         self.client_id = client_id
-        self._token = token.strip()
-        hide(self._token)
+        self.current = token.strip()
+        hide(self.current)
 
     @property
     def life_s(self) -> float | None:
         """What the token says of its end, if it is one that says anything."""
-        ends_at = ends_at_s(self._token)
+        ends_at = ends_at_s(self.current)
         return None if ends_at is None else ends_at - time.time()
 
     async def token(self) -> str:
         """Return the token."""
-        return self._token
+        return self.current
 
     def reject(self, token: str) -> None:
         """Do nothing: there is no other token, and the verdict on the answer stops the run."""
@@ -177,6 +181,11 @@ class ClientCredentials:
     def life_s(self) -> float | None:
         """Seconds that are left of the life that the grant named."""
         return self._ends_at - time.monotonic()
+
+    @property
+    def current(self) -> str:
+        """The token, until it is due."""
+        return self._token if time.monotonic() < self._renew_at else ""
 
     async def token(self) -> str:
         """Return the current token; fetch one, or wait for it, if there is none."""

@@ -62,7 +62,7 @@ class HttpTransport:
 
     async def send(self, request: Request) -> Answer:
         """Send `request` once and read the answer to its end."""
-        token = await self._token()
+        token = self._credentials.current or await self._token()
         if isinstance(token, Failure):
             return token
         headers = {**request.headers, **self._identity, "Authorization": f"Bearer {token}"}

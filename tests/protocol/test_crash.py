@@ -115,6 +115,7 @@ class TestWithAllProtections:
 class Unwritten:
     """A commit that nobody waits for."""
 
+    done = True
     good_until = math.inf
 
     def hurry(self) -> None:

@@ -39,7 +39,7 @@ async def run(world: World, throttle: Throttle) -> None:
 
 
 async def test_each_request_is_told_of_when_it_leaves_and_when_it_is_answered() -> None:
-    world, throttle = World(["dev"]), Watched()
+    world, throttle = World(["dev"]), Watched(rate=1000)
     world.answer(2, TOO_MANY, OK)
     await run(world, throttle)
 
@@ -52,6 +52,14 @@ async def test_each_request_is_told_of_when_it_leaves_and_when_it_is_answered() 
         ("sent", write),
         ("answered", write),
     ]
+
+
+async def test_who_limits_nothing_is_told_nothing() -> None:
+    world, throttle = World(["dev"] * 3), Watched()
+    await run(world, throttle)
+
+    assert len(world.sent()) == 3
+    assert throttle.told == []
 
 
 async def test_an_answer_that_never_comes_ends_the_request_too() -> None:

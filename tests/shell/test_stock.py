@@ -49,7 +49,7 @@ class Shop:
     async def filled(self) -> int:
         """Fill it as long as it has room, and say how many were put in."""
         number = 0
-        while self.stock._room.is_set():
+        while self.stock.room:
             self.put()
             number += 1
         return number
@@ -104,12 +104,12 @@ async def test_it_calls_for_more_when_it_is_half_empty_and_is_full_again_then() 
     shop.stock._size = 10
     for number in range(10):
         assert shop.put() is (number == 9)
-    assert not shop.stock._room.is_set()
+    assert not shop.stock.room
     for _ in range(4):
         await shop.stock.take()
-    assert not shop.stock._room.is_set()
+    assert not shop.stock.room
     await shop.stock.take()
-    assert shop.stock._room.is_set()
+    assert shop.stock.room
 
 
 async def test_a_run_that_becomes_slow_has_no_more_than_the_next_step_in_stock_soon() -> None:
@@ -157,3 +157,14 @@ async def test_the_rest_is_what_nobody_took() -> None:
 
     assert [ready.step.seq for ready in shop.stock.rest()] == [3, 4]
     assert list(shop.stock.rest()) == []
+
+
+async def test_what_is_taken_from_a_closed_stock_calls_for_no_more() -> None:
+    shop = Shop(largest=10)
+    shop.stock._size = 10
+    for _ in range(10):
+        shop.put()
+    shop.stock.close()
+    while shop.stock.next() is not None:
+        assert not shop.stock.room
+    assert not await soon(shop.stock.has_room())

@@ -36,6 +36,7 @@ class Gate:
         self._closed = asyncio.Event()
         self._let_go = asyncio.Event()
         self._let_go.set()
+        self._barred = False
 
     def shut(self, seconds: float, reason: str) -> None:
         """Let nobody through for `seconds` from now. A longer pause that is already on stays."""
@@ -53,12 +54,19 @@ class Gate:
         """Seconds until the gate opens; 0 or less when it is open."""
         return self.pause.until - time.monotonic()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody passes now: nothing is shut, held or closed."""
+        return not self._barred and self.pause.until <= time.monotonic()
+
     def hold(self) -> None:
         """Let nobody through until `let_go`: whoever looks on cannot follow."""
+        self._barred = True
         self._let_go.clear()
 
     def let_go(self) -> None:
         """End what `hold` began."""
+        self._barred = self.closed
         self._let_go.set()
 
     @property
@@ -73,6 +81,7 @@ class Gate:
 
     def close(self) -> None:
         """Let nobody wait any longer: the run stops."""
+        self._barred = True
         self._closed.set()
         self._let_go.set()
 

@@ -72,6 +72,7 @@ class Throttle:
         self._overall = [window(rate, past.overall)] if rate else []
         self._of_writes = [*([window(write_rate, past.writes)] if write_rate else []), *self._overall]
         self._own = defaultdict[str, Window](lambda: window(container_rate)) if container_rate else None
+        self._limits_nothing = not (self._of_writes or container_rate)
         if self._own is not None:
             self._own.update((name, window(container_rate, sends)) for name, sends in past.own.items())
 
@@ -104,8 +105,7 @@ class Throttle:
     @property
     def free(self) -> bool:
         """Whether everybody may send at once, without asking for a permit."""
-        limited = self._of_writes or self._own is not None
-        return not (limited or self.gate.is_shut or self.gate.is_held or self.gate.closed)
+        return self._limits_nothing and self.gate.is_open
 
     def rest_s(self, container: str) -> float:
         """Return for how many seconds `container` has no permit of its own to give; 0 or less if it has."""
