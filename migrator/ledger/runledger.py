@@ -34,7 +34,7 @@ from migrator.ledger.columns import (
     one_a_step,
     touched,
 )
-from migrator.ledger.database import check_whole, connect, ledger_errors
+from migrator.ledger.database import DAMAGED, check_whole, connect, ledger_errors
 from migrator.ledger.recorder import Batch, Recorder, fault
 from migrator.ledger.upgrade import upgrade
 from migrator.ports import Choice, Outcome
@@ -168,7 +168,10 @@ class RunLedger(Recorder):
 
     async def containers(self, stage: int) -> Sequence[str]:
         """Return the containers that have steps of `stage` still to send, in the order of their first row."""
-        return [name for (name,) in await self._rows(statements.CONTAINERS, stage)]
+        found = await self._rows(statements.CONTAINERS, stage)
+        if not all(whole for _, whole in found):
+            raise LedgerFailed(f"the ledger {self._path} has lost steps that are still to be sent", DAMAGED)
+        return [name for name, _ in found]
 
     async def pending(self, container: str, stage: int, after: int, limit: int) -> Sequence[Step]:
         """Return up to `limit` steps of `stage` still to send in `container` with `seq > after`, in order."""

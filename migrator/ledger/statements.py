@@ -151,10 +151,15 @@ SELECT object FROM progress WHERE object IN (SELECT value FROM json_each(?1)) AN
 """A change names its object itself; what was created, the receipt names."""
 
 CONTAINERS = f"""
-SELECT c.name FROM container AS c WHERE EXISTS (
-    SELECT 1 FROM to_send AS t WHERE t.container = c.id AND t.stage = ? AND {FREE}
+SELECT c.name, EXISTS (
+    SELECT 1 FROM to_send AS t CROSS JOIN step AS s ON s.seq = t.step
+    WHERE t.container = c.id AND t.stage = ?1 AND {FREE}
+)
+FROM container AS c WHERE EXISTS (
+    SELECT 1 FROM to_send AS t WHERE t.container = c.id AND t.stage = ?1 AND {FREE}
 ) ORDER BY c.id
 """
+"""The containers that have steps to send, and whether the plan has any of those steps: a damaged ledger may not."""
 
 STAGES = "SELECT number FROM stage ORDER BY number"
 
