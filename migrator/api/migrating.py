@@ -21,7 +21,7 @@ from migrator.engine import Reader
 from migrator.exporting.collecting import Watch, collect_list
 from migrator.exporting.snapshots import Origin, Spool
 from migrator.ledger.folder import RunFolder, Runs
-from migrator.ledger.reading import ends, read_run
+from migrator.ledger.reading import ends, id_map, read_run
 from migrator.migrating.catalogue import Catalogue
 from migrator.migrating.comparing import Comparison, End
 from migrator.migrating.copies import Migration, draft_migration
@@ -170,5 +170,6 @@ async def compare(run: RunFolder, settings: Settings) -> AsyncIterator[Compariso
     with new_spools(route, settings) as spools:
         async with reading(settings, route.from_, route.to) as readers:
             await _collect_both(readers, route, spools, lambda _: None, settings.concurrency)
-            with _catalogues(spools) as (source, target):
-                yield Comparison(run.ledger, End(readers[0], source), End(readers[1], target), _new_marks())
+            with _catalogues(spools) as (source, target), id_map(run.ledger) as targets:
+                here, there = End(readers[0], source), End(readers[1], target)
+                yield Comparison(run.ledger, targets, here, there, _new_marks())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -55,6 +56,12 @@ SELECT s.seq, s.type, o.etag, o.reference, o.object, o.container, p.reference, {
 FROM origin AS o JOIN step AS s ON s.seq = o.step JOIN container AS c ON c.id = s.container
 JOIN progress AS p ON p.step = o.step
 WHERE p.state IN ('{State.APPLIED}', '{State.UNCHANGED}') AND p.reference <> '' ORDER BY o.step
+"""
+
+TARGETS = f"""
+SELECT s.type, p.reference FROM origin AS o CROSS JOIN step AS s ON s.seq = o.step
+CROSS JOIN progress AS p ON p.step = o.step
+WHERE o.reference = ? AND p.state IN ('{State.APPLIED}', '{State.UNCHANGED}') AND p.reference <> ''
 """
 
 ENDS = """
@@ -189,6 +196,16 @@ def mapped(path: Path) -> Iterator[Mapped]:
     with read_only(path) as db:
         for seq, type_, etag, *ids in db.execute(MAPPED):
             yield Mapped(seq, EntityType(type_), etag, Place(*ids[:3]), Place(*ids[3:]))
+
+
+@contextmanager
+def id_map(path: Path) -> Iterator[Callable[[str], Mapping[str, str]]]:
+    """Open the id map of the migration whose ledger is `path`, to look up what is too much to have in memory.
+
+    It takes what objects of the source are referred to by, and returns what those of each type are in the target.
+    """
+    with read_only(path) as db:
+        yield lru_cache(maxsize=4096)(lambda reference: dict(db.execute(TARGETS, [reference])))
 
 
 def ends(path: Path) -> tuple[str, str]:

@@ -8,7 +8,7 @@ there in its place is not compared.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +70,18 @@ class Comparison:
         explained: what the mapping says that the other style cannot say alike, by class; it counts as no difference.
     """
 
-    def __init__(self, ledger: Path, source: End, target: End, marks: Marks) -> None:
-        """Compare what `ledger` maps; `marks` stand for ids that it does not have."""
+    def __init__(
+        self, ledger: Path, targets: Callable[[str], Mapping[str, str]], source: End, target: End, marks: Marks
+    ) -> None:
+        """Compare what a migration has made with what it was made of.
+
+        Args:
+            ledger: of the migration.
+            targets: looks up in its id map, see `ledger.reading.id_map`.
+            source: where it read.
+            target: where it wrote.
+            marks: stand for ids that the map does not have.
+        """
         self.compared = 0
         self.differ = 0
         self.explained: Counter[Loss] = Counter()
@@ -79,8 +89,7 @@ class Comparison:
         self._source = source
         self._target = target
         self._marks = marks
-        self._ids = {(one.type.value, one.source.reference): one.target.reference for one in mapped(ledger)}
-        self._known = {reference for _, reference in self._ids}
+        self._targets = targets
         self._context = Context(self._resolve, source.catalogue.channel_of, frozenset(ALLOWABLE))
 
     async def findings(self) -> AsyncIterator[Disagreement]:
@@ -128,9 +137,9 @@ class Comparison:
                 yield Difference(place.path, place.written, place.actual)
 
     def _resolve(self, type_: str, id_: str) -> str | None:
-        if id_ not in self._known:
+        if not (targets := self._targets(id_)):
             return self._marks.mark(EntityType.TAG, id_)  # whatever it is of: what is left out is one and the same
-        return self._ids.get((type_, id_))
+        return targets.get(type_)
 
 
 def _listed(end: End, type_: EntityType, place: Place) -> Shown | str:
