@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from migrator.emulator import Emulator, EmulatorSettings, seeded_offer_id
+from migrator.emulator import Emulator, EmulatorSettings, Proceed, Request, Response, json_answer, seeded_offer_id
 
 HEADER = ("id", "op", "path", "value")
 NEEDLE = "needle-5c1e"
@@ -20,18 +18,16 @@ FAULTS = (
     "429:PATCH:n=9:retry-after=0",
     "cut-body:PATCH:n=11",
 )
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@web.middleware
-async def says_all_it_hears(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def says_all_it_hears(request: Request, proceed: Proceed) -> Response:
     """Put what a request came with into its answer, wherever something on the way might."""
-    heard = request.headers.get("Authorization", "") + (await request.text() if "ims" in request.path else "")
+    heard = request.headers.get("authorization", "") + (request.body.decode() if "ims" in request.path else "")
     if "ims" in request.path:
-        return web.json_response({"error": "invalid_client", "error_description": f"you sent {heard}"}, status=401)
-    answer = await handler(request)
-    if answer.status >= 400 and isinstance(answer, web.Response):
-        answer.body = (answer.body if isinstance(answer.body, bytes) else b"") + heard.encode()
+        return json_answer(401, {"error": "invalid_client", "error_description": f"you sent {heard}"})
+    answer = await proceed(request)
+    if answer.status >= 400 and isinstance(answer.body, bytes):
+        answer.body += heard.encode()
     answer.headers["X-RateLimit-For"] = heard
     return answer
 

@@ -8,15 +8,17 @@ import resource
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from migrator.emulator import (
     Emulator,
     EmulatorSettings,
+    Proceed,
+    Request,
+    Response,
+    json_answer,
     seeded_container,
     seeded_instance_id,
     seeded_offer_id,
@@ -25,7 +27,6 @@ from migrator.emulator import (
 
 HEADER = ("id", "op", "path", "value")
 XCORE_HEADER = ("container", *HEADER)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def changes(count: int) -> list[tuple[str, ...]]:
@@ -191,10 +192,9 @@ async def test_a_signal_finishes_what_is_in_flight_and_resume_does_the_rest(
         assert seen(server) == {seeded_offer_id(i): 1 for i in range(60)}
 
 
-@web.middleware
-async def never_answers_a_patch(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def never_answers_a_patch(request: Request, proceed: Proceed) -> Response:
     """Let the effect happen and keep the answer."""
-    response = await handler(request)
+    response = await proceed(request)
     if request.method == "PATCH":
         await asyncio.Event().wait()
     return response
@@ -250,13 +250,12 @@ def goes_down_after(count: int) -> Any:
     """Turn the service away at the gateway from the n-th PATCH on, until told otherwise."""
     state = {"left": count}
 
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def middleware(request: Request, proceed: Proceed) -> Response:
         if request.method == "PATCH":
             if state["left"] <= 0:
-                return web.json_response({"error_code": "503010", "message": "Could not validate"}, status=503)
+                return json_answer(503, {"error_code": "503010", "message": "Could not validate"})
             state["left"] -= 1
-        return await handler(request)
+        return await proceed(request)
 
     return middleware, state
 
@@ -438,15 +437,14 @@ async def test_a_signal_while_planning_leaves_nothing_behind(migrator: Any, unti
         assert migrator.run_folders() == []
 
 
-@web.middleware
-async def repeats_the_token(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def repeats_the_token(request: Request, proceed: Proceed) -> Response:
     """Answer as something on the way might: with the request it got, under a status that says all is well."""
     if request.method != "PATCH":
-        return await handler(request)
-    said = request.headers["Authorization"]
+        return await proceed(request)
+    said = request.headers["authorization"]
     if request.path.endswith(seeded_offer_id(0)):
-        return web.json_response({"status": 422, "detail": f"you sent {said}"})
-    return web.Response(status=302, headers={"Location": f"https://login.example/{said[7:]}?t={said[7:]}"})
+        return json_answer(200, {"status": 422, "detail": f"you sent {said}"})
+    return Response(302, headers={"Location": f"https://login.example/{said[7:]}?t={said[7:]}"})
 
 
 async def test_a_token_that_comes_back_in_an_answer_is_not_kept(migrator: Any) -> None:
@@ -479,9 +477,8 @@ async def test_a_storm_of_429s_is_sat_out_while_the_run_moves(migrator: Any) -> 
 async def test_status_of_a_run_that_is_running_says_so(migrator: Any, until: Any) -> None:
     looked = asyncio.Event()
 
-    @web.middleware
-    async def keeps_answers(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await handler(request)
+    async def keeps_answers(request: Request, proceed: Proceed) -> Response:
+        response = await proceed(request)
         if request.method == "PATCH":
             await looked.wait()
         return response
