@@ -37,6 +37,8 @@ LARGEST_HEAD = 64 * 1024
 LINGER_S = 1.0
 """Seconds for which a client that was refused may go on sending, to no effect, before it has to have read why."""
 
+_LARGEST_READ = 256 * 1024
+"""Octets that the event loop reads at once, at the most: so much may have come before the first of a request."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """``SO_LINGER`` on, for 0 seconds: closing sends a reset."""
@@ -74,7 +76,7 @@ class Connection(asyncio.Protocol):
         self._lingering: asyncio.TimerHandle | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        self._in_request = False
+        self._in_request = self._in_head = False
         self._owes_continue = False
         self._heard_at = 0.0
         self.closed = self._loop.create_future()
@@ -150,11 +152,10 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._in_request = True
+        self._in_request = self._in_head = True
+        self._head_octets = 0
         self._url = b""
         self._headers: dict[str, str] = {}
-        self._head_octets = self._unread_octets = 0
-        self._request: Request | None = None
 
     def on_url(self, url: bytes) -> None:
         """Keep a piece of the target."""
@@ -162,16 +163,15 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header. Of what comes behind the body nothing is kept."""
-        if self._request is not None:
+        if not self._in_head:
             return
         headers, key, text = self._headers, _lower(name), value.decode("utf-8", "surrogateescape")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
-        self._head_octets += len(name) + len(value)
 
     def on_headers_complete(self) -> None:
         """Find out where the request leads, and whether its body is wanted."""
         headers = self._headers
-        if self._head_octets + len(self._url) > LARGEST_HEAD:
+        if len(self._url) + sum(map(len, headers)) + sum(map(len, headers.values())) > LARGEST_HEAD:
             raise HttpError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         is_old = self._parser.get_http_version() == "1.0"
         if "host" not in headers and not is_old:
@@ -182,6 +182,7 @@ class Connection(asyncio.Protocol):
         )
         route, request.params = self._router.find(method, request.segments)
         request.handler = route.handler
+        self._in_head = False
         self._room = route.largest_body - int(headers.get("content-length", 0))
         if self._room < 0:
             self._pass_on_unread()
@@ -199,7 +200,6 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Let the request wait for its turn."""
-        assert self._request is not None
         self._request.body = b"".join(self._body)
         self._waiting.append(self._request)
         self._in_request = self._owes_continue = False
@@ -219,9 +219,9 @@ class Connection(asyncio.Protocol):
             if not self._deaf:  # else it is about what comes behind the last request
                 why = error.__context__
                 self._refuse(why if isinstance(why, HttpError) else HttpError(HTTPStatus.BAD_REQUEST))
-        if self._in_request and self._request is None and not self._deaf:
-            self._unread_octets += len(data)
-            if self._unread_octets > LARGEST_HEAD:
+        if self._in_head and not self._deaf:
+            self._head_octets += len(data)
+            if self._head_octets > LARGEST_HEAD + _LARGEST_READ:
                 self._refuse(HttpError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
 
     def _stay(self, rest: bytes) -> None:
@@ -242,7 +242,6 @@ class Connection(asyncio.Protocol):
 
     def _pass_on_unread(self) -> None:
         """Let a request wait for its turn without its body, and read nothing more."""
-        assert self._request is not None
         self._waiting.append(self._request)
         self._deaf = self._lingers = True
         raise _EnoughError

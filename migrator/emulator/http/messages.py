@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from functools import cached_property, partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, unquote
 
-from multidict import MultiDict
+from multidict import MultiDict, MultiDictProxy
 
 if TYPE_CHECKING:
     from multidict import MultiMapping
@@ -85,7 +85,19 @@ class Request:
         is_old: whether it is of HTTP/1.0.
     """
 
-    exchange: Exchange
+    __slots__ = (
+        "_body",
+        "_line",
+        "_query",
+        "exchange",
+        "handler",
+        "headers",
+        "is_old",
+        "method",
+        "params",
+        "segments",
+        "target",
+    )
 
     def __init__(self, method: str, target: str, headers: Mapping[str, str], line: Line, *, is_old: bool) -> None:
         self.method = method
@@ -94,21 +106,23 @@ class Request:
         self.is_old = is_old
         self.handler: Handler
         self.params: Mapping[str, str]
+        self.exchange: Exchange
         self._line = line
         self._body: bytes | None = None
-        self._path, self.query_string = _parted(target)
-        segments = self._path.split("/")
-        self.segments = list(map(unquote, segments)) if "%" in target else segments
+        path, self._query = _parted(target)
+        self.segments = path.split("/")
+        if "%" in path:
+            self.segments = list(map(unquote, self.segments))
 
     @property
     def path(self) -> str:
         """The path, decoded."""
         return "/".join(self.segments)
 
-    @cached_property
+    @property
     def query(self) -> MultiMapping[str]:
         """The parameters of the query, decoded."""
-        return MultiDict(parse_qsl(self.query_string, keep_blank_values=True))
+        return _parameters(self._query)
 
     @property
     def body(self) -> bytes:
@@ -167,7 +181,13 @@ def _put_around(proceed: Proceed, middleware: Middleware) -> Handler:
 
 def _parted(target: str) -> tuple[str, str]:
     """The path and the query of a target; a proxy is sent the scheme and the host with them (RFC 9112, 3.2.2)."""
-    path, _, query_string = target.partition("#")[0].partition("?")
+    path, _, query = target.partition("?")
     if not path.startswith("/") and "://" in path:
         path = f"/{path.partition('://')[2].partition('/')[2]}"
-    return path, query_string
+    return path, query
+
+
+@lru_cache(maxsize=256)
+def _parameters(query: str) -> MultiDictProxy[str]:
+    """The parameters of a query. Clients send the same few over and over."""
+    return MultiDictProxy(MultiDict(parse_qsl(query, keep_blank_values=True)))
