@@ -11,6 +11,8 @@ How the modules build on each other::
 
     messages       a request, an answer, and what handlers are
     routes         which handler a method and a path lead to
+    reading        requests out of octets
+    writing        answers as octets
     connections    one connection: requests in, answers out, in order
     server         listens, and stops
 """

@@ -112,7 +112,7 @@ class Request:
         path, self._query = _parted(target)
         self.segments = path.split("/")
         if "%" in path:
-            self.segments = list(map(unquote, self.segments))
+            self.segments = [unquote(one) if "%" in one else one for one in self.segments]
 
     @property
     def path(self) -> str:
