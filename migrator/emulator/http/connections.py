@@ -37,20 +37,24 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 log = logging.getLogger(__name__)
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """The server's side of one connection.
 
     Args:
         router: the ways that requests can go.
         answer: what answers them, with their `handler`.
         others: the open connections of the server, for this one to enter and to leave.
+        buffer: where octets are received; connections may share it, as what came is read before anything else happens.
 
     Attributes:
         closed: done when it is closed.
         task: what waits for an answer; None when none is waited for.
     """
 
-    def __init__(self, router: Router, answer: Callable[[Request], Answer], others: set[Connection]) -> None:
+    def __init__(
+        self, router: Router, answer: Callable[[Request], Answer], others: set[Connection], buffer: memoryview
+    ) -> None:
+        self._buffer = buffer
         self._answer = answer
         self._others = others
         self._reader = Reader(router, self)
@@ -96,11 +100,16 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # which that of uvloop is only in its ways
         self._others.add(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Lend the buffer."""
+        del sizehint
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Read what came, and answer what is whole."""
         if not self._reader.is_done:
             self._heard_at = self._loop.time()
-            self._reader.feed(data)
+            self._reader.feed(self._buffer[:nbytes])
             self._go_on()
 
     def eof_received(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from multidict import MultiDict, MultiDictProxy
 
@@ -112,7 +112,9 @@ class Request:
         path, self._query = _parted(target)
         self.segments = path.split("/")
         if "%" in path:
-            self.segments = [unquote(one) if "%" in one else one for one in self.segments]
+            self.segments = [
+                unquote_to_bytes(one).decode(errors="replace") if "%" in one else one for one in self.segments
+            ]
 
     @property
     def path(self) -> str:
@@ -185,6 +187,10 @@ def _parted(target: str) -> tuple[str, str]:
     if not path.startswith("/") and "://" in path:
         path = f"/{path.partition('://')[2].partition('/')[2]}"
     return path, query
+
+
+def _decoded(segment: str) -> str:
+    return unquote_to_bytes(segment).decode(errors="replace")
 
 
 @lru_cache(maxsize=256)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,22 @@ if TYPE_CHECKING:
 LARGEST_HEAD = 64 * 1024
 """Octets of a request before its body; with more it is refused (431)."""
 
-LARGEST_READ = 256 * 1024
-"""Octets that an event loop reads at once, at the most. So much of a request's first piece may belong to others."""
+LARGEST_READ = 64 * 1024
+"""Octets that are received at once, at the most. So much of a request's first piece may belong to others."""
+
+
+class _Names(dict[bytes, str]):
+    """Names of headers as text in lower case. Clients send the same over and over."""
+
+    def __missing__(self, name: bytes) -> str:
+        lowered = name.lower().decode("ascii")
+        if len(self) < _NAMES_KEPT:
+            self[name] = lowered
+        return lowered
+
+
+_NAMES = _Names()
+_NAMES_KEPT = 512
 
 
 class _EnoughError(Exception):
@@ -53,14 +66,14 @@ class Reader:
         self.is_cut_short = False
         self.owes_continue = False
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Read what came."""
-        rest = data
+        rest: bytes | memoryview = data
         while rest and not self.is_done:
             rest = self._parse(rest)
         if self._in_head and not self.is_done:
-            self._octets += len(data)
-            if self._octets > LARGEST_HEAD + LARGEST_READ:
+            self._raw_octets += len(data)
+            if self._raw_octets > LARGEST_HEAD + LARGEST_READ:
                 self.refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def refuse(self, status: HTTPStatus) -> None:
@@ -73,12 +86,12 @@ class Reader:
         self.is_done = True
         self.requests.clear()
 
-    def _parse(self, data: bytes) -> bytes:
+    def _parse(self, data: bytes | memoryview) -> bytes:
         """Have octets parsed, and return those that the parser wants to see anew."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as found:
-            return self._without_upgrade() + data[found.args[0] :]
+            return self._without_upgrade() + bytes(data[found.args[0] :])
         except httptools.HttpParserError as error:
             if not self.is_done:  # else it is about what comes behind the last request
                 why = error.__context__
@@ -112,7 +125,7 @@ class Reader:
     def on_message_begin(self) -> None:
         """Begin a request."""
         self.is_midway = self._in_head = True
-        self._octets = 0
+        self._octets = self._raw_octets = 0
         self._target = b""
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
@@ -122,16 +135,17 @@ class Reader:
         self._target += piece
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header. Of what comes behind the body nothing is kept."""
-        if self._in_head:
-            headers, key, text = self._headers, _lower(name), value.rstrip(b" \t").decode("utf-8", "surrogateescape")
-            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        """Keep a header. One that comes behind the body is too late to be looked at."""
+        headers, key, text = self._headers, _NAMES[name], value.decode("utf-8", "surrogateescape").rstrip()
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        self._octets += len(name) + len(value)
 
     def on_headers_complete(self) -> None:
         """Find out where the request leads, and whether its body is wanted."""
         self._in_head = False
         headers, target = self._headers, self._target.decode("utf-8", "surrogateescape")
-        if len(target) + sum(map(len, headers)) + sum(map(len, headers.values())) > LARGEST_HEAD:
+        self._headers = {}
+        if self._octets + len(target) > LARGEST_HEAD:
             raise HttpError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         is_old = self._parser.get_http_version() == "1.0"
         if "host" not in headers and not is_old:
@@ -160,9 +174,3 @@ class Reader:
         self.is_midway = self.owes_continue = False
         if not self._parser.should_keep_alive():
             self.is_done = True
-
-
-@lru_cache(maxsize=512)
-def _lower(name: bytes) -> str:
-    """A header's name in lower case. Clients send the same over and over."""
-    return name.lower().decode("ascii")

@@ -28,18 +28,6 @@ class Route(NamedTuple):
     largest_body: float = LARGEST_BODY
 
 
-class Found(NamedTuple):
-    """Where a request leads.
-
-    Attributes:
-        route: the way; of a handler that refuses, when there is none.
-        params: what fills its places, by their names.
-    """
-
-    route: Route
-    params: dict[str, str]
-
-
 class Router:
     """All routes.
 
@@ -57,24 +45,27 @@ class Router:
         for route in self.routes:
             self._root.below(route.path.split("/")).routes[route.method] = route
 
-    def find(self, method: str, segments: Sequence[str]) -> Found:
+    def find(self, method: str, segments: Sequence[str]) -> tuple[Route, dict[str, str]]:
         """Find the way of a request.
 
         Args:
             method: its method.
             segments: the decoded parts of its path between the slashes; the first one is empty.
+
+        Returns:
+            The way, to a handler that refuses if there is none, and what fills its places, by their names.
         """
         node = self._root
         params = {}
         for segment in segments:
-            following = node.literals.get(segment)
-            if following is None:
-                following = node.place
-                if following is None or not segment:
-                    return Found(_NOWHERE, {})
-                params[following.name] = segment
-            node = following
-        return Found(node.routes.get(method) or node.otherwise(method), params)
+            if segment in node.literals:
+                node = node.literals[segment]
+            elif segment and node.place is not None:
+                node = node.place
+                params[node.name] = segment
+            else:
+                return _NOWHERE, {}
+        return node.routes.get(method) or node.otherwise(method), params
 
 
 class _Node:

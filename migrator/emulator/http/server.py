@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from migrator.emulator.http.connections import Connection
+from migrator.emulator.http.reading import LARGEST_READ
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ class Server:
         self._router = router
         self._answer = answer
         self._connections: set[Connection] = set()
+        self._buffer = memoryview(bytearray(LARGEST_READ))
         self._listener: asyncio.Server | None = None
         self._watch: asyncio.TimerHandle | None = None
 
@@ -79,7 +81,7 @@ class Server:
         await asyncio.gather(*tasks, *(connection.closed for connection in connections), return_exceptions=True)
 
     def _connection(self) -> Connection:
-        return Connection(self._router, self._answer, self._connections)
+        return Connection(self._router, self._answer, self._connections, self._buffer)
 
     def _expire_silent(self) -> None:
         loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from migrator.emulator.http import Request, Response, Route, Router
 from migrator.emulator.http.connections import Connection
+from migrator.emulator.http.reading import LARGEST_READ
 
 HOST = b"Host: here\r\n"
 CONVERSATION = b"".join(
@@ -60,7 +61,9 @@ async def answers(pieces: list[bytes]) -> bytes:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     loop = asyncio.get_running_loop()
-    connection = Connection(Router(ROUTES), lambda request: request.handler(request), set())
+    connection = Connection(
+        Router(ROUTES), lambda request: request.handler(request), set(), memoryview(bytearray(LARGEST_READ))
+    )
     await loop.connect_accepted_socket(lambda: connection, theirs)
     for one in pieces:
         await loop.sock_sendall(ours, one)
