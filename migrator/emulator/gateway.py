@@ -121,7 +121,9 @@ class Gateway:
         if self._faults or self._settings.latency_s:
             return self._watched(exchange, partial(self._arrived, request))
         try:
-            return self._labelled(self._settled(exchange, partial(self._admitted, request)), exchange)
+            return self._labelled(self._admitted(request), exchange)
+        except _REFUSALS as raised:
+            return self._labelled(self._refused(raised, exchange), exchange)
         finally:
             self._end(exchange)
 
@@ -155,7 +157,7 @@ class Gateway:
     async def _watched(self, exchange: Exchange, answer: Proceed) -> Response:
         """Get an answer, whatever happens to it on the way, and keep what happened."""
         try:
-            return self._labelled(await self._settled_later(exchange, answer), exchange)
+            return self._labelled(await self._settled(exchange, answer), exchange)
         except ConnectionLostError:
             return Response()  # goes nowhere
         finally:
@@ -176,18 +178,11 @@ class Gateway:
         within = [fault for fault in due if fault.rule.kind.phase == "world"]
         without = [fault for fault in due if fault.rule.kind.phase != "world"]
         served = self._faults.around(within, request, partial(answered, request.handler, request))
-        settled = partial(self._settled_later, request.exchange, partial(self._held, served))
+        settled = partial(self._settled, request.exchange, partial(self._held, served))
         return await self._faults.around(without, request, settled)()
 
-    def _settled(self, exchange: Exchange, answer: Callable[[], Response]) -> Response:
+    async def _settled(self, exchange: Exchange, answer: Proceed) -> Response:
         """Get an answer, also where the answer is a refusal."""
-        try:
-            return answer()
-        except _REFUSALS as raised:
-            return self._refused(raised, exchange)
-
-    async def _settled_later(self, exchange: Exchange, answer: Proceed) -> Response:
-        """The same for an answer that has to be waited for."""
         try:
             return await answer()
         except _REFUSALS as raised:

@@ -109,12 +109,10 @@ class Request:
         self.exchange: Exchange
         self._line = line
         self._body: bytes | None = None
-        path, self._query = _parted(target)
-        self.segments = path.split("/")
+        path, _, self._query = target.partition("?")
+        self.segments = (path if path.startswith("/") else _without_host(path)).split("/")
         if "%" in path:
-            self.segments = [
-                unquote_to_bytes(one).decode(errors="replace") if "%" in one else one for one in self.segments
-            ]
+            self.segments = [_decoded(one) if "%" in one else one for one in self.segments]
 
     @property
     def path(self) -> str:
@@ -181,12 +179,10 @@ def _put_around(proceed: Proceed, middleware: Middleware) -> Handler:
     return lambda request: middleware(request, proceed)
 
 
-def _parted(target: str) -> tuple[str, str]:
-    """The path and the query of a target; a proxy is sent the scheme and the host with them (RFC 9112, 3.2.2)."""
-    path, _, query = target.partition("?")
-    if not path.startswith("/") and "://" in path:
-        path = f"/{path.partition('://')[2].partition('/')[2]}"
-    return path, query
+def _without_host(path: str) -> str:
+    """The path of a target with a scheme and a host, which is what a proxy is sent (RFC 9112, 3.2.2)."""
+    _, found, rest = path.partition("://")
+    return f"/{rest.partition('/')[2]}" if found else path
 
 
 def _decoded(segment: str) -> str:
