@@ -67,7 +67,7 @@ def is_behind(request: Request) -> bool:
 
 
 def style_of(request: Request) -> str:
-    """The endpoint style that a request is of, ``ims`` for the token endpoint, "" for none."""
+    """The endpoint style that a request is of, ``ims`` if it does not go behind the gateway, "" for none."""
     if not is_behind(request):
         return "ims"
     style = request.segments[3] if len(request.segments) > 3 else ""

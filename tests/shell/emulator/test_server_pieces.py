@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from migrator.emulator.http import Request, Response, Route, Router
 from migrator.emulator.http.connections import Connection
-from migrator.emulator.http.reading import LARGEST_READ
+from migrator.emulator.http.reading import LARGEST_READ, Reader
 
 HOST = b"Host: here\r\n"
 CONVERSATION = b"".join(
@@ -95,3 +95,48 @@ def test_they_are_the_same_octet_by_octet() -> None:
         whole = asyncio.run(answers([octets]))
         assert asyncio.run(answers(cut(octets, list(range(len(octets)))))) == whole
         assert whole.count(b"HTTP/1.1 ") == 8
+
+
+class NoLine:
+    def hang_up(self, *, reset: bool) -> None:
+        raise AssertionError
+
+
+SCRAPS = st.one_of(
+    st.sampled_from(
+        [
+            *(
+                b"GET /told/a HTTP/1.1\r\n",
+                b"PATCH /told/small HTTP/1.0\r\n",
+                b"CONNECT a:1 HTTP/1.1\r\n",
+                HOST,
+                b"\r\n",
+            ),
+            *(
+                b"Content-Length: 3\r\n",
+                b"Transfer-Encoding: chunked\r\n",
+                b"Connection: Upgrade\r\n",
+                b"Upgrade: x\r\n",
+            ),
+            *(
+                b"Expect: 100-continue\r\n",
+                b"3\r\nabc\r\n",
+                b"0\r\n\r\n",
+                b"abc",
+                b"ffffffffffffffff\r\n",
+                b"X-\xff: \xff",
+            ),
+        ]
+    ),
+    st.binary(max_size=20),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(scraps=st.lists(SCRAPS, max_size=20))
+def test_whatever_comes_is_read_or_refused(scraps: list[bytes]) -> None:
+    reader = Reader(Router(ROUTES), NoLine())
+    for scrap in scraps:
+        reader.feed(scrap)
+    assert reader.refusal is None or (reader.is_done and reader.refusal.status == 400)
+    assert all(request.handler for request in reader.requests)
