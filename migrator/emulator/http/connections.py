@@ -11,6 +11,7 @@ lose the refusal with it (RFC 9112, 9.6): so then the connection lingers.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import socket
 import struct
@@ -195,15 +196,14 @@ class Connection(asyncio.BufferedProtocol):
         """Send a body piece by piece; between two of them others get their turn."""
         self._reader.is_done |= request.is_old  # it knows no other end of a body than that of the connection
         framing, framed = ("", bytes) if request.is_old else ("Transfer-Encoding: chunked\r\n", piece)
-        unsent = head(response, framing, self._said_of_connection(request))
-        for octets in pieces:
+        last = b"" if request.is_old else LAST_PIECE
+        top = head(response, framing, self._said_of_connection(request))
+        for octets in itertools.chain([top], map(framed, pieces), [last]):
             if self._transport.is_closing():
                 return
-            self._transport.write(unsent + framed(octets))
-            unsent = b""
+            self._transport.write(octets)
             await asyncio.sleep(0)
             await self._writable.wait()
-        self._transport.write(unsent + (b"" if request.is_old else LAST_PIECE))
 
     def _said_of_connection(self, request: Request) -> str:
         """What an answer says of the connection: that it is the last one, or, if it was asked, that it is not."""

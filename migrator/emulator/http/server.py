@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SILENCE_S = 60.0
 """Seconds that the rest of a request may take to go on coming (408)."""
+BACKLOG = 1024
+"""Connections that may wait to be accepted: a load begins with many at once."""
 SHUTDOWN_S = 0.1
 """Seconds that requests in flight get when the server stops. Nobody waits for their answers any more."""
 
@@ -54,7 +56,7 @@ class Server:
             OSError: the port is taken.
         """
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._connection, host, port)
+        self._listener = await loop.create_server(self._connection, host, port, backlog=BACKLOG)
         self._expire_silent()
 
     async def stop(self) -> None:
