@@ -23,8 +23,19 @@ PROFILES = Path("config")
 SECRETS = ("client_secret", "access_token")
 """Settings that no profile, job file, flag, ledger or message may hold."""
 
+HIDDEN = frozenset({*SECRETS, *(f"{name}_command" for name in SECRETS)})
+"""Settings whose value is shown and kept nowhere: a command may hold a secret as well."""
+
+PREFIX = "MIGRATOR_"
+"""What our variables of the environment begin with."""
+
 DEFAULT = "default"
 """The origin of a value that nobody has given."""
+
+
+def sources_of(secret: str) -> tuple[str, str, str]:
+    """Return the settings that a secret may come from."""
+    return secret, f"{secret}_file", f"{secret}_command"
 
 
 class Layer(Struct, frozen=True):
@@ -47,7 +58,7 @@ class Layer(Struct, frozen=True):
 
 def variable(name: str) -> str:
     """Return the environment variable of a setting."""
-    return f"MIGRATOR_{name.upper()}"
+    return f"{PREFIX}{name.upper()}"
 
 
 def without_secrets(origin: str, values: Mapping[str, Any]) -> Layer:
@@ -112,7 +123,7 @@ def merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
     origins: dict[str, str] = {}
     for layer in layers:
         for name in SECRETS:
-            sources = {name, f"{name}_file", f"{name}_command"}
+            sources = sources_of(name)
             if any(layer.values.get(source) for source in sources):
                 merged = {key: value for key, value in merged.items() if key not in sources}
         merged |= layer.values

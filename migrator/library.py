@@ -23,7 +23,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from itertools import islice
 from pathlib import Path
@@ -306,8 +306,8 @@ def retry(earlier: RunFolder, settings: Settings) -> RunFolder:
     if summarize(earlier.ledger).run.migrates:
         raise UsageError(f"run {earlier.id} is a migration", "migrate again: what is there already is not made twice")
     _refuse_open(earlier, OPEN)
-    taken = api.earlier_retry(earlier, ())
-    return _after(earlier, settings, taken, api.retry(earlier, settings), api.Origin.RETRIES)
+    begun = api.retry(earlier, settings)
+    return _after(earlier, settings, lambda: api.earlier_retry(earlier, ()), begun, api.Origin.RETRIES)
 
 
 def rollback(earlier: RunFolder, settings: Settings, *, recreate: bool = False) -> RunFolder:
@@ -324,7 +324,7 @@ def rollback(earlier: RunFolder, settings: Settings, *, recreate: bool = False) 
     _refuse_open(earlier, {*OPEN, State.UNRESOLVED})
     chosen = api.applied((), ())
     begun = api.rollback(earlier, settings, chosen, recreate=recreate)
-    return _after(earlier, settings, api.earlier_rollback(earlier, chosen), begun, api.Origin.ROLLS_BACK)
+    return _after(earlier, settings, lambda: api.earlier_rollback(earlier, chosen), begun, api.Origin.ROLLS_BACK)
 
 
 def _refuse_open(run: RunFolder, states: Collection[State]) -> None:
@@ -335,15 +335,18 @@ def _refuse_open(run: RunFolder, states: Collection[State]) -> None:
 def _after(
     earlier: RunFolder,
     settings: Settings,
-    taken: Summary | None,
+    find_taken: Callable[[], Summary | None],
     begun: AbstractContextManager[tuple[RunFolder, Draft]],
     origin: api.Origin,
 ) -> RunFolder:
-    """Accept a draft that takes up steps of `earlier`, unless the run `taken` has done so."""
-    if taken is not None:
-        raise UsageError(f"run {taken.run.id} has taken these rows up already", "apply that, if it has not ended")
+    """Accept a draft that takes up steps of `earlier`, unless a run that `find_taken` finds has done so."""
     with begun as (run, draft):
         if not draft.rows:
             raise UsageError(f"there is nothing in run {earlier.id} to take up")
-        api.accept_after(draft, run, earlier, settings, origin)
+        # Somebody else may do the same right now: the check and the acceptance are one act.
+        with Runs(earlier.path.parent).locked():
+            if (taken := find_taken()) is not None:
+                message = f"run {taken.run.id} has taken these rows up already"
+                raise UsageError(message, "apply that, if it has not ended")
+            api.accept_after(draft, run, earlier, settings, origin)
     return run

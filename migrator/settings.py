@@ -33,7 +33,18 @@ from migrator.core.limits import Limits, share_of
 from migrator.core.pacing import Range
 from migrator.core.reconcile import Bounds
 from migrator.core.verdict import Policy
-from migrator.layers import DEFAULT, SECRETS, Layer, merge, read_profile, variable, without_secrets
+from migrator.layers import (
+    DEFAULT,
+    HIDDEN,
+    PREFIX,
+    SECRETS,
+    Layer,
+    merge,
+    read_profile,
+    sources_of,
+    variable,
+    without_secrets,
+)
 
 DEFAULT_SCOPES = "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"
 
@@ -108,7 +119,7 @@ class Settings(BaseSettings):
     """The settings of one invocation."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MIGRATOR_", extra="forbid", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+        env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
     )
 
     style: Literal["dps", "xcore"] = Field(default="dps", description="Endpoint style: dps or xcore.")
@@ -237,7 +248,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _one_source_per_secret(self) -> Self:
         for name in SECRETS:
-            given = [part for part in (name, f"{name}_file", f"{name}_command") if getattr(self, part)]
+            given = [source for source in sources_of(name) if getattr(self, source)]
             if len(given) > 1:
                 raise ValueError(f"{' and '.join(given)} exclude each other")
         return self
@@ -288,8 +299,7 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         """When a run stops itself."""
-        most = share_of(self.max_failures)
-        return Limits(most.number or 0, most.share or 0.0, self.equal_failures, self.max_duration)
+        return Limits(share_of(self.max_failures), self.equal_failures, self.max_duration)
 
     def secret(self, name: str) -> str:
         """Return a secret from wherever it is kept, "" if nowhere.
@@ -312,8 +322,7 @@ class Settings(BaseSettings):
 
     def public(self) -> dict[str, Any]:
         """Return everything that is not a secret, for the ledger and for people."""
-        hidden = {*SECRETS, *(f"{name}_command" for name in SECRETS)}
-        return self.model_dump(mode="json", exclude=hidden)
+        return self.model_dump(mode="json", exclude=set(HIDDEN))
 
     def remembered(self) -> dict[str, Any]:
         """Return what a ledger keeps: everything public, and the profile, which may say where the secrets are."""
@@ -406,8 +415,7 @@ def require_target(settings: Settings) -> None:
         UsageError: with all that is missing.
     """
     missing = [variable(name) for name in ("org_id", "sandbox", "client_id") if not getattr(settings, name)]
-    secret = any(getattr(settings, f"{name}{suffix}") for name in SECRETS for suffix in ("", "_file", "_command"))
-    if not secret:
+    if not any(getattr(settings, source) for name in SECRETS for source in sources_of(name)):
         missing.append("MIGRATOR_CLIENT_SECRET (or MIGRATOR_ACCESS_TOKEN)")
     if missing:
         hint = "set them in the environment or a --profile; `migrator emulator` prints a set to try with"

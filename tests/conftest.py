@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -172,12 +173,9 @@ def until() -> Callable[[Callable[[], bool]], object]:
     return wait
 
 
-def seen_by(server: Emulator) -> dict[str, int]:
+def seen_by(server: Emulator) -> Counter[str]:
     """Return how often the server changed each object."""
-    counts: dict[str, int] = {}
-    for effect in server.effects:
-        counts[effect.id] = counts.get(effect.id, 0) + 1
-    return counts
+    return Counter(effect.id for effect in server.effects)
 
 
 @pytest.fixture(scope="session")

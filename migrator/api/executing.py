@@ -10,10 +10,12 @@ from msgspec import Struct
 
 from migrator.api.service import caller_of, new_throttle, transport_of
 from migrator.clock import SystemClock
+from migrator.core.errors import LedgerFailed
 from migrator.core.model import Doubt
 from migrator.core.states import IN_DOUBT, OPEN, State
 from migrator.core.styles import STYLES
 from migrator.engine import Decide, Decision, Engine, hold
+from migrator.ledger.database import DAMAGED
 from migrator.ledger.folder import RunFolder
 from migrator.ledger.reading import Summary, summarize
 from migrator.ledger.runledger import RunLedger
@@ -105,9 +107,11 @@ async def execute(
     Raises:
         ServiceRefused: the service refuses the run as a whole.
         Stopped: the run cannot go on now, and can be resumed; also when another process is running it.
+        LedgerFailed: the ledger cannot be used, or does not account for every row.
     """
     with run.locked():
         before = summarize(run.ledger)
+        _refuse_lost_rows(before)
         open_ = before.count(*OPEN_FOR[work])
         if open_:
             log.info("run.started", run=run.id, work=work.value, rows=before.run.rows, open=open_)
@@ -115,6 +119,17 @@ async def execute(
         summary = summarize(run.ledger)
         log.info("run.finished", run=run.id, **{state.value.lower(): rows for state, rows in summary.rows.items()})
         return summary
+
+
+def _refuse_lost_rows(summary: Summary) -> None:
+    """Refuse a ledger that has lost rows without SQLite's noticing: they would be neither sent nor reported.
+
+    Raises:
+        LedgerFailed: it has.
+    """
+    if summary.lost:
+        run = summary.run
+        raise LedgerFailed(f"the ledger of run {run.id} does not say where all of its {run.rows:,} rows stand", DAMAGED)
 
 
 async def _run(

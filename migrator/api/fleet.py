@@ -67,14 +67,19 @@ async def carry_out(ledger: Path, settings: Settings) -> None:
     """Let the fleet carry out the run whose ledger is the file `ledger`: go on with it, if the fleet has it already.
 
     Raises:
-        UsageError: another run is still to change some of the same objects, or there is no rate to keep to.
+        UsageError: the fleet has a run of that name that is about other changes, another run is still to change some of
+            the same objects, or there is no rate to keep to.
         LedgerFailed: the database cannot be reached, or refuses us.
     """
-    url, run = url_of(settings), read_run(ledger).id
+    url, record = url_of(settings), read_run(ledger)
+    run = record.id
     stated_rate(settings)
     async with connected(url) as pool:
         fleet = FleetRuns(pool, where(url))
         if run in await fleet.all():
+            if await fleet.fingerprint(run) != record.fingerprint:
+                hint = f"choose another --run-id for these; `migrator resume {run}` goes on with that one"
+                raise UsageError(f"run {run} is there already, and about other changes; nothing was sent", hint)
             await fleet.go_on(run)
         else:
             await copy_in(pool, where(url), ledger, size=settings.shard_steps)

@@ -122,8 +122,8 @@ async def refuse_too_many(changes: Mapping[tuple[str, EntityType], int], setting
     async with reading(settings) as (reader,):
         for (container, type_), count in changes.items():
             there = await _count(reader, container, type_)
-            # Rounded, since 0.29 × 100 is a little less than 29 in floating point.
-            if count > round(most.share * there, 6):
+            bound = most.of(there)
+            if bound is not None and count > bound:
                 message = f"{count:,} of {there:,} objects of type {type_} in container {container} would be changed"
                 raise UsageError(f"{message}, and --max-changes allows {settings.max_changes}", hint)
 

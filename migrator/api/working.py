@@ -18,6 +18,7 @@ from migrator.api.fleet import stated_rate, url_of
 from migrator.api.service import caller_of, transport_of
 from migrator.api.target import as_planned
 from migrator.clock import SystemClock
+from migrator.core.limits import Share
 from migrator.core.styles import STYLES
 from migrator.engine import Decision, Engine, Tally
 from migrator.fleet.database import Pool, connected, where
@@ -240,6 +241,6 @@ class Crew:
             guard=settings.guard,
             bounds=settings.bounds,
             # What all workers together may fail is minded by the foreman.
-            limits=msgspec.structs.replace(settings.limits, max_failures=0, max_failures_share=0.0),
+            limits=msgspec.structs.replace(settings.limits, max_failures=Share()),
             decide=always(Decision(settings.on_doubt)),
         )

@@ -11,6 +11,7 @@ import click
 
 from migrator import api
 from migrator.cli import eventloop
+from migrator.cli import fleet as fleets
 from migrator.cli.asking import ask, confirm_sandbox, expect_somebody
 from migrator.cli.carry import carry_out
 from migrator.cli.jobs import opened_job
@@ -140,7 +141,7 @@ def _from_plan(path: Path, settings: Settings, where: Settings, run_id: str | No
     eventloop.run(api.refuse_too_many(savedplan.count_changes(path), settings), settings)
     with Runs(where.runs).locked():
         if not again:
-            _refuse_repetition(read_run(path).fingerprint, where)
+            _refuse_repetition(read_run(path).fingerprint, settings, run_id)
         with api.planned(path, where, run_id=run_id) as run:
             return run
 
@@ -169,7 +170,7 @@ def _from_input(
         # Somebody may have applied the same while we asked: the check and the acceptance are one act.
         with Runs(where.runs).locked():
             if not again:
-                _refuse_repetition(draft.fingerprint, where)
+                _refuse_repetition(draft.fingerprint, settings, run_id)
             draft.accept(run.id, source.name, settings.remembered(), SystemClock.now())
     return run
 
@@ -180,9 +181,10 @@ def _refuse_other_input(run_id: str, source: Input, settings: Settings) -> None:
         api.check_same_input(run, source.path)
 
 
-def _refuse_repetition(fingerprint: str, settings: Settings) -> None:
-    earlier = api.earlier_run(fingerprint, settings)
-    if earlier is None:
+def _refuse_repetition(fingerprint: str, settings: Settings, run_id: str | None) -> None:
+    find = api.earlier_run if settings.fleet is None else fleets.earlier_run
+    earlier = find(fingerprint, settings)
+    if earlier is None or earlier.run.id == run_id:  # a fleet goes on with the run of that name
         return
     run = earlier.run.id
     if left_out := earlier.count(State.SKIPPED):

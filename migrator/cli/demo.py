@@ -27,6 +27,7 @@ from migrator.cli.jobs import read_job
 from migrator.core.errors import UsageError
 from migrator.core.states import State
 from migrator.emulator import Effect, Emulator, EmulatorSettings
+from migrator.layers import PREFIX
 from migrator.ledger.folder import Runs
 from migrator.ledger.reading import Summary, summarize
 
@@ -183,7 +184,9 @@ class Tour:
         """Start a command of ours in a process of its own, and show it as it is typed."""
         self._say(f"[cyan]$ migrator {shlex.join(arguments)}[/]")
         environment = {
-            **os.environ,
+            # Whatever somebody has set for a service of theirs is not meant for this one, and neither is a proxy.
+            **{name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
+            "no_proxy": "127.0.0.1",
             "MIGRATOR_BASE_URL": self._server.url,
             "MIGRATOR_IMS_URL": self._server.url,
             "MIGRATOR_ORG_ID": "EMULATOR@AdobeOrg",

@@ -46,7 +46,8 @@ def doctor(output: str, **values: Any) -> int:
     \b
     Examples:  migrator doctor --profile production
                migrator doctor --style xcore --output json
-    Exit codes: 0 a run would work · 2 something on our side is wrong · 5 the service refuses us or cannot be reached
+    Exit codes: 0 a run would work · 2 something on our side is wrong · 5 the service refuses us
+                6 it does not answer now: try again later
     """
     return eventloop.run(_show(values, Output(output)))
 

@@ -16,11 +16,11 @@ import click
 from migrator import api
 from migrator.cli import eventloop
 from migrator.cli.options import (
-    flags_of,
     output_option,
     profile_option,
     reading_options,
     sandbox_option,
+    settings_of,
     style_option,
     viewing_of,
     viewing_options,
@@ -37,7 +37,7 @@ from migrator.exporting.collecting import Wanted
 from migrator.exporting.forms import Form, Lines, Report, Table, Wide
 from migrator.exporting.snapshots import Origin, Spool, beside, new_export_id
 from migrator.exporting.texts import Texts
-from migrator.settings import Settings, load, require_target
+from migrator.settings import Settings, require_target
 from migrator.sources.shape import CSV, FORMATS, JSONL, find_delimiter
 
 OFFERS = (EntityType.PERSONALIZED_OFFER, EntityType.FALLBACK_OFFER)
@@ -112,7 +112,7 @@ def export(
     Exit codes: 0 · 2 usage or configuration · 5 the service refuses, or a list cannot be read to its end · 6 no answer
     """
     viewing = viewing_of(values)
-    settings = load(flags_of(values), profile=values.get("profile"))
+    settings = settings_of(values)
     require_target(settings)
     style = STYLES[settings.style]
     wanted = Wanted(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,13 +17,14 @@ import msgspec
 
 from migrator.cli import eventloop
 from migrator.cli.metrics import WorkerMetrics, metered
+from migrator.cli.naming import readable, unnamed
 from migrator.cli.options import (
-    flags_of,
     ledger_option,
     metrics_option,
     need_fleet,
     output_option,
     profile_option,
+    settings_of,
     viewing_of,
     viewing_options,
 )
@@ -113,6 +114,26 @@ def list_runs(settings: Settings, list_one: Callable[[Summary], None]) -> int:
     return 0
 
 
+def all_runs(settings: Settings) -> Sequence[Summary]:
+    """Return where each run stands, oldest first: of the fleet, or of the folder that the settings name instead."""
+    if settings.fleet is None:
+        return readable(Runs(settings.runs))
+    found: list[Summary] = []
+    list_runs(settings, found.append)
+    return found
+
+
+def earlier_run(fingerprint: str, settings: Settings) -> Summary | None:
+    """Return the newest run of the fleet that did, or began, exactly what a plan of that fingerprint would do again."""
+
+    async def ask(runs: FleetRuns) -> Summary | None:
+        name = await runs.about(fingerprint)
+        return None if name is None else (await runs.summary(name))[0]
+
+    need_fleet()
+    return eventloop.run(_asked(settings, ask))
+
+
 async def _asked(settings: Settings, question: Callable[[FleetRuns], Coroutine[Any, Any, T]]) -> T:
     from migrator.api import fleet
 
@@ -173,7 +194,7 @@ def worker(shards: int, **values: Any) -> int:
     from migrator.api import working
 
     viewing = viewing_of(values)
-    settings = load(flags_of(values), profile=values.get("profile"))
+    settings = settings_of(values)
 
     @asynccontextmanager
     async def around(working: Working) -> AsyncIterator[None]:
@@ -204,7 +225,7 @@ def stop(run: str | None, output: str, **values: Any) -> int:
     need_fleet()
     from migrator.fleet.runs import Stop
 
-    settings = load(flags_of(values), profile=values.get("profile"))
+    settings = settings_of(values)
 
     async def stopped(runs: FleetRuns) -> str:
         name = await runs.find(run)
@@ -227,14 +248,14 @@ def ledger() -> None:
 
 
 @ledger.command()
-@click.argument("run")
+@click.argument("run", required=False)
 @click.option("--from", "from_", metavar="FOLDER|URL", required=True, help="Where it is.")
 @click.option("--to", "to", metavar="FOLDER|URL", required=True, help="Where it is to go on.")
-def copy(run: str, from_: str, to: str) -> int:
+def copy(run: str | None, from_: str, to: str) -> int:
     """Move RUN, with all that is known of it, from a folder into the database of a fleet, or back.
 
     Where it came from it is not run any more, so that nothing is sent twice: a folder keeps its ledger under another
-    name, a database keeps nothing.
+    name, a database keeps nothing. Without RUN, those that are there are listed.
 
     \b
     Examples:  migrator ledger copy 20261122-181502-3fa9 --from runs --to postgresql://db.example.com/migrator
@@ -245,6 +266,8 @@ def copy(run: str, from_: str, to: str) -> int:
     from migrator.api import fleet
 
     source, target = load({"ledger": from_}), load({"ledger": to})
+    if run is None:
+        raise unnamed(f"migrator ledger copy RUN --from {from_} --to {to}", "moved", all_runs(source))
     if source.fleet is None and target.fleet is not None:
         eventloop.run(fleet.move_in(Runs(source.runs).find(run), target.fleet))
     elif source.fleet is not None and target.fleet is None:

@@ -221,13 +221,18 @@ def flags_of(values: dict[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in SETTINGS if values.get(name) is not None}
 
 
+def settings_of(values: dict[str, Any]) -> Settings:
+    """Return the settings that a command's parameters give."""
+    return load(flags_of(values), profile=values.get("profile"))
+
+
 def find_run(values: dict[str, Any], name: str | None) -> RunFolder:
     """Return the run called `name`, or the newest one for `None`; one of a fleet as a copy, until the command ends.
 
     Raises:
         UsageError: there is none.
     """
-    settings = load(flags_of(values), profile=values.get("profile"))
+    settings = settings_of(values)
     return Runs(settings.runs).find(name) if settings.fleet is None else mirrored(name, settings)
 
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
 import click
 
 from migrator import api
+from migrator.cli import fleet
 from migrator.cli.asking import ask, confirm_sandbox, expect_somebody
 from migrator.cli.carry import carry_out
-from migrator.cli.options import run_of, running_options, viewing_of
+from migrator.cli.naming import unnamed
+from migrator.cli.options import run_of, running_options, settings_of, viewing_of
 from migrator.cli.output import Output, counted, tell
 from migrator.core.errors import UsageError
 from migrator.core.model import Kind
-from migrator.core.states import State
+from migrator.core.states import OPEN, State
 from migrator.core.undo import Lasting
 from migrator.ledger.conditions import Chosen
 from migrator.ledger.folder import RunFolder, Runs
@@ -40,7 +42,7 @@ class Lines(click.ParamType[list[tuple[int, int]]]):
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", required=False)
 @click.option("--lines", type=Lines(), metavar="LINES", help="Only these lines of the input, e.g. 12-40,57.")
 @click.option("--object", "objects", multiple=True, metavar="ID", help="Only this object; may be repeated.")
 @click.option("--recreate", is_flag=True, help="Create anew what was deleted, under another id.")
@@ -49,7 +51,7 @@ class Lines(click.ParamType[list[tuple[int, int]]]):
 @click.option("--again", is_flag=True, help="Undo although an earlier rollback has undone, or not settled, some.")
 @running_options
 def rollback(
-    run: str,
+    run: str | None,
     lines: list[tuple[int, int]] | None,
     objects: tuple[str, ...],
     recreate: bool,
@@ -68,6 +70,7 @@ def rollback(
 
     RUN stays as it is: the rollback is a run of its own, RUN.rollback-1 and so on, that can be resumed, retried, and
     rolled back in its turn. With --lines or --object only what they name is undone, and all rows of an object together.
+    Without RUN, those that can be undone are listed, and nothing is done.
 
     \b
     Examples:  migrator rollback 20261122-181502-3fa9
@@ -75,6 +78,9 @@ def rollback(
     Exit codes: as `migrator apply`; 0 also if there is nothing to undo, 3 also if something cannot be undone
     """
     viewing = viewing_of(values)
+    if run is None:
+        # The newest one is not taken by default: nobody undoes a run by leaving out a word.
+        raise unnamed("migrator rollback RUN", "undone", _undoable(fleet.all_runs(settings_of(values))))
     earlier, settings = run_of(values, run)
     confirm_sandbox(settings, confirm_sandbox_name)
     _refuse_unfinished(earlier, summarize(earlier.ledger), unfinished=unfinished)
@@ -93,6 +99,16 @@ def rollback(
                 api.accept_after(draft, new, earlier, settings, api.Origin.ROLLS_BACK)
     code = carry_out(new, settings, out, viewing) if new.ledger.exists() else 0
     return code or (3 if lasting else 0)
+
+
+def _undoable(runs: Sequence[Summary]) -> Sequence[Summary]:
+    """Return those of all runs that have applied something, have ended, and are not undone yet."""
+    undone = {one.run.rolls_back for one in runs if one.rows.keys() - {State.REJECTED}}
+    return [
+        one
+        for one in runs
+        if one.count(State.APPLIED) and not one.count(*OPEN, State.UNRESOLVED) and one.run.id not in undone
+    ]
 
 
 def _report(draft: api.Draft, new: RunFolder, earlier: RunFolder, out: Output) -> int:

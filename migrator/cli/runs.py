@@ -10,14 +10,13 @@ from typing import Any
 import click
 
 from migrator.cli import fleet
-from migrator.cli.options import find_run, flags_of, ledger_option, output_option, profile_option
+from migrator.cli.options import find_run, ledger_option, output_option, profile_option, settings_of
 from migrator.cli.output import Output, next_step, tell
 from migrator.core.errors import MigratorError, UsageError
 from migrator.ledger.folder import Runs
 from migrator.ledger.reading import Summary, read_run, summarize
 from migrator.reports.errors import summarize_errors
 from migrator.reports.results import ResultsFile, stale_files, write_results
-from migrator.settings import load
 from migrator.translating.idmap import write_id_map
 
 ID_MAP = "id-map"
@@ -38,7 +37,7 @@ def status(run: str | None, watch: bool, output: str, **values: Any) -> int:
                migrator status 20261122-181502-3fa9 --output json
     Exit codes: 0 whatever became of the run · 2 there is no such run
     """
-    settings = load(flags_of(values), profile=values.get("profile"))
+    settings = settings_of(values)
     if settings.fleet is not None:
         return fleet.status(run, settings, Output(output), watching=watch)
     if watch:
@@ -64,7 +63,7 @@ def runs(output: str, **values: Any) -> int:
     Exit codes: 0 also when there is none
     """
     out = Output(output)
-    settings = load(flags_of(values), profile=values.get("profile"))
+    settings = settings_of(values)
     if settings.fleet is not None:
         return fleet.list_runs(settings, partial(_list, out=out))
     for run in Runs(settings.runs).all():

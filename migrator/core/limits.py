@@ -7,22 +7,6 @@ from msgspec import Struct
 from migrator.core.errors import Stopped
 
 
-class Limits(Struct, frozen=True):
-    """How much may go wrong, and how long it may take. 0 means without limit.
-
-    Attributes:
-        max_failures: steps that fail or end in doubt, before the run stops.
-        max_failures_share: the same as a share of the steps of the run, in (0, 1].
-        equal_failures: failures of the same kind in a row, before the run stops: then something is wrong with all.
-        max_duration_s: seconds after which no request is sent any more.
-    """
-
-    max_failures: int = 0
-    max_failures_share: float = 0.0
-    equal_failures: int = 0
-    max_duration_s: float = 0.0
-
-
 class Share(Struct, frozen=True):
     """A bound that people write as a number or as a share: `20` or `5%`.
 
@@ -34,12 +18,34 @@ class Share(Struct, frozen=True):
     number: int | None = None
     share: float | None = None
 
+    def of(self, total: int) -> int | None:
+        """Return how many of `total` there may be at the most, or `None` for any number."""
+        if self.share is None:
+            return self.number
+        # Rounded, since 0.29 × 100 is a little less than 29 in floating point.
+        return int(round(self.share * total, 6))
+
 
 def share_of(text: str) -> Share:
     """Read a bound; of "" neither is set."""
     if text.endswith("%"):
         return Share(share=float(text[:-1]) / 100)
     return Share(number=int(text)) if text else Share()
+
+
+class Limits(Struct, frozen=True):
+    """How much may go wrong, and how long it may take.
+
+    Attributes:
+        max_failures: steps that may fail or end in doubt; with one more the run stops. A share is one of all its steps.
+        equal_failures: failures of the same kind in a row, before the run stops: then something is wrong with all; 0
+            for any number.
+        max_duration_s: seconds after which no request is sent any more; 0 for never.
+    """
+
+    max_failures: Share = Share()
+    equal_failures: int = 0
+    max_duration_s: float = 0.0
 
 
 class Fuse:
@@ -52,10 +58,7 @@ class Fuse:
             limits: how many there may be.
             steps: requests of the whole run, of which a share may fail.
         """
-        # Rounded, since 0.29 × 100 is a little less than 29 in floating point.
-        share = int(round(limits.max_failures_share * steps, 6)) if limits.max_failures_share else None
-        bounds = [bound for bound in (limits.max_failures or None, share) if bound is not None]
-        self._most = min(bounds) if bounds else None
+        self._most = limits.max_failures.of(steps)
         self._equal = limits.equal_failures
         self._failures = 0
         self._in_a_row = 0
@@ -92,7 +95,8 @@ class Fuse:
                 "see what they have in common; --equal-failures allows more",
             )
         if self._most is not None and self._failures > self._most:
+            failed = "1 step" if self._failures == 1 else f"{self._failures} steps"
             raise Stopped(
-                f"{self._failures} steps failed, more than --max-failures allows; the last one: {message}",
+                f"{failed} failed, more than --max-failures allows; the last one: {message}",
                 "mend what is wrong; --max-failures allows more",
             )

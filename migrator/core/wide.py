@@ -61,7 +61,18 @@ def cell_of(value: Json | UnsetType) -> str | None:
 
 def _is_plain(text: str) -> bool:
     """Whether a text comes back as it is from a cell, of a spreadsheet too."""
-    return bool(text) and text[0] not in _FORMULA and text != REMOVED and "\0" not in text and cell_value(text) == text
+    return (
+        bool(text)
+        and not looks_like_formula(text)
+        and text != REMOVED
+        and "\0" not in text
+        and cell_value(text) == text
+    )
+
+
+def looks_like_formula(text: str) -> bool:
+    """Whether a spreadsheet takes a cell for a formula, and calculates it."""
+    return text[:1] in _FORMULA
 
 
 def column_problem(pointer: str, rules: PatchRules) -> str:

@@ -7,16 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from migrator.diagnosing.finding import Finding, ok, warn
-from migrator.layers import DEFAULT, PROFILES, SECRETS, profiles, variable
+from migrator.layers import DEFAULT, HIDDEN, PREFIX, PROFILES, SECRETS, profiles, sources_of, variable
 from migrator.settings import Settings, no_such_setting
-
-PREFIX = "MIGRATOR_"
 
 OTHER_VARIABLES = frozenset({"MIGRATOR_PROFILE", "MIGRATOR_DEBUG"})
 """Variables of the environment that are no settings."""
-
-HIDDEN = frozenset({*SECRETS, *(f"{name}_command" for name in SECRETS)})
-"""Settings whose value is not shown: a command may hold a secret as well."""
 
 
 def profile(name: str | None) -> Finding:
@@ -55,12 +50,7 @@ def shown(found: Settings, name: str) -> str:
 
 def secret(found: Settings, profile_name: str | None) -> Finding:
     """Say where the secret is from, and whether others can read it there. That it can be had is known by now."""
-    name = next(
-        source
-        for secret in reversed(SECRETS)
-        for source in (secret, f"{secret}_file", f"{secret}_command")
-        if getattr(found, source)
-    )
+    name = next(source for secret in reversed(SECRETS) for source in sources_of(secret) if getattr(found, source))
     file = getattr(found, name) if name.endswith("_file") else None
     if file is None and profile_name is not None and profile_name.endswith(".json"):
         file = Path(profile_name)

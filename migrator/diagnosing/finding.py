@@ -27,7 +27,8 @@ class Finding(Struct, frozen=True):
         message: what was found, in a sentence.
         hint: what to do about it; "" if nothing.
         details: names and values that belong to it.
-        exit_code: of the command: 0 unless it fails, 2 for what is wrong on our side, 5 for the service.
+        exit_code: of the command: 0 unless it fails, 2 for what is wrong on our side, 5 for a service that refuses, 6
+            for one that does not answer now.
     """
 
     check: str

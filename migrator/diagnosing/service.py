@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import TraceConfig, TraceRequestEndParams
 from msgspec import Struct
 
-from migrator.core.errors import ServiceRefused, UsageError
+from migrator.core.errors import ServiceRefused, Stopped, UsageError
 from migrator.core.model import Answer, Response
 from migrator.core.reconcile import SKEW_S
 from migrator.core.states import Move
@@ -74,7 +74,7 @@ async def token(transport: HttpTransport, credentials: Credentials) -> Finding:
     failure = await transport.make_ready()
     seconds = time.monotonic() - began
     if failure is not None:
-        return _failed("token", failure.message, _hint(failure, "MIGRATOR_IMS_URL"))
+        return _unanswered("token", failure.message, failure, "MIGRATOR_IMS_URL")
     life_s = credentials.life_s
     if not credentials.renewable:
         return _ready_token(life_s)
@@ -102,7 +102,7 @@ async def answers(
     answer = await transport.send(request)
     verdict = _judged(answer)
     if not (isinstance(answer, Response) and isinstance(verdict, Settled) and verdict.move is Move.APPLY):
-        yield _failed("service", f"{name}: {verdict.message}", _hint(answer, "MIGRATOR_BASE_URL"))
+        yield _unanswered("service", f"{name}: {verdict.message}", answer, "MIGRATOR_BASE_URL")
     else:
         yield ok("service", f"{name}: HTTP {answer.status} in {seen[-1].seconds:.2f} s")
         yield _sandbox(style, answer, sandbox)
@@ -120,14 +120,22 @@ def _judged(answer: Answer) -> Verdict:
     return judge_read(answer, attempt, _ONCE, scope=Scope.RUN, now=time.time(), chance=0.0)
 
 
-def _hint(answer: Answer, setting: str) -> str:
-    """Say what to do about an answer that is a refusal, or none."""
+def _unanswered(check: str, message: str, answer: Answer, setting: str) -> Finding:
+    """Say what to do about an answer that is a refusal, or none: a run would be refused by it, or stop and go on later.
+
+    Args:
+        check: what was looked at.
+        message: what was found.
+        answer: the answer.
+        setting: what may be wrong.
+    """
     verdict = _judged(answer)
     if isinstance(verdict, Settled):
-        return f"check {setting}, --style and --sandbox"
+        return _failed(check, message, f"check {setting}, --style and --sandbox")
     if isinstance(verdict, Halt) and verdict.refused:
-        return verdict.hint
-    return f"try again later; if it stays so, check {setting}, the network and https_proxy"
+        return _failed(check, message, verdict.hint)
+    hint = f"try again later; if it stays so, check {setting}, the network and https_proxy"
+    return Finding(check, Grade.FAIL, message, hint, exit_code=Stopped.exit_code)
 
 
 def _sandbox(style: Style, answer: Response, sandbox: str) -> Finding:

@@ -13,6 +13,7 @@ from migrator.core.plan import name_in
 from migrator.core.snapshot import document_of, placed
 from migrator.core.styles import Style
 from migrator.core.texts import Replacement, Text, texts_of
+from migrator.core.wide import looks_like_formula
 from migrator.exporting.forms import ADDRESS, Report, Table
 from migrator.exporting.snapshots import Exported, Spool
 
@@ -26,7 +27,7 @@ class _Tally:
     """What happened to the texts that were gone through."""
 
     def __init__(self) -> None:
-        self.empty = self.hidden = self.replaced = self.emptied = 0
+        self.empty = self.hidden = self.replaced = self.emptied = self.formulas = 0
         self.spared = Counter[str]()
         """Matches inside of placeholders, by where they are."""
 
@@ -59,6 +60,7 @@ class Texts(Struct, frozen=True):
                     place = (one.container, one.type.value, one.id, name, text.placement, text.language, text.format)
                     write(row := (*place, content, text.content))
                     line_number += 1 + sum(map(_line_ends, row))
+                    tally.formulas += any(map(looks_like_formula, row))
                     report.rows += 1
         report.notes = tuple(_notes(tally, replaced=self.replacement is not None))
         return report
@@ -115,6 +117,10 @@ def _notes(tally: _Tally, *, replaced: bool) -> Iterator[str]:
         yield f"{tally.empty:,} texts are empty and left out"
     if tally.hidden:
         yield f"{tally.hidden:,} texts are left out: another has the same placement, language and format"
+    if tally.formulas:
+        # Unlike a cell of an export by members, that of a text is the text, to the letter.
+        what = f"{tally.formulas:,} rows have a cell that begins like a formula"
+        yield f"warning: {what}, which a spreadsheet calculates: import the columns as text instead of opening the file"
     if not replaced:
         return
     yield f"{tally.replaced:,} matches are replaced"

@@ -99,8 +99,8 @@ class Foreman:
         if most == Share():
             return
         failed, steps = await self._runs.failures(run)
-        bound = most.number if most.number is not None else int(round((most.share or 0.0) * steps, 6))
-        if failed > bound:
+        bound = most.of(steps)
+        if bound is not None and failed > bound:
             message = f"{failed:,} of {steps:,} requests have failed, and --max-failures allows {bound:,}"
             hint = f"`migrator results {run}` says why; `migrator resume {run} --max-failures …` goes on"
             await self._runs.stop(run, Stop("stopped", message, hint))

@@ -239,6 +239,18 @@ class FleetRuns:
         ((settings,),) = await self._rows("SELECT settings FROM run WHERE id = $1", run)
         return str(settings)
 
+    async def fingerprint(self, run: str) -> str:
+        """Return what a run is about, as `RunRecord.fingerprint` has it."""
+        ((fingerprint,),) = await self._rows("SELECT fingerprint FROM run WHERE id = $1", run)
+        return str(fingerprint)
+
+    async def about(self, fingerprint: str) -> str | None:
+        """Return the newest run that did, or began, exactly what a plan of that fingerprint would do again."""
+        found = await self._rows(
+            "SELECT id FROM run WHERE fingerprint = $1 ORDER BY created_at DESC, id DESC LIMIT 1", fingerprint
+        )
+        return str(found[0][0]) if found else None
+
     async def failures(self, run: str) -> tuple[int, int]:
         """Return how many steps of a run have failed, and how many it has."""
         ((failed, steps),) = await self._rows(FAILURES, run)

@@ -31,7 +31,7 @@ _ROOM = "make room on the disk; nothing was sent that is not in the ledger"
 _RIGHTS = "check the permissions of the folder, or name another with --ledger"
 _DISK = "the disk refuses it: is it full, over a quota, remote, or failing?"
 _HELD = "another program holds the ledger open for writing; close it"
-_DAMAGED = "the file is damaged: put back a copy of it, and look at what was applied before the changes are sent anew"
+DAMAGED = "the file is damaged: put back a copy of it, and look at what was applied before the changes are sent anew"
 
 _ADVICE_BY_CODE: Mapping[int, str] = {
     sqlite3.SQLITE_FULL: _ROOM,
@@ -40,8 +40,8 @@ _ADVICE_BY_CODE: Mapping[int, str] = {
     sqlite3.SQLITE_READONLY: _RIGHTS,
     sqlite3.SQLITE_PERM: _RIGHTS,
     sqlite3.SQLITE_CANTOPEN: _RIGHTS,
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
+    sqlite3.SQLITE_NOTADB: DAMAGED,
 }
 
 _ADVICE_BY_ERRNO: Mapping[int, str] = {
@@ -170,8 +170,9 @@ def format_of(connection: sqlite3.Connection) -> int:
 def check_whole(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse a ledger that is damaged, before anything is sent on the strength of what is left of it.
 
-    One that is too large to be read whole before the first request is checked where it says what is to be sent; the
-    rest of it is found to be damaged when it is needed.
+    One that is too large to be read whole before the first request is checked where it says what is to be sent. Damage
+    in the rest is found when it is needed, and nothing is sent on the strength of it: a step is read, and its intent
+    written, before its request. That no row is missing is counted whatever the size (`Summary.lost`).
 
     Raises:
         LedgerFailed: it is.
@@ -182,7 +183,7 @@ def check_whole(connection: sqlite3.Connection, path: Path) -> None:
     for table in tables:
         (found, *_) = connection.execute(f"PRAGMA quick_check({table})").fetchone()
         if found != "ok":
-            raise LedgerFailed(f"the ledger {path} is damaged: {' '.join(found.split())}", _DAMAGED)
+            raise LedgerFailed(f"the ledger {path} is damaged: {' '.join(found.split())}", DAMAGED)
 
 
 def check_sqlite() -> None:

@@ -21,17 +21,20 @@ from migrator.core.verdict import ErrorClass
 from migrator.ledger.columns import touched
 from migrator.ledger.conditions import OBJECT
 from migrator.ledger.database import format_of, read_only
+from migrator.ledger.reading import MORE_ROWS
 from migrator.ports import How
 
 _FINE = ", ".join(f"'{state}'" for state in sorted(FINE))
 
 ERRORS = f"""
-SELECT p.error_class, p.http_status, p.message, p.state, count(*), min(r.line), s.type, {OBJECT}
-FROM input_row AS r JOIN progress AS p ON p.step = r.step JOIN step AS s ON s.seq = r.step
-WHERE p.state NOT IN ({_FINE}) AND p.error_class <> ''
+SELECT p.error_class, p.http_status, p.message, p.state, sum(1 + {MORE_ROWS.format(step="p.step")}), min(s.seq), s.type,
+       {OBJECT}
+FROM progress AS p CROSS JOIN step AS s ON s.seq = p.step
+WHERE p.state <> '{State.APPLIED}' AND p.error_class <> '' AND p.state NOT IN ({_FINE})
 GROUP BY 1, 2, 3, 4
 """
-# Beside min(), SQLite takes the other columns from the row that has it.
+# What was applied is not read: the condition is spelled as in the index of the rest. A step has the number of its first
+# line. Beside min(), SQLite takes the other columns from the row that has it.
 
 
 class Fate(StrEnum):

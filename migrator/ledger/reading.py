@@ -129,9 +129,14 @@ class Summary(Struct, frozen=True):
         return self.attempts - self.tried
 
     @property
+    def lost(self) -> int:
+        """Input rows that have no state: 0, unless the ledger is damaged in a way that SQLite does not notice."""
+        return self.run.rows - sum(self.rows.values())
+
+    @property
     def complete(self) -> bool:
         """Whether nothing is left that the run would do by itself."""
-        return self.count(*OPEN) == 0
+        return not self.lost and self.count(*OPEN) == 0
 
 
 class OutcomeRow(Struct, frozen=True):

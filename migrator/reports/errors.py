@@ -28,8 +28,8 @@ MOST_KINDS = 1000
 _VARIABLE = re.compile(r"""(?<!\w)'[^']*'|"[^"]*"|\S*\d\S*""")
 """Words that differ from row to row: what is in quotes, and whatever has a digit, as ids, numbers and times do."""
 
-_RETRY = "then `migrator retry {run}` sends these rows again"
-_LATER = "`migrator retry {run}` sends these rows again, once the service is well"
+_RETRY = "then {again}"
+_LATER = "{again}, once the service is well"
 _RECONCILE = "`migrator reconcile {run}` looks again; with --on-doubt ask you decide row by row"
 _RESUME = "`migrator resume {run}` goes on with these rows"
 
@@ -104,16 +104,18 @@ def summarize_errors(ledger: Path) -> tuple[Summary, Errors]:
 
 
 def words_for(run: RunRecord) -> dict[str, str]:
-    """Return what hints say of a run: its id, how its rows are mended, and how one looks at what they are about."""
+    """Return what hints say of a run: its id, and how its rows go again, are mended, and are looked at."""
+    again = f"`migrator retry {run.id}` sends these rows again"
     if run.rolls_back:
         stay = f"these objects stay as they are; `migrator verify {run.rolls_back}` shows what they are now"
-        return {"run": run.id, "mend": stay, "look": stay}
+        return {"run": run.id, "again": again, "mend": stay, "look": stay}
     if run.migrates:
-        again = "mend these objects in their source, and migrate again: what is there is not made twice"
-        return {"run": run.id, "mend": again, "look": again}
+        again = f"`{run.command or 'migrator migrate'}` makes what is not there yet"  # older ledgers do not say
+        mend = "mend these objects in their source, and migrate again: what is there is not made twice"
+        return {"run": run.id, "again": again, "mend": mend, "look": mend}
     file = f"failed.{msgspec.json.decode(run.shape).get('format', 'csv')}"
     look = f"`migrator plan {file}` shows what is there now"
-    return {"run": run.id, "mend": f"mend these rows in {file} and apply it", "look": look}
+    return {"run": run.id, "again": again, "mend": f"mend these rows in {file} and apply it", "look": look}
 
 
 def group(found: Iterable[Refusal], words: Mapping[str, str]) -> Errors:

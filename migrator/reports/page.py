@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from migrator.core.states import FINE, State
 from migrator.core.values import visible
-from migrator.layers import SECRETS
+from migrator.layers import HIDDEN
 from migrator.ledger.history import at_one_moment, latencies, refusals, sent_by_second, states_by_container, told_rows
 from migrator.ledger.reading import Summary, summary_of
 from migrator.ledger.records import Origin
@@ -132,8 +132,7 @@ def _worst(containers: Mapping[str, Mapping[State, int]]) -> list[tuple[str, dic
 
 def _shown_settings(settings: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
     """Return name, value and meaning of the settings that a run has; of known ones alone, and never a secret."""
-    hidden = {*SECRETS, *(f"{name}_command" for name in SECRETS)}
-    known = {name: field.description for name, field in Settings.model_fields.items() if name not in hidden}
+    known = {name: field.description for name, field in Settings.model_fields.items() if name not in HIDDEN}
     named = {"profile": "What config/NAME.toml says."} | known
     return [(name, settings[name], meaning or "") for name, meaning in named.items() if settings.get(name) is not None]
 

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +23,7 @@ from rich.table import Table
 
 from tests.bench import machine
 from tests.bench.parts import Figure, Part, Place
+from tests.bench.rounds import serving
 from tests.bench.served import TOKEN
 from tests.runs.large import ALL, Much
 from tests.runs.moving import OTHER, Style, route
@@ -81,7 +81,8 @@ def measure(place: Place) -> Iterator[Migrated]:
 
 
 def _once(source: Style, limit: int, folder: Path, client_cpu: int | None, server_cpu: int | None) -> Migrated:
-    with _server(server_cpu) as port, tempfile.TemporaryDirectory(dir=folder) as place:
+    server = serving("tests.bench.served", "emulator", "0", cpu=server_cpu)
+    with server as port, tempfile.TemporaryDirectory(dir=folder) as place:
         return _migrated(source, limit, port, Path(place), client_cpu)
 
 
@@ -133,20 +134,6 @@ def _judged(name: str, limit: int, exchanges: Sequence[Exchange]) -> Migrated:
         write - first,
         tuple(sorted(silences, reverse=True)[:8]),
     )
-
-
-@contextmanager
-def _server(cpu: int | None) -> Iterator[int]:
-    """Run an emulator, and yield its port."""
-    command = [sys.executable, "-m", "tests.bench.served", "emulator", "0", *([] if cpu is None else [str(cpu)])]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.stdin.close()
-            process.wait(timeout=30)
 
 
 def figures(found: Sequence[Migrated]) -> Iterator[Figure]:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import click
@@ -165,10 +165,15 @@ def _announced(scenario: Scenario, number: int) -> Scenario:
     return scenario
 
 
-@contextmanager
-def target(cpu: int | None) -> Iterator[int]:
+def target(cpu: int | None) -> AbstractContextManager[int]:
     """Keep a target on core `cpu`, and give its port."""
-    command = [sys.executable, "-m", "tests.bench.target", *([] if cpu is None else [str(cpu)])]
+    return serving("tests.bench.target", cpu=cpu)
+
+
+@contextmanager
+def serving(module: str, *arguments: str, cpu: int | None) -> Iterator[int]:
+    """Run a module that serves until its standard input ends, on core `cpu`, and give the port that it prints."""
+    command = [sys.executable, "-m", module, *arguments, *([] if cpu is None else [str(cpu)])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -176,4 +181,4 @@ def target(cpu: int | None) -> Iterator[int]:
             yield int(process.stdout.readline())
         finally:
             process.stdin.close()
-            process.wait(timeout=10)
+            process.wait(timeout=30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from migrator.core.errors import Stopped
-from migrator.core.limits import Fuse, Limits
+from migrator.core.limits import Fuse, Limits, Share, share_of
 
 
 def failures_until_it_blows(fuse: Fuse, most: int = 1000) -> int | None:
@@ -22,16 +22,18 @@ def failures_until_it_blows(fuse: Fuse, most: int = 1000) -> int | None:
     ("limits", "steps", "blows_at"),
     [
         (Limits(), 100, None),
-        (Limits(max_failures=1), 100, 2),
-        (Limits(max_failures=10), 100, 11),
-        (Limits(max_failures_share=0.05), 100, 6),
-        (Limits(max_failures_share=0.05), 119, 6),  # of 5.95 steps 5 may fail
-        (Limits(max_failures_share=0.05), 10, 1),
-        (Limits(max_failures_share=0.29), 100, 30),  # 0.29 × 100 is a little less than 29 to a computer
-        (Limits(max_failures_share=1.0), 100, 101),
-        (Limits(max_failures_share=0.05), 0, 1),
-        (Limits(max_failures=3, max_failures_share=0.05), 100, 4),
-        (Limits(max_failures=30, max_failures_share=0.05), 100, 6),
+        (Limits(Share(1)), 100, 2),
+        (Limits(Share(10)), 100, 11),
+        (Limits(Share(share=0.05)), 100, 6),
+        (Limits(Share(share=0.05)), 119, 6),  # of 5.95 steps 5 may fail
+        (Limits(Share(share=0.05)), 10, 1),
+        (Limits(Share(share=0.29)), 100, 30),  # 0.29 × 100 is a little less than 29 to a computer
+        (Limits(Share(share=1.0)), 100, 101),
+        (Limits(Share(share=0.05)), 0, 1),
+        (Limits(share_of("0")), 100, 1),
+        (Limits(share_of("0%")), 100, 1),
+        (Limits(share_of("5%")), 100, 6),
+        (Limits(share_of("")), 100, None),
         (Limits(equal_failures=2), 100, None),  # they are all of another kind
     ],
 )
@@ -81,7 +83,7 @@ def test_failures_are_alike_by_class_and_status(second: tuple[str, int | None]) 
 
 
 def test_a_success_forgives_no_failure() -> None:
-    fuse = Fuse(Limits(max_failures=1), 100)
+    fuse = Fuse(Limits(Share(1)), 100)
     fuse.failure("validation", 422, "no")
     fuse.success()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import Counter
+import sqlite3
 from typing import Any
 
 import pytest
@@ -20,6 +20,8 @@ from migrator.emulator import (
     seeded_offer_id,
     seeded_tag,
 )
+from tests.conftest import seen_by
+from tests.runs.appends import HEADER, changes
 
 OPERATIONS = ("type", "id", "op", "path", "value")
 XCORE_OPERATIONS = ("container", *OPERATIONS)
@@ -46,10 +48,6 @@ def appends(count: int, containers: int = CONTAINERS) -> list[tuple[str, ...]]:
     ]
 
 
-def effects_by_object(server: Emulator) -> Counter[str]:
-    return Counter(effect.id for effect in server.effects)
-
-
 def etags(server: Emulator, style: str) -> set[int]:
     """The etags of all personalized offers."""
     return {one.etag for one in server.store if (one.style, one.word) == (style, "personalized-offer")}
@@ -66,7 +64,7 @@ async def test_ten_thousand_dps_offers_are_each_changed_exactly_once(migrator: A
         resumed = await migrator("resume")
 
         assert (applied.code, results.code, resumed.code) == (0, 0, 0), applied.err
-        assert effects_by_object(server) == {seeded_offer_id(i): 1 for i in range(ROWS)}
+        assert seen_by(server) == {seeded_offer_id(i): 1 for i in range(ROWS)}
         assert etags(server, "dps") == {2}
         assert sum(server.counters.requests.values()) == sent, "the second resume must not send anything"
         rows = migrator.results("applied")
@@ -97,7 +95,7 @@ async def test_ten_thousand_xcore_offers_in_twenty_containers_are_each_changed_e
         resumed = await migrator("resume")
 
         assert (applied.code, resumed.code) == (0, 0), applied.err
-        assert effects_by_object(server) == {seeded_instance_id(i): 1 for i in range(ROWS)}
+        assert seen_by(server) == {seeded_instance_id(i): 1 for i in range(ROWS)}
         assert etags(server, "xcore") == {2}
         assert sum(server.counters.requests.values()) == sent
         assert len(migrator.results("applied")) == ROWS
@@ -119,7 +117,7 @@ async def test_rows_of_one_object_are_one_request_and_each_is_accounted_for(migr
         await migrator("results")
 
         assert applied.code == 0, applied.err
-        assert effects_by_object(server) == {seeded_offer_id(0): 1, seeded_offer_id(1): 1}
+        assert seen_by(server) == {seeded_offer_id(0): 1, seeded_offer_id(1): 1}
         assert [(row["_line"], row["_etag"]) for row in migrator.results("applied")] == [
             (str(n), "2") for n in (2, 3, 4, 5)
         ]
@@ -160,7 +158,7 @@ async def test_failed_rows_come_back_as_they_were_and_can_be_mended_and_fed_back
         again = await migrator("apply", "mended.csv", "--yes")
 
         assert again.code == 0, again.out + again.err
-        assert effects_by_object(server) == {seeded_offer_id(i): 1 for i in range(3)}
+        assert seen_by(server) == {seeded_offer_id(i): 1 for i in range(3)}
 
 
 async def test_creates_are_sent_once_each(migrator: Any) -> None:
@@ -225,7 +223,7 @@ async def test_refused_requests_are_sent_again_and_change_nothing_twice(migrator
         assert summary["requests"] == 60 + sum(
             count for (method, status), count in server.counters.requests.items() if (method, status) == ("PATCH", 429)
         )
-        assert set(effects_by_object(server).values()) == {1}
+        assert set(seen_by(server).values()) == {1}
 
 
 async def test_a_token_that_ends_in_the_middle_is_renewed(migrator: Any) -> None:
@@ -236,7 +234,7 @@ async def test_a_token_that_ends_in_the_middle_is_renewed(migrator: Any) -> None
 
         assert applied.code == 0, applied.err
         assert server.counters.tokens_issued >= 2
-        assert set(effects_by_object(server).values()) == {1}
+        assert set(seen_by(server).values()) == {1}
 
 
 def lose_answers(every: int) -> Any:
@@ -264,7 +262,7 @@ async def test_a_row_whose_answer_was_lost_is_found_by_looking_and_not_sent_agai
 
         assert applied.code == 0, applied.err
         assert "50 applied (of 50 rows)" in applied.out
-        assert effects_by_object(server) == {seeded_instance_id(i): 1 for i in range(50)}
+        assert seen_by(server) == {seeded_instance_id(i): 1 for i in range(50)}
         assert sum(count for (method, _), count in server.counters.requests.items() if method == "PATCH") <= 50
         rows = migrator.results("applied")
         assert len(rows) == 50
@@ -284,7 +282,7 @@ async def test_the_same_changes_are_not_applied_twice_by_mistake(migrator: Any) 
         assert "has applied exactly these changes" in refused.err
         assert "--again" in refused.err
         assert allowed.code == 0
-        assert set(effects_by_object(server).values()) == {2}
+        assert set(seen_by(server).values()) == {2}
 
 
 async def test_what_is_as_wanted_already_is_not_sent(migrator: Any) -> None:
@@ -297,7 +295,7 @@ async def test_what_is_as_wanted_already_is_not_sent(migrator: Any) -> None:
 
         assert again.code == 0, again.err
         assert "1 applied · 2 unchanged (of 3 rows)" in again.out
-        assert set(effects_by_object(server).values()) == {1}
+        assert set(seen_by(server).values()) == {1}
 
 
 async def test_a_job_file_names_its_input_and_settings(migrator: Any) -> None:
@@ -311,3 +309,39 @@ async def test_a_job_file_names_its_input_and_settings(migrator: Any) -> None:
 
         assert applied.code == 0, applied.err
         assert {effect.style for effect in server.effects} == {"xcore"}
+
+
+async def test_a_storm_of_429s_is_sat_out_while_the_run_moves(migrator: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=150, rate=50, burst=5)) as server:
+        migrator.point_at(server.url).write("c.csv", HEADER, changes(150))
+
+        ended = await migrator("apply", "c.csv", "--yes", "-j", "64")
+
+        assert ended.code == 0, ended.err
+        assert server.counters.rejected_by_rate_limit > 64
+        assert seen_by(server) == {seeded_offer_id(i): 1 for i in range(150)}
+
+
+async def test_the_ledger_can_be_asked_in_sql_by_anybody(migrator: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=2)) as server:
+        migrator.point_at(server.url).write("c.csv", HEADER, [*changes(2), ("nobody", "remove", "/a", "")])
+        await migrator("apply", "c.csv", "--yes")
+
+        db = sqlite3.connect(migrator.run_folder() / "ledger.sqlite")
+        rows = db.execute("SELECT line, state, http_status, error_class, etag FROM outcomes ORDER BY line").fetchall()
+        db.close()
+
+        assert rows == [(2, "APPLIED", 200, "", 2), (3, "APPLIED", 200, "", 2), (4, "REJECTED", 404, "not_found", None)]
+
+
+async def test_a_ledger_of_another_kind_does_not_block_new_runs(migrator: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=1)) as server:
+        migrator.point_at(server.url).write("c.csv", HEADER, changes(1))
+        old = migrator.folder / "runs" / "old"
+        old.mkdir(parents=True)
+        (old / "ledger.sqlite").write_bytes(b"garbage")
+
+        ended = await migrator("apply", "c.csv", "--yes")
+
+        assert ended.code == 0, ended.err
+        assert "unreadable" in (await migrator("runs")).out

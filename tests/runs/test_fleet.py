@@ -195,6 +195,26 @@ async def test_two_runs_about_the_same_objects_are_not_run_side_by_side(migrator
         assert job.look(server).exactly_once
 
 
+async def test_the_same_changes_under_another_name_and_others_under_the_same_name_are_refused(
+    migrator: Any, fleet: str
+) -> None:
+    job, other = Job("dps", appends=3), Job("dps", appends=2)
+    async with emulator(job) as server:
+        lay_out(migrator, server, job)
+        async with working(migrator, 1):
+            first = await migrator(*apply("dps"))
+            same = await migrator(*apply("dps"))
+            twice = await migrator("apply", "c.jsonl", "--yes", "--style", "dps")
+            other.write(migrator.folder / "c.jsonl")
+            refused = await migrator(*apply("dps"))
+
+        assert (first.code, same.code, twice.code, refused.code) == (0, 0, 2, 2), first.err + same.err
+        assert "run spring has applied exactly these changes to this sandbox already" in twice.err
+        assert "run spring is there already, and about other changes" in refused.err
+        assert "choose another --run-id" in refused.err
+        assert job.look(server).exactly_once
+
+
 async def _is_added(migrator: Any) -> bool:
     return "spring" in (await migrator("runs")).out
 
@@ -248,3 +268,16 @@ async def test_a_run_that_was_begun_alone_is_ended_by_a_fleet_and_the_other_way_
         assert (await migrator("runs", "--ledger", fleet)).out == ""
         assert (await migrator("resume", "spring")).code == 0
         assert job.look(server).exactly_once
+
+
+async def test_to_move_a_run_it_has_to_be_named(migrator: Any) -> None:
+    job = Job("dps", appends=1)
+    async with emulator(job) as server:
+        lay_out(migrator, server, job)
+        await migrator(*apply("dps"))
+
+    ended = await migrator("ledger", "copy", "--from", "runs", "--to", "postgresql:///fleet")
+
+    assert ended.code == 2
+    assert "error: name the run that is to be moved\n" in ended.err
+    assert "  migrator ledger copy spring --from runs --to postgresql:///fleet   " in ended.err

@@ -11,9 +11,11 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
+from filelock import FileLock, Timeout
 
 import migrator
 from migrator import (
@@ -40,6 +42,7 @@ from migrator import (
 )
 from migrator.emulator import Emulator, EmulatorSettings, seeded_offer_id
 from migrator.library import AHEAD
+from tests.conftest import seen_by
 
 STYLE = "dps"
 
@@ -64,13 +67,6 @@ def write(rows: Iterable[tuple[str, str]], name: str = "changes.csv") -> str:
 
 def renamed(offers: Iterable[int], name: str = "changes.csv", to: str = "Renamed") -> str:
     return write(((seeded_offer_id(offer), f"{to} {offer}") for offer in offers), name)
-
-
-def counts(server: Emulator) -> dict[str, int]:
-    seen: dict[str, int] = {}
-    for effect in server.effects:
-        seen[effect.id] = seen.get(effect.id, 0) + 1
-    return seen
 
 
 async def taken(run: RunFolder, settings: Settings) -> list[StepOutcome]:
@@ -129,7 +125,7 @@ async def test_a_preview_shows_what_is_there_and_what_would_be_and_changes_nothi
         assert [(one.path, one.before, one.after) for one in entry.differences] == [
             ("/name", "Seeded offer 1", "Renamed 1")
         ]
-        assert counts(server) == {}
+        assert seen_by(server) == {}
         assert Runs(Path("runs")).all() == []
 
 
@@ -161,7 +157,7 @@ async def test_two_runs_go_on_side_by_side_in_one_process() -> None:
         told = await asyncio.gather(*(taken(*each) for each in zip(runs, settings, strict=True)))
 
         assert [len(one) for one in told] == [50, 50]
-        assert counts(server) == {seeded_offer_id(offer): 1 for offer in range(100)}
+        assert seen_by(server) == {seeded_offer_id(offer): 1 for offer in range(100)}
 
 
 @pytest.fixture
@@ -204,10 +200,10 @@ async def test_who_breaks_out_stops_the_run_cleanly_and_can_go_on() -> None:
         left = summarize(run.ledger)
         assert left.count(State.INTENT, State.DOUBT) == 0
         assert 0 < left.count(State.APPLIED) < 200
-        assert len(counts(server)) == left.count(State.APPLIED)
+        assert len(seen_by(server)) == left.count(State.APPLIED)
         rest = await taken(run, resumed(run, {}))
         assert len(rest) == left.count(State.PENDING)
-        assert counts(server) == {seeded_offer_id(offer): 1 for offer in range(200)}
+        assert seen_by(server) == {seeded_offer_id(offer): 1 for offer in range(200)}
 
 
 async def test_after_stop_what_was_in_flight_is_still_told() -> None:
@@ -262,7 +258,7 @@ async def test_a_held_run_can_be_left() -> None:
 
         assert summarize(run.ledger).count(State.INTENT, State.DOUBT) == 0
         assert len(await taken(run, settings)) + len(server.effects) >= 500
-        assert counts(server) == {seeded_offer_id(offer): 1 for offer in range(500)}
+        assert seen_by(server) == {seeded_offer_id(offer): 1 for offer in range(500)}
 
 
 @pytest.mark.parametrize("cancelled", [1, 2])
@@ -286,7 +282,7 @@ async def test_the_first_cancellation_stops_cleanly_and_the_second_at_once(cance
         assert stand.count(State.PENDING) > 0
         assert not run.running
         await taken(run, settings)
-        assert counts(server) == {seeded_offer_id(offer): 1 for offer in range(12)}
+        assert seen_by(server) == {seeded_offer_id(offer): 1 for offer in range(12)}
 
 
 async def test_what_the_body_raises_is_raised_and_the_run_is_stopped() -> None:
@@ -376,3 +372,21 @@ async def test_what_a_survey_finds_in_lists_is_counted_once() -> None:
             await api.execute(run, settings, api.Work.SURVEY, around=around)
 
         assert [tally.surveyed for tally in tallies] == [100]
+
+
+async def test_of_two_who_retry_the_same_rows_at_once_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=1)) as server:
+        settings = settings_for(server)
+        await taken(earlier := await plan(write([("nobody", "A")]), settings), settings)
+
+        def accept_after_somebody_else(*arguments: Any) -> None:
+            with pytest.raises(Timeout), FileLock(earlier.path.parent / ".lock", timeout=0):
+                pass  # nobody comes between the look and the act
+            accept(*arguments)
+
+        accept = api.accept_after
+        monkeypatch.setattr(api, "accept_after", accept_after_somebody_else)
+        first = retry(earlier, settings)
+
+        with pytest.raises(UsageError, match=f"run {first.id} has taken these rows up already"):
+            retry(earlier, settings)

@@ -298,6 +298,7 @@ async def test_a_person_at_a_terminal_is_asked(
     ("option", "value", "failed", "said"),
     [
         ("--max-failures", "2", 3, "3 steps failed, more than --max-failures allows"),
+        ("--max-failures", "0", 1, "1 step failed, more than --max-failures allows; the last one: HTTP 404"),
         ("--max-failures", "10%", 3, "3 steps failed, more than --max-failures allows"),
         ("--equal-failures", "4", 4, "4 requests in a row failed alike: HTTP 404"),
     ],

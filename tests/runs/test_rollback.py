@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
 from contextlib import closing
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from migrator.emulator import Emulator, EmulatorSettings, seeded_tag
 from migrator.emulator.observation import repeats
+from tests.conftest import seen_by
 from tests.runs.undoing import (
     SCOPES,
     STYLES,
@@ -136,7 +136,7 @@ async def test_lost_answers_and_lost_requests_undo_nothing_twice(migrator: Any, 
         assert undone.code == 0, undone.err
         assert all(fault.hits for fault in struck)
         assert documents(server, style) == before
-        assert set(Counter(effect.id for effect in server.effects).values()) == {2}
+        assert set(seen_by(server).values()) == {2}
         assert not repeats(server.effects)
 
 
@@ -162,7 +162,7 @@ async def test_a_rollback_that_is_killed_is_resumed_and_undoes_everything_once(
         assert resumed.code == 0, resumed.err
         assert "run spring.rollback-1: 40 applied (of 40 rows)" in resumed.out
         assert documents(server, style) == before
-        assert set(Counter(effect.id for effect in server.effects).values()) == {2}
+        assert set(seen_by(server).values()) == {2}
 
 
 # --- what is not undone -----------------------------------------------------------------------------------------------
@@ -367,3 +367,32 @@ async def test_a_rollback_says_which_run_it_undoes(migrator: Any) -> None:
         assert (planned["event"], planned["run"], planned["rolls_back"]) == ("rollback", "spring.rollback-1", "spring")
         assert (planned["rows"], planned["steps"], planned["edit"], planned["lasting"]) == (7, 7, 7, 0)
         assert (summary["run"], summary["rolls_back"], summary["retries"]) == ("spring.rollback-1", "spring", None)
+
+
+async def test_without_a_run_those_that_can_be_undone_are_offered_newest_first(migrator: Any) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=3)) as server:
+        nothing = await migrator("rollback", "--yes")
+        migrator.point_at(server.url)
+        for number, name in enumerate(("undone", "spring", "summer")):
+            migrator.write("c.csv", ("id", "/name"), [(offer_id("dps", number), name)])
+            await migrator("apply", "c.csv", "--yes", "--run-id", name)
+        migrator.write("failed.csv", ("id", "/name"), [("nobody", "x")])
+        await migrator("apply", "failed.csv", "--yes", "--run-id", "failed")
+        await migrator("rollback", "undone", "--yes")
+        (migrator.folder / "runs" / "broken").mkdir()
+        (migrator.folder / "runs" / "broken" / "ledger.sqlite").write_bytes(b"garbage")
+        written = len(server.effects)
+
+        offered = await migrator("rollback", "--yes")
+
+    assert (nothing.code, offered.code) == (2, 2)
+    assert "there is no run that can be undone\n  `migrator runs` lists" in nothing.err
+    first, *lines = offered.err.splitlines()
+    assert first == "error: name the run that is to be undone"
+    assert [line.split("   ")[0].strip() for line in lines] == [
+        "migrator rollback undone.rollback-1",
+        "migrator rollback summer",
+        "migrator rollback spring",
+    ]
+    assert lines[1].endswith(" UTC, 1 of 1 rows applied, c.csv")
+    assert len(server.effects) == written == 4

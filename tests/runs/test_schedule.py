@@ -9,7 +9,6 @@ import runpy
 import signal
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +18,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from migrator.emulator import Emulator, EmulatorSettings, seeded_offer_id
+from tests.conftest import seen_by
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "jobs" / "schedule"
@@ -58,7 +58,7 @@ async def test_a_try_that_follows_a_stop_goes_on_with_the_same_run(migrator: Any
 
         assert 3 <= sent < 20
         assert codes == [0, 0], "gone on with, and then there was nothing left to do"
-        assert set(Counter(effect.id for effect in server.effects).values()) == {1}
+        assert set(seen_by(server).values()) == {1}
         assert len(server.effects) == 20
         assert (migrator.run_folder() / "results" / "applied.csv").exists()
 
@@ -79,6 +79,7 @@ async def stop(script: asyncio.subprocess.Process) -> None:
     [
         ([("nobody", "replace", "/name", "x")], {}, 3),
         ([], {"MIGRATOR_ACCESS_TOKEN": "stale", "MIGRATOR_CLIENT_SECRET": ""}, 5),
+        ([], {"MIGRATOR_BASE_URL": "http://127.0.0.1:9"}, 6),  # away before anything was begun: worth another try
     ],
 )
 async def test_the_exit_code_of_the_script_is_that_of_the_run(

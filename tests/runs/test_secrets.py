@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from migrator.emulator import Emulator, EmulatorSettings, Proceed, Request, Response, json_answer, seeded_offer_id
+from tests.runs.appends import HEADER, changes
 
-HEADER = ("id", "op", "path", "value")
 NEEDLE = "needle-5c1e"
 FAULTS = (
     "drop-after:PATCH:every=7",
@@ -114,3 +114,44 @@ async def test_without_debug_no_error_shows_a_traceback(migrator: Any) -> None:
 
     assert [one.code for one in ended] == [2, 2, 2, 2]
     assert not any("Traceback" in one.err for one in ended)
+
+
+@pytest.mark.parametrize("secret", ["MIGRATOR_CLIENT_SECRET", "MIGRATOR_ACCESS_TOKEN"])
+async def test_no_secret_is_in_anything_that_a_run_leaves(migrator: Any, secret: str) -> None:
+    async with Emulator(EmulatorSettings(seed_offers=3, access_token=NEEDLE)) as server:
+        migrator.point_at(server.url).write("c.csv", HEADER, [*changes(2), ("nobody", "remove", "/a", "")])
+        del migrator.environment["MIGRATOR_CLIENT_SECRET"]
+        migrator.environment[secret] = NEEDLE
+
+        ended = await migrator("apply", "c.csv", "--yes", "-vv", "--log-format", "json")
+        await migrator("results")
+
+        assert ended.code == 3
+        left = ended.out.encode() + ended.err.encode() + everything_under(migrator.run_folder())
+        assert NEEDLE.encode() not in left
+        assert b"Bearer" not in left
+
+
+async def repeats_the_token(request: Request, proceed: Proceed) -> Response:
+    """Answer as something on the way might: with the request it got, under a status that says all is well."""
+    if request.method != "PATCH":
+        return await proceed(request)
+    said = request.headers["authorization"]
+    if request.path.endswith(seeded_offer_id(0)):
+        return json_answer(200, {"status": 422, "detail": f"you sent {said}"})
+    return Response(302, headers={"Location": f"https://login.example/{said[7:]}?t={said[7:]}"})
+
+
+async def test_a_token_that_comes_back_in_an_answer_is_not_kept(migrator: Any) -> None:
+    settings = EmulatorSettings(seed_offers=2, access_token=NEEDLE)
+    async with Emulator(settings, middlewares=[repeats_the_token]) as server:
+        migrator.point_at(server.url).write("c.csv", HEADER, changes(2))
+        del migrator.environment["MIGRATOR_CLIENT_SECRET"]
+        migrator.environment["MIGRATOR_ACCESS_TOKEN"] = NEEDLE
+
+        ended = await migrator("apply", "c.csv", "--yes", "-vv", "-j", "1")
+
+        assert ended.code == 5
+        left = ended.out.encode() + ended.err.encode() + everything_under(migrator.run_folder())
+        assert b"you sent Bearer ***" in left
+        assert NEEDLE.encode() not in left

@@ -13,6 +13,7 @@ from migrator.transport import credentials
 from tests import wire
 from tests.plans import changes, make_plan
 from tests.shell.identity import Clock
+from tests.shell.inputs import Write
 from tests.shell.ledgers import STEPS
 
 
@@ -20,6 +21,18 @@ from tests.shell.ledgers import STEPS
 def path(tmp_path: Path) -> Path:
     """A plan of sixty steps, on lines 2 to 61."""
     return make_plan(tmp_path / "ledger.sqlite", changes(["dev"] * STEPS))
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write an input file."""
+
+    def write(content: str | bytes, name: str = "offers.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from migrator.core.errors import Stopped
-from migrator.core.limits import Limits
+from migrator.core.limits import Limits, Share
 from migrator.core.model import Answer
 from migrator.core.states import State
 from tests.fakes import OpenThrottle
@@ -26,8 +26,8 @@ class TestLimits:
     @pytest.mark.parametrize(
         ("limits", "answers", "sent", "said"),
         [
-            (Limits(max_failures=2), [REFUSED, SERVER, TAKEN], 3, "3 steps failed, more than --max-failures"),
-            (Limits(max_failures_share=0.2), [REFUSED, SERVER, TAKEN], 3, "3 steps failed"),
+            (Limits(Share(2)), [REFUSED, SERVER, TAKEN], 3, "3 steps failed, more than --max-failures"),
+            (Limits(Share(share=0.2)), [REFUSED, SERVER, TAKEN], 3, "3 steps failed"),
             (Limits(equal_failures=3), [SERVER, REFUSED, REFUSED, REFUSED], 4, "3 requests in a row failed alike"),
         ],
     )
@@ -88,7 +88,7 @@ class TestLimits:
 
     async def test_a_run_that_ends_in_time_is_not_ended(self) -> None:
         world = World(2)
-        await world.run(limits=Limits(max_failures=1, equal_failures=1, max_duration_s=60.0))
+        await world.run(limits=Limits(Share(1), equal_failures=1, max_duration_s=60.0))
 
         assert world.states() == {State.APPLIED: 2}
 

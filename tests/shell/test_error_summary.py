@@ -99,6 +99,20 @@ def test_what_to_do_depends_on_what_the_rows_are(shape: str, settings: str, hint
     assert hint in one.hint
 
 
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ("{}", "`migrator retry spring` sends these rows again, once"),
+        ('{"rolls_back": "winter"}', "`migrator retry spring` sends these rows again, once"),
+        ('{"migrates": "xcore", "command": "migrator migrate a.toml"}', "`migrator migrate a.toml` makes what is not"),
+    ],
+)
+def test_how_rows_go_again_is_a_command_that_takes_them(settings: str, hint: str) -> None:
+    (one,) = group([refusal(2, "no", error="server")], words_for(replace(RUN, settings=settings))).most_frequent
+
+    assert one.hint.startswith(hint)
+
+
 def test_a_service_that_says_something_else_about_every_row_does_not_fill_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -194,6 +194,21 @@ def test_texts_are_told_by_the_lines_on_which_they_stand(tmp_path: Path) -> None
     assert [text.count("{rate}") // 2 for text in out.getvalue().decode("utf-8-sig").splitlines()[4:]] == [1, 2]
 
 
+def test_texts_that_a_spreadsheet_would_calculate_are_told_and_stay_as_they_are(tmp_path: Path) -> None:
+    contents = ["plain", "=HYPERLINK(A1)", "-5 % today", "in the @middle"]
+    documents = [
+        {"name": "A", "representations": [{"placement": "p", "components": [{"language": ["en"], "content": content}]}]}
+        for content in contents
+    ]
+    out = io.BytesIO()
+    with spooled(documents, DPS, tmp_path / "spool") as spool:
+        (note,) = Texts(DPS, Table()).write(spool, out).notes
+
+    assert note.startswith("warning: 2 rows have a cell that begins like a formula, which a spreadsheet calculates")
+    rows = list(csv.DictReader(io.StringIO(out.getvalue().decode("utf-8-sig"), newline="")))
+    assert [row["content"] for row in rows] == contents
+
+
 @pytest.mark.parametrize("content", [b"", b"no database at all, but long enough to look at", b"SQLite format 3\0"])
 def test_what_is_no_snapshot_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.snapshot").write_bytes(content)

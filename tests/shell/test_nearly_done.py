@@ -10,7 +10,7 @@ import pytest
 
 from migrator.core.errors import LedgerFailed
 from migrator.core.states import State
-from migrator.ledger import choosing, database, reading, statements
+from migrator.ledger import choosing, database, history, reading, statements
 from migrator.ledger.runledger import RunLedger
 from tests.plans import changes, make_plan
 from tests.shell.ledgers import read
@@ -18,6 +18,7 @@ from tests.shell.ledgers import read
 STATEMENTS = {
     "counting": (reading.STAND, ()),
     "last error": (reading.LAST_ERROR, ()),
+    "errors": (history.ERRORS, ()),
     "held": (reading.COUNT_HELD, ()),
     "drifted": (reading.COUNT_DRIFTED, ()),
     "first try": (choosing._TRYING, ()),
