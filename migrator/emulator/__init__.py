@@ -49,6 +49,7 @@ From a test of your own, with a service that loses one answer and whose objects 
 
 How the modules build on each other, from the ground up::
 
+    http                                      requests, answers, connections: a package of its own
     choices  codes  entities  ids  instants  errors   open questions, words, identifiers, dates, refusals
     shapes  scalars  compounds  schemas               what objects look like: one table for each entity
     media_types  bodies  patching  filters  paging    rules on values and requests, no writes
@@ -61,15 +62,17 @@ How the modules build on each other, from the ground up::
     faults                                            misbehaviour by rule, a package of its own
     settings  config                                  what can be set; from a file
     seeds  containers  openapi                        the first objects; their places; all calls described
-    app  admin                                        the server; what a rehearsal asks it
+    app  admin                                        all of it together; what a rehearsal asks it
 """
 
 from __future__ import annotations
 
+from migrator.emulator.answers import json_answer
 from migrator.emulator.app import Emulator
 from migrator.emulator.choices import Choices, help_lines
 from migrator.emulator.config import parse_config, read_config
 from migrator.emulator.faults import ActiveFault, FaultRule, listing
+from migrator.emulator.http import Middleware, Proceed, Request, Response
 from migrator.emulator.observation import Counters, Effect, Exchange
 from migrator.emulator.seeds import (
     seeded_companion,
@@ -92,9 +95,14 @@ __all__ = [
     "EmulatorSettings",
     "Exchange",
     "FaultRule",
+    "Middleware",
+    "Proceed",
     "Record",
+    "Request",
+    "Response",
     "Store",
     "help_lines",
+    "json_answer",
     "listing",
     "parse_config",
     "read_config",

@@ -22,24 +22,25 @@ POST     /_emulator/reset          begin a new story with the seeds
 from __future__ import annotations
 
 import itertools
-from functools import partial
+import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aiohttp import web
 
 from migrator.emulator import instants
 from migrator.emulator.answers import json_answer
 from migrator.emulator.entities import Style
 from migrator.emulator.errors import RefusalError
 from migrator.emulator.faults import FaultRule
+from migrator.emulator.http import Response, Route
 from migrator.emulator.observation import repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from migrator.emulator.app import Emulator
+    from migrator.emulator.http import Request
     from migrator.emulator.observation import Effect, Exchange
     from migrator.emulator.store import Record
 
@@ -68,47 +69,46 @@ class Admin:
     def __init__(self, server: Emulator) -> None:
         self._server = server
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         """All routes."""
-        get = partial(web.get, allow_head=False)
         return [
-            get("/_emulator/state", self.state),
-            get("/_emulator/requests", self.requests),
-            get("/_emulator/effects", self.effects),
-            get("/_emulator/repeats", self.repeats),
-            get("/_emulator/objects", self.objects),
-            get("/_emulator/faults", self.faults),
-            web.post("/_emulator/faults", self.add_faults),
-            web.delete("/_emulator/faults", self.clear_faults),
-            web.delete(r"/_emulator/faults/{id:\d+}", self.remove_fault),
-            web.post("/_emulator/edit", self.edit),
-            get("/_emulator/snapshot", self.snapshot),
-            web.put("/_emulator/snapshot", self.load),
-            get("/_emulator/openapi.json", self.openapi),
-            web.post("/_emulator/reset", self.reset),
+            Route("GET", "/_emulator/state", self.state),
+            Route("GET", "/_emulator/requests", self.requests),
+            Route("GET", "/_emulator/effects", self.effects),
+            Route("GET", "/_emulator/repeats", self.repeats),
+            Route("GET", "/_emulator/objects", self.objects),
+            Route("GET", "/_emulator/faults", self.faults),
+            Route("POST", "/_emulator/faults", self.add_faults),
+            Route("DELETE", "/_emulator/faults", self.clear_faults),
+            Route("DELETE", "/_emulator/faults/{id}", self.remove_fault),
+            Route("POST", "/_emulator/edit", self.edit),
+            Route("GET", "/_emulator/snapshot", self.snapshot),
+            Route("PUT", "/_emulator/snapshot", self.load, largest_body=math.inf),
+            Route("GET", "/_emulator/openapi.json", self.openapi),
+            Route("POST", "/_emulator/reset", self.reset),
         ]
 
-    async def state(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
+    def state(self, _: Request) -> Response:
         """Counts of objects and requests, as one JSON object."""
         return json_answer(HTTPStatus.OK, self._server.state())
 
-    async def requests(self, request: web.Request) -> web.StreamResponse:
+    def requests(self, request: Request) -> Response:
         """The requests that are over, one JSON object a line; ``last`` says how many of the newest."""
         so_far = self._server.requests
         last = request.query.get("last", "")
         chosen = so_far[-int(last) or len(so_far) :] if last.isdecimal() else so_far
-        return await _lines(request, map(_exchange_line, chosen))
+        return _lines(map(_exchange_line, chosen))
 
-    async def effects(self, request: web.Request) -> web.StreamResponse:
+    def effects(self, _: Request) -> Response:
         """The writes so far, one JSON object a line."""
         so_far = self._server.effects[:]
-        return await _lines(request, map(_effect_line, so_far))
+        return _lines(map(_effect_line, so_far))
 
-    async def repeats(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
+    def repeats(self, _: Request) -> Response:
         """Number of effects by request id, for those ids that had more than one."""
         return json_answer(HTTPStatus.OK, repeats(self._server.effects))
 
-    async def objects(self, request: web.Request) -> web.StreamResponse:
+    def objects(self, request: Request) -> Response:
         """The objects, one a line; ``style``, ``type`` and ``container`` (dps: the sandbox) narrow them down."""
         wanted = {
             member: request.query[parameter]
@@ -117,36 +117,37 @@ class Admin:
         }
         now = list(self._server.store)
         chosen = (one for one in now if all(getattr(one, member) == value for member, value in wanted.items()))
-        return await _lines(request, map(_object_line, chosen))
+        return _lines(map(_object_line, chosen))
 
-    async def faults(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
+    def faults(self, _: Request) -> Response:
         """The rules in force, as one JSON array."""
         return json_answer(HTTPStatus.OK, [fault.state() for fault in self._server.faults])
 
-    async def add_faults(self, request: web.Request) -> web.Response:
+    def add_faults(self, request: Request) -> Response:
         """Put rules in force: all of them, or none when one is wrong."""
         try:
-            given = msgspec.json.decode(await request.read(), type=str | dict[str, Any] | list[str | dict[str, Any]])
+            given = msgspec.json.decode(request.body, type=str | dict[str, Any] | list[str | dict[str, Any]])
             rules = [_rule(one) for one in (given if isinstance(given, list) else [given])]
         except (msgspec.DecodeError, ValueError) as failure:
             return _wrong(str(failure))
         added = [self._server.add_fault(rule) for rule in rules]
         return json_answer(HTTPStatus.CREATED, [fault.state() for fault in added])
 
-    async def clear_faults(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
+    def clear_faults(self, _: Request) -> Response:
         """Take all rules out of force."""
         self._server.faults.clear()
-        return web.Response(status=HTTPStatus.NO_CONTENT)
+        return Response(HTTPStatus.NO_CONTENT)
 
-    async def remove_fault(self, request: web.Request) -> web.Response:
+    def remove_fault(self, request: Request) -> Response:
         """Take one rule out of force."""
-        found = self._server.remove_fault(int(request.match_info["id"]))
-        return web.Response(status=HTTPStatus.NO_CONTENT if found else HTTPStatus.NOT_FOUND)
+        number = request.params["id"]
+        found = number.isdecimal() and self._server.remove_fault(int(number))
+        return Response(HTTPStatus.NO_CONTENT if found else HTTPStatus.NOT_FOUND)
 
-    async def edit(self, request: web.Request) -> web.Response:
+    def edit(self, request: Request) -> Response:
         """Change an object as somebody else would, and answer with the effect."""
         try:
-            wanted = msgspec.json.decode(await request.read(), type=_Edit)
+            wanted = msgspec.json.decode(request.body, type=_Edit)
             effect = self._server.edit(wanted.style, wanted.container, wanted.id, wanted.patch)
         except (msgspec.DecodeError, UnicodeDecodeError) as failure:
             return _wrong(str(failure))
@@ -154,33 +155,32 @@ class Admin:
             return _wrong(str(refusal), refusal.status)
         return json_answer(HTTPStatus.OK, _effect_line(effect))
 
-    async def snapshot(self, request: web.Request) -> web.StreamResponse:
+    def snapshot(self, _: Request) -> Response:
         """All objects, one a line."""
-        return await _lines(request, self._server.snapshot())
+        return _lines(self._server.snapshot())
 
-    async def load(self, request: web.Request) -> web.Response:
+    def load(self, request: Request) -> Response:
         """Take the objects of a snapshot in the place of everything; nothing changes when a line is wrong."""
-        lines = b"".join([chunk async for chunk in request.content.iter_any()]).split(b"\n")
-        errors = self._server.load(lines)
+        errors = self._server.load(request.body.split(b"\n"))
         if errors:
             return json_answer(HTTPStatus.UNPROCESSABLE_ENTITY, {"errors": [error._asdict() for error in errors]})
-        return web.Response(status=HTTPStatus.NO_CONTENT)
+        return Response(HTTPStatus.NO_CONTENT)
 
-    async def openapi(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
+    def openapi(self, _: Request) -> Response:
         """What the server offers, as an OpenAPI 3.1 document."""
         return json_answer(HTTPStatus.OK, self._server.openapi())
 
-    async def reset(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
+    def reset(self, _: Request) -> Response:
         """Forget all writes and counts, and put the seeds and the rules of the start back. Tokens stay valid."""
         self._server.reset()
-        return web.Response(status=HTTPStatus.NO_CONTENT)
+        return Response(HTTPStatus.NO_CONTENT)
 
 
 def _rule(given: str | dict[str, Any]) -> FaultRule:
     return FaultRule.parse(given) if isinstance(given, str) else FaultRule.of(given)
 
 
-def _wrong(text: str, status: int = HTTPStatus.BAD_REQUEST) -> web.Response:
+def _wrong(text: str, status: int = HTTPStatus.BAD_REQUEST) -> Response:
     return json_answer(status, {"error": text})
 
 
@@ -229,11 +229,10 @@ def _object_line(record: Record) -> dict[str, Any]:
     }
 
 
-async def _lines(request: web.Request, lines: Iterable[Any]) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-    await response.prepare(request)
-    remaining = iter(lines)
-    while chunk := list(itertools.islice(remaining, _LINES_AT_ONCE)):
-        await response.write(_LINES.encode_lines(chunk))
-    await response.write_eof()
-    return response
+def _lines(lines: Iterable[Any]) -> Response:
+    return Response(body=_encoded(iter(lines)), content_type="application/x-ndjson")
+
+
+def _encoded(lines: Iterator[Any]) -> Iterator[bytes]:
+    while chunk := list(itertools.islice(lines, _LINES_AT_ONCE)):
+        yield _LINES.encode_lines(chunk)

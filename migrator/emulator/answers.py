@@ -6,25 +6,28 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aiohttp import web
+
+from migrator.emulator.http import Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+HTML = "text/html; charset=utf-8"
+"""Content type of a page for people."""
+
 
 def json_answer(
     status: int, body: Any, content_type: str = "application/json", headers: Mapping[str, str] | None = None
-) -> web.Response:
+) -> Response:
     """An answer with a JSON body."""
-    encoded = msgspec.json.encode(body)
-    return web.Response(status=status, body=encoded, content_type=content_type, headers=headers)
+    return Response(status, msgspec.json.encode(body), content_type, headers)
 
 
-def html_page(status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+def html_page(status: int, headers: Mapping[str, str] | None = None) -> Response:
     """The page of a proxy that does not know what JSON is."""
     title = f"{status} {HTTPStatus(status).phrase}"
     page = f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>"
-    return web.Response(status=status, text=page, content_type="text/html", headers=headers)
+    return Response(status, page.encode(), HTML, headers)
 
 
 def extended(document: bytes, members: dict[str, Any]) -> msgspec.Raw:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from aiohttp import web
-
 from migrator.emulator import foreign, openapi, snapshot
 from migrator.emulator.admin import Admin
 from migrator.emulator.containers import Containers
 from migrator.emulator.dps import Dps
 from migrator.emulator.entities import RESOURCES
 from migrator.emulator.faults import ActiveFault, FaultRule, Faults, LateWrites, World
-from migrator.emulator.gateway import Gateway
+from migrator.emulator.gateway import Gateway, is_behind
+from migrator.emulator.http import Route, Router, Server, around
 from migrator.emulator.ims import Ims
 from migrator.emulator.library import Library
 from migrator.emulator.mirror import Mirror
@@ -25,17 +24,11 @@ from migrator.emulator.xcore import Xcore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from aiohttp.typedefs import Middleware
-
     from migrator.emulator.entities import Style
+    from migrator.emulator.http import Answer, Middleware, Request
     from migrator.emulator.observation import Effect, Exchange
     from migrator.emulator.snapshot import LineError
     from migrator.emulator.store import Record, Store
-
-_LARGEST_BODY = 4 * 1024 * 1024
-"""Bytes of a request body above which it is not read at all (413)."""
-_SHUTDOWN_S = 0.1
-"""Seconds that requests in flight get when the server stops. Nobody waits for their answers any more."""
 
 
 class Emulator:
@@ -48,8 +41,8 @@ class Emulator:
 
     Args:
         settings: how it behaves; None for the defaults.
-        middlewares: aiohttp middlewares put around everything, first outermost, for tests that misbehave in a way that
-            no fault does: what they do to an answer happens after the effect.
+        middlewares: put around everything, the first outermost, for tests that misbehave in a way that no fault does:
+            what they do to an answer happens after the effect.
         clock: nanoseconds since 1970; drives dates, ids, token expiry and rate limits.
 
     Attributes:
@@ -82,7 +75,8 @@ class Emulator:
         self._xcore = Xcore(self._library, self._containers, self.settings, self.counters)
         self._requests = Requests(self.settings.request_log)
         self._gateway = Gateway(self.settings, self.ims, self.counters, self._requests, self.faults, now_us)
-        self._runner = web.AppRunner(self._application(middlewares), access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        self._router = Router(self._routes())
+        self._server = Server(self._router, around(self._answer, middlewares))
 
     @property
     def store(self) -> Store:
@@ -106,9 +100,7 @@ class Emulator:
         Raises:
             RuntimeError: it does not listen.
         """
-        if not self._runner.addresses:
-            raise RuntimeError("the emulator is not running")
-        return int(self._runner.addresses[0][1])
+        return self._server.port
 
     @property
     def url(self) -> str:
@@ -123,16 +115,11 @@ class Emulator:
             OSError: the port is taken.
         """
         self._put(seeds(self.settings))
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, self.settings.host, self.settings.port).start()
-        except OSError:
-            await self._runner.cleanup()
-            raise
+        await self._server.start(self.settings.host, self.settings.port)
 
     async def stop(self) -> None:
         """Close the port and all connections, and forget effects whose time has not come."""
-        await self._runner.cleanup()
+        await self._server.stop()
         await self.late.stop()
 
     def reset(self) -> None:
@@ -189,7 +176,7 @@ class Emulator:
 
     def openapi(self) -> dict[str, Any]:
         """What it offers, as an OpenAPI 3.1 document."""
-        return openapi.describe(self._runner.app, self.settings.choices)
+        return openapi.describe(self._router, self.settings.choices)
 
     def state(self) -> dict[str, Any]:
         """Counts of everything, as a JSON object."""
@@ -228,11 +215,11 @@ class Emulator:
             (self._containers if record.style == "xcore" else self._gateway.sandboxes).add(record.scope)
             self._library.seed(record)
 
-    def _application(self, middlewares: Iterable[Middleware]) -> web.Application:
-        """All routes in one application: one inside another would resolve every path twice."""
-        whole = web.Application(middlewares=[*middlewares, self._gateway.middleware], client_max_size=_LARGEST_BODY)
-        whole.add_routes(self._xcore.routes())
+    def _routes(self) -> list[Route]:
+        routes = self._xcore.routes()
         for resource in ("offers", *RESOURCES):
-            whole.add_routes(Dps(resource, self._library, self.settings, self.counters).routes())
-        whole.add_routes([web.post("/ims/token/v3", self._gateway.token), *Admin(self).routes()])
-        return whole
+            routes += Dps(resource, self._library, self.settings, self.counters).routes()
+        return [*routes, Route("POST", "/ims/token/v3", self._gateway.token), *Admin(self).routes()]
+
+    def _answer(self, request: Request) -> Answer:
+        return self._gateway.answer(request) if is_behind(request) else request.handler(request)

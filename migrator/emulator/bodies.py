@@ -13,8 +13,7 @@ from migrator.emulator import media_types
 from migrator.emulator.errors import ProblemError
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
+    from migrator.emulator.http import Request
     from migrator.emulator.media_types import MediaType
 
 _OPERATION_MEMBERS = (b'"op"', b'"path"', b'"from"', b'"value"')
@@ -71,7 +70,7 @@ def unsupported(detail: str) -> ProblemError:
     return ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
 
 
-def check_accept(request: web.Request, offered: frozenset[str]) -> None:
+def check_accept(request: Request, offered: frozenset[str]) -> None:
     """Refuse an ``Accept`` that covers none of what this call can answer with (C-03).
 
     What is not a legal media range, such as a bare ``*``, is passed over.
@@ -79,7 +78,7 @@ def check_accept(request: web.Request, offered: frozenset[str]) -> None:
     Raises:
         ProblemError: 406.
     """
-    text = request.headers.get("Accept")
+    text = request.headers.get("accept")
     if text is not None and not _accepts(text, offered):
         detail = f"this call answers with {' or '.join(sorted(offered))}, not with {text!r}"
         raise ProblemError(HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", detail)

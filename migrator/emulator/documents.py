@@ -210,14 +210,13 @@ class Rules:
         return Walk(self._spelling.style, reject_unknown=self._reject_unknown)
 
     def _all_exist(self, references: list[Reference], scope: str) -> bool:
-        return all(self._exists(reference, scope) for reference in references)
+        return None not in [self._referred(reference, scope) for reference in references]
 
-    def _exists(self, reference: Reference, scope: str) -> bool:
-        found = self._store.referenced(self._spelling.style, scope, reference.words, reference.identifier)
-        return found is not None
+    def _referred(self, reference: Reference, scope: str) -> Record | None:
+        return self._store.referenced(self._spelling.style, scope, reference.words, reference.identifier)
 
     def _check_reference(self, reference: Reference, scope: str) -> None:
-        if not self._exists(reference, scope):
+        if self._referred(reference, scope) is None:
             kinds = " or ".join(ENTITIES[word].noun for word in reference.words)
             detail = f"there is no {kinds} {reference.identifier}"
             raise _invalid("unresolved-reference", detail, reference.pointer)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-
-from aiohttp import web
-from yarl import URL
 
 from migrator.emulator import documents, etags, filters, paging
 from migrator.emulator.answers import json_answer
@@ -18,12 +15,14 @@ from migrator.emulator.editing import Editor
 from migrator.emulator.entities import OFFER_TYPES, PERSONALIZED_OFFER, RESOURCES, RULE, Entity
 from migrator.emulator.errors import ProblemError
 from migrator.emulator.gateway import caller_of, lag_of, sandbox_of
+from migrator.emulator.http import Response, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from multidict import MultiMapping
 
+    from migrator.emulator.http import Request
     from migrator.emulator.library import Library
     from migrator.emulator.observation import Counters
     from migrator.emulator.paging import Page, Term
@@ -56,52 +55,51 @@ class Dps:
         self._cursors = CURSORS[choices.dps_cursor]
         self._spell = spell_date(choices.date_spelling)
 
-    def routes(self) -> list[web.RouteDef]:
-        """All routes. They are tried in turns, so the most wanted come first."""
-        get = partial(web.get, allow_head=False)
+    def routes(self) -> list[Route]:
+        """All routes."""
         path = f"/data/core/dps/{self._resource}"
         routes = [
-            get(f"{path}/{{key}}", self.read),
-            web.patch(f"{path}/{{key}}", self.patch),
-            web.delete(f"{path}/{{key}}", self.delete),
+            Route("GET", f"{path}/{{key}}", self.read),
+            Route("PATCH", f"{path}/{{key}}", self.patch),
+            Route("DELETE", f"{path}/{{key}}", self.delete),
         ]
         if self._resource == RULE.resource:
-            routes.append(web.put(f"{path}/{{key}}", self.replace))
-        return [*routes, web.post(path, self.create), get(path, self.search)]
+            routes.append(Route("PUT", f"{path}/{{key}}", self.replace))
+        return [*routes, Route("GET", path, self.search), Route("POST", path, self.create)]
 
-    async def create(self, request: web.Request) -> web.Response:
+    def create(self, request: Request) -> Response:
         """``POST /{resource}`` (contract 4.3): the object itself."""
         entity = self._entity(request)
-        media_type_of(request.headers.get("Content-Type", ""), frozenset({JSON}))
-        record = self._editor.create(entity, sandbox_of(request), decode(await request.read()), caller_of(request))
+        media_type_of(request.headers.get("content-type", ""), frozenset({JSON}))
+        record = self._editor.create(entity, sandbox_of(request), decode(request.body), caller_of(request))
         return json_answer(int(self._choices.create_status), receipt(record))
 
-    async def read(self, request: web.Request) -> web.Response:
+    def read(self, request: Request) -> Response:
         """``GET /{resource}/{id}`` (contract 4.5)."""
         return json_answer(HTTPStatus.OK, shown(self._record(request, self._entity(request)), self._spell))
 
-    async def replace(self, request: web.Request) -> web.Response:
+    def replace(self, request: Request) -> Response:
         """``PUT /offer-rules/{id}`` with a whole object, which one page speaks of (contract 4.1)."""
         entity = self._entity(request)
-        media_type_of(request.headers.get("Content-Type", ""), frozenset({JSON}))
-        document = decode(await request.read())
+        media_type_of(request.headers.get("content-type", ""), frozenset({JSON}))
+        document = decode(request.body)
         record = self._guarded(request, entity)
         return json_answer(HTTPStatus.OK, receipt(self._editor.replace(record, document, caller_of(request))))
 
-    async def patch(self, request: web.Request) -> web.Response:
+    def patch(self, request: Request) -> Response:
         """``PATCH /{resource}/{id}`` (contract 4.4)."""
         entity = self._entity(request)
         self._check_patch_type(request)
-        reach = self._editor.check(decode_patch(await request.read()))
+        reach = self._editor.check(decode_patch(request.body))
         record = self._guarded(request, entity)
         return json_answer(HTTPStatus.OK, receipt(self._editor.patch(record, reach, caller_of(request))))
 
-    async def delete(self, request: web.Request) -> web.Response:
+    def delete(self, request: Request) -> Response:
         """``DELETE /{resource}/{id}`` (contract 4.7)."""
         self._editor.delete(self._guarded(request, self._entity(request)), caller_of(request))
-        return web.Response(status=HTTPStatus.OK)
+        return Response(HTTPStatus.OK)
 
-    async def search(self, request: web.Request) -> web.Response:
+    def search(self, request: Request) -> Response:
         """``GET /{resource}`` (contract 4.6)."""
         entity = self._entity(request)
         query = request.query
@@ -120,34 +118,34 @@ class Dps:
         }
         return json_answer(HTTPStatus.OK, body)
 
-    def _entity(self, request: web.Request) -> Entity:
+    def _entity(self, request: Request) -> Entity:
         """The entity that the resource and ``offer-type``, in whatever case, name (contract 4.1, C-13)."""
         if self._choices.odd_accept == "strict":
             check_accept(request, _ANSWERS)
-        entity = RESOURCES.get(self._resource) or OFFER_TYPES.get(_offer_type(request.rel_url.raw_query_string))
+        entity = RESOURCES.get(self._resource) or OFFER_TYPES.get(_offer_type(request))
         if entity is None and self._choices.offer_type == "default-personalized":
             return PERSONALIZED_OFFER
         if entity is None:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "bad-offer-type", "offer-type is personalized or fallback")
         return entity
 
-    def _record(self, request: web.Request, entity: Entity) -> Record:
-        key = request.match_info["key"]
+    def _record(self, request: Request, entity: Entity) -> Record:
+        key = request.params["key"]
         record = self._library.store.shelf("dps", sandbox_of(request), entity.word).get(key)
         if record is None:
             detail = f"there is no such {entity.noun} as {key}"
             raise ProblemError(HTTPStatus.NOT_FOUND, "unknown-object", detail)
         return record
 
-    def _guarded(self, request: web.Request, entity: Entity) -> Record:
+    def _guarded(self, request: Request, entity: Entity) -> Record:
         """The record of a write, held against ``If-Match`` where dps looks at it (C-08)."""
         record = self._record(request, entity)
         if self._choices.if_match.startswith("dps"):
             etags.check_match(request, record, int(self._choices.if_match.removeprefix("dps-")))
         return record
 
-    def _check_patch_type(self, request: web.Request) -> None:
-        media_type = media_type_of(request.headers.get("Content-Type", ""), self._patch_types)
+    def _check_patch_type(self, request: Request) -> None:
+        media_type = media_type_of(request.headers.get("content-type", ""), self._patch_types)
         if media_type.essence == _JSON_PATCH:
             self._warnings["dps PATCH as application/json-patch+json"] += 1
 
@@ -165,10 +163,9 @@ class Dps:
         }
 
 
-@lru_cache(maxsize=256)
-def _offer_type(query_string: str) -> str:
-    """The ``offer-type`` of a query, in lower case. Writes come with the same few queries over and over."""
-    return URL.build(query_string=query_string, encoded=True).query.get("offer-type", "").lower()
+def _offer_type(request: Request) -> str:
+    """The ``offer-type`` of a request, in lower case."""
+    return request.query.get("offer-type", "").lower()
 
 
 def _matches(shelf: Shelf, query: MultiMapping[str]) -> list[Record] | None:

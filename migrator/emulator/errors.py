@@ -11,10 +11,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aiohttp import web
 
 from migrator.emulator.answers import html_page, json_answer
 from migrator.emulator.codes import GATEWAY_CODES
+from migrator.emulator.http import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +99,7 @@ class Refusals:
             "too-large": too_large,
         }
 
-    def answer(self, refusal: GatewayError | ProblemError, request_id: str) -> web.Response:
+    def answer(self, refusal: GatewayError | ProblemError, request_id: str) -> Response:
         """The answer that tells the client why.
 
         Args:
@@ -130,22 +130,22 @@ def problem(refusal: ProblemError, status: int, request_id: str) -> dict[str, An
     }
 
 
-def _as_gateway(status: int, body: dict[str, Any]) -> web.Response:
+def _as_gateway(status: int, body: dict[str, Any]) -> Response:
     """The gateway's shape, under a code of none of its own: those say that the service has not seen the request."""
     return json_answer(status, {"error_code": f"{status}999", "message": body["detail"]})
 
 
-def _cut(status: int, body: dict[str, Any]) -> web.Response:
+def _cut(status: int, body: dict[str, Any]) -> Response:
     whole = msgspec.json.encode(body)
-    return web.Response(status=status, body=whole[: len(whole) // 2], content_type=PROBLEM)
+    return Response(status, whole[: len(whole) // 2], PROBLEM)
 
 
-SHAPES: dict[str, Callable[[int, dict[str, Any]], web.Response]] = {
+SHAPES: dict[str, Callable[[int, dict[str, Any]], Response]] = {
     "problem": lambda status, body: json_answer(status, body, PROBLEM),
     "gateway": _as_gateway,
     "error-message": lambda status, body: json_answer(status, {"errorMessage": body["detail"]}),
     "html": lambda status, _: html_page(status),
-    "empty": lambda status, _: web.Response(status=status),
+    "empty": lambda status, _: Response(status),
     "cut": _cut,
     "wrong-type": lambda status, body: json_answer(status, body, "text/html"),
 }

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from migrator.emulator.errors import ProblemError
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
+    from migrator.emulator.http import Request
     from migrator.emulator.store import Record
 
 
-def check_match(request: web.Request, record: Record, mismatch: int = HTTPStatus.CONFLICT) -> None:
+def check_match(request: Request, record: Record, mismatch: int = HTTPStatus.CONFLICT) -> None:
     """Hold ``If-Match`` against the stored etag.
 
     Args:
@@ -24,14 +23,14 @@ def check_match(request: web.Request, record: Record, mismatch: int = HTTPStatus
     Raises:
         ProblemError: none of the tags is the stored one.
     """
-    header = request.headers.get("If-Match")
+    header = request.headers.get("if-match")
     if header is not None and not _names(header, record.etag):
         raise ProblemError(mismatch, "etag-mismatch", f"the stored etag is {record.etag}")
 
 
-def is_known(request: web.Request, record: Record) -> bool:
+def is_known(request: Request, record: Record) -> bool:
     """Whether ``If-None-Match`` says that the client has this version already."""
-    header = request.headers.get("If-None-Match")
+    header = request.headers.get("if-none-match")
     return header is not None and _names(header, record.etag)
 
 

@@ -11,72 +11,67 @@ from __future__ import annotations
 
 import secrets
 from asyncio import sleep
-from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
-from aiohttp import web
-
 from migrator.emulator.errors import ConnectionLostError, GatewayError, ProblemError, Refusals
+from migrator.emulator.http import HttpError, Response, answered
 from migrator.emulator.library import Caller
 from migrator.emulator.limits import Buckets, retry_after, take_all
-from migrator.emulator.observation import EXCHANGE, Exchange
+from migrator.emulator.observation import Exchange
 
 if TYPE_CHECKING:
-    from aiohttp.typedefs import Handler
+    from collections.abc import Callable
 
     from migrator.emulator.faults import Faults
     from migrator.emulator.faults.strikes import Proceed
+    from migrator.emulator.http import Answer, Request
     from migrator.emulator.ims import Ims
     from migrator.emulator.observation import Counters, Requests
     from migrator.emulator.settings import EmulatorSettings
 
-Serve = Callable[[web.Request], Awaitable[web.Response]]
-"""A handler of the service."""
-
-_REFUSALS = (GatewayError, ProblemError, web.HTTPException)
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_BASE = "/data/core"
+_REFUSALS = (GatewayError, ProblemError, HttpError)
+_STYLES = ("dps", "xcore")
+_BASE = ["", "data", "core"]
 """What lies below this stands behind the gateway, whether it exists or not."""
-_STYLES = ("/data/core/dps", "dps"), ("/data/core/xcore", "xcore"), ("/ims/", "ims")
 _SERVED = ("gateway", "before", "late", "after", "world")
 """Phases of the faults that strike a request with valid credentials and within the rate limit."""
 
 
-def caller_of(request: web.Request) -> Caller:
+def caller_of(request: Request) -> Caller:
     """Who sends a request that the gateway has let through."""
-    exchange = request[EXCHANGE]
+    exchange = request.exchange
     request_id = request.headers.get("x-request-id", "")
     return Caller(exchange.api_key, request_id, exchange.number, exchange.amend, exchange.breaks)
 
 
-def sandbox_of(request: web.Request) -> str:
+def sandbox_of(request: Request) -> str:
     """The sandbox a request is for: production when it names none (C-02)."""
     return request.headers.get("x-sandbox-name", "prod")
 
 
-def lag_of(request: web.Request) -> int:
+def lag_of(request: Request) -> int:
     """How far a list is made to lag behind, in microseconds, beyond what C-28 says."""
-    return request[EXCHANGE].behind_us
+    return request.exchange.behind_us
 
 
-def scope_of(request: web.Request) -> str:
+def scope_of(request: Request) -> str:
     """The container or, where the path names none, the sandbox that a request is for."""
-    return request.match_info.get("container") or sandbox_of(request)
+    return request.params.get("container") or sandbox_of(request)
 
 
-def _is_behind(path: str) -> bool:
-    """Whether a path, as the router reads it, leads to the service."""
-    return path.startswith(f"{_BASE}/") or path == _BASE
+def is_behind(request: Request) -> bool:
+    """Whether a request goes to what stands behind the gateway."""
+    return request.segments[:3] == _BASE
 
 
-def style_of(path: str) -> str:
-    """The endpoint style that a path belongs to, ``ims`` for the token endpoint, "" for none."""
-    for prefix, style in _STYLES:
-        if path.startswith(prefix):
-            return style
-    return ""
+def style_of(request: Request) -> str:
+    """The endpoint style that a request is of, ``ims`` if it does not go behind the gateway, "" for none."""
+    if not is_behind(request):
+        return "ims"
+    style = request.segments[3] if len(request.segments) > 3 else ""
+    return style if style in _STYLES else ""
 
 
 class Gateway:
@@ -120,104 +115,107 @@ class Gateway:
         self._keys.clear()
         self._scopes.clear()
 
-    @web.middleware
-    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer a request of either style, or refuse it. Other requests pass unseen."""
-        if not _is_behind(request.rel_url.path_safe):
-            return await handler(request)
+    def answer(self, request: Request) -> Answer:
+        """Answer a request of either style, or refuse it: on the spot, if there is nothing that could make it wait."""
         exchange = self._begin(request)
-        serve: Serve = cast("Serve", handler)  # what lies behind the gateway streams nothing
-        response = await self._watched(request, partial(self._arrived, request, serve))
-        self._counters.answered(exchange.method, exchange.status)
-        return response
+        if self._faults or self._settings.latency_s:
+            return self._watched(exchange, partial(self._arrived, request))
+        try:
+            return self._labelled(self._admitted(request), exchange)
+        except _REFUSALS as raised:
+            return self._labelled(self._refused(raised, exchange), exchange)
+        finally:
+            self._end(exchange)
 
-    async def token(self, request: web.Request) -> web.StreamResponse:
+    def token(self, request: Request) -> Answer:
         """``POST /ims/token/v3``. It does not stand behind the gateway, but is watched and can misbehave as well."""
-        self._begin(request)
-        issue: Proceed = partial(self._ims.issue, request)
+        exchange = self._begin(request)
+        issue: Proceed = partial(answered, self._ims.issue, request)
         if self._faults:
             issue = self._faults.around(self._faults.draw(request, *_SERVED), request, issue)
-        return await self._watched(request, issue)
+        return self._watched(exchange, issue)
 
-    def _begin(self, request: web.Request) -> Exchange:
+    def _begin(self, request: Request) -> Exchange:
         headers = request.headers
-        exchange = Exchange(
+        request.exchange = exchange = Exchange(
             number=self._requests.begin(),
             arrived_us=self._now_us(),
             method=request.method,
-            path=request.raw_path,
-            style=style_of(request.rel_url.path_safe),
+            path=request.target,
+            style=style_of(request),
             api_key=headers.get("x-api-key", ""),
             request_id=headers.get("x-request-id") or secrets.token_hex(16),
         )
-        request[EXCHANGE] = exchange
         return exchange
 
-    async def _watched(self, request: web.Request, answer: Proceed) -> web.StreamResponse:
+    def _end(self, exchange: Exchange) -> None:
+        exchange.answered_us = self._now_us()
+        self._requests.end(exchange)
+        if exchange.style != "ims":
+            self._counters.answered(exchange.method, exchange.status)
+
+    async def _watched(self, exchange: Exchange, answer: Proceed) -> Response:
         """Get an answer, whatever happens to it on the way, and keep what happened."""
-        exchange = request[EXCHANGE]
         try:
-            response = await answer()
-        except _REFUSALS as raised:
-            response = self._refused(raised, exchange)
+            return self._labelled(await self._settled(exchange, answer), exchange)
         except ConnectionLostError:
-            return web.Response()  # goes nowhere
+            return Response()  # goes nowhere
         finally:
-            exchange.answered_us = self._now_us()
-            self._requests.end(exchange)
-        exchange.status = response.status
-        response.headers["X-Request-Id"] = exchange.request_id
-        return response
+            self._end(exchange)
 
-    async def _arrived(self, request: web.Request, serve: Serve) -> web.Response:
-        if self._faults:
-            admitted = partial(self._admitted, request, serve)
-            return await self._faults.around(self._faults.draw(request, "arrival"), request, admitted)()
+    async def _arrived(self, request: Request) -> Response:
+        due = self._faults.draw(request, "arrival")
+        return await self._faults.around(due, request, partial(self._struck, request))()
+
+    def _admitted(self, request: Request) -> Response:
         self._admit(request)
-        if self._settings.latency_s:
-            return await self._held(partial(serve, request))
-        return await serve(request)
+        return cast("Response", request.handler(request))  # what lies behind the gateway waits for nothing
 
-    async def _admitted(self, request: web.Request, serve: Serve) -> web.Response:
+    async def _struck(self, request: Request) -> Response:
         """Go on with a request that faults may strike; from here on a refusal is an answer like any other."""
         self._admit(request)
         due = self._faults.draw(request, *_SERVED)
         within = [fault for fault in due if fault.rule.kind.phase == "world"]
         without = [fault for fault in due if fault.rule.kind.phase != "world"]
-        served = self._faults.around(within, request, partial(serve, request))
-        settled = partial(self._settled, request, partial(self._held, served))
+        served = self._faults.around(within, request, partial(answered, request.handler, request))
+        settled = partial(self._settled, request.exchange, partial(self._held, served))
         return await self._faults.around(without, request, settled)()
 
-    async def _settled(self, request: web.Request, answer: Proceed) -> web.Response:
+    async def _settled(self, exchange: Exchange, answer: Proceed) -> Response:
         """Get an answer, also where the answer is a refusal."""
         try:
             return await answer()
         except _REFUSALS as raised:
-            return self._refused(raised, request[EXCHANGE])
+            return self._refused(raised, exchange)
 
-    def _refused(self, raised: web.HTTPException | GatewayError | ProblemError, exchange: Exchange) -> web.Response:
-        refusal = _routing_problem(raised) if isinstance(raised, web.HTTPException) else raised
+    def _refused(self, raised: HttpError | GatewayError | ProblemError, exchange: Exchange) -> Response:
+        refusal = _as_problem(raised) if isinstance(raised, HttpError) else raised
         return self._refusals.answer(refusal, exchange.request_id)
 
-    async def _held(self, answer: Proceed) -> web.Response:
+    def _labelled(self, response: Response, exchange: Exchange) -> Response:
+        exchange.status = response.status
+        response.headers["X-Request-Id"] = exchange.request_id
+        return response
+
+    async def _held(self, answer: Proceed) -> Response:
         try:
             return await answer()
         finally:
             if self._settings.latency_s:
                 await sleep(self._settings.latency_s)
 
-    def _admit(self, request: web.Request) -> None:
+    def _admit(self, request: Request) -> None:
         now_us = self._now_us()
         self._authenticate(request, now_us)
         self._limit(request, now_us)
         self._check_sandbox(request)
 
-    def _authenticate(self, request: web.Request, now_us: int) -> None:
+    def _authenticate(self, request: Request, now_us: int) -> None:
         headers = request.headers
         api_key = headers.get("x-api-key")
         if api_key is not None:
             self._counters.peaks.arrived(api_key, now_us)
-        if "Authorization" not in headers:
+        if "authorization" not in headers:
             raise GatewayError("403010")
         if api_key is None:
             raise GatewayError("403000")
@@ -227,7 +225,7 @@ class Gateway:
         if "x-gw-ims-org-id" not in headers:
             raise GatewayError("400003")
 
-    def _limit(self, request: web.Request, now_us: int) -> None:
+    def _limit(self, request: Request, now_us: int) -> None:
         scope = scope_of(request)
         self._counters.container_peaks.arrived(scope, now_us)
         if not (self._settings.rate or self._settings.container_rate):
@@ -245,7 +243,7 @@ class Gateway:
             if buckets.wait_us(whom, now_us):
                 violated.add(whom, now_us)
 
-    def _check_sandbox(self, request: web.Request) -> None:
+    def _check_sandbox(self, request: Request) -> None:
         if self._settings.choices.no_sandbox == "require" and "x-sandbox-name" not in request.headers:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "missing-sandbox", "x-sandbox-name is required")
         sandbox = sandbox_of(request)
@@ -253,10 +251,7 @@ class Gateway:
             raise ProblemError(HTTPStatus.FORBIDDEN, "unknown-sandbox", f"no access to sandbox {sandbox}")
 
 
-def _routing_problem(refusal: web.HTTPException) -> ProblemError:
-    """What aiohttp has to say about a request that no handler wants: no such path, no such method, too large."""
-    headers = {}
-    if isinstance(refusal, web.HTTPMethodNotAllowed):
-        headers["Allow"] = ", ".join(method for method in _METHODS if method in refusal.allowed_methods)
-    kind = refusal.reason.lower().replace(" ", "-")
-    return ProblemError(refusal.status, kind, refusal.reason, headers=headers)
+def _as_problem(error: HttpError) -> ProblemError:
+    """What the service says of a request that no handler wants: no such path, no such method, too large."""
+    phrase = error.status.phrase
+    return ProblemError(error.status, phrase.lower().replace(" ", "-"), phrase, headers=dict(error.headers))

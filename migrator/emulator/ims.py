@@ -7,17 +7,19 @@ import secrets
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
-from aiohttp import web
-
+from migrator.emulator import media_types
 from migrator.emulator.answers import json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from migrator.emulator.http import Request, Response
     from migrator.emulator.observation import Counters
     from migrator.emulator.settings import EmulatorSettings
 
+_FORM = "application/x-www-form-urlencoded"
 _SECOND_US = 1_000_000
 _BEARERS = {
     "any": re.compile(r"Bearer\s+(\S+)", re.IGNORECASE),
@@ -43,9 +45,9 @@ class Ims:
         self._revoked: set[str] = set()
         self._bearer = _BEARERS[settings.choices.bearer_blanks]
 
-    def token_of(self, request: web.Request) -> str | None:
+    def token_of(self, request: Request) -> str | None:
         """The bearer token that a request carries (C-01)."""
-        return _token(self._bearer, request.headers.get("Authorization", ""))
+        return _token(self._bearer, request.headers.get("authorization", ""))
 
     def is_valid(self, token: str) -> bool:
         """Whether a token was issued here, or configured, and has neither expired nor been revoked."""
@@ -63,9 +65,9 @@ class Ims:
         """Take all revocations back; tokens stay valid for their time."""
         self._revoked.clear()
 
-    async def issue(self, request: web.Request) -> web.Response:
+    def issue(self, request: Request) -> Response:
         """``POST /ims/token/v3``: answer a client-credentials request, form-encoded."""
-        form = {name: str(value) for name, value in (await request.post()).items()}
+        form = _form(request)
         refusal = self._refusal(form)
         if refusal is not None:
             return json_answer(*refusal)
@@ -94,6 +96,14 @@ def _token(bearer: re.Pattern[str], header: str) -> str | None:
     """The token in a header. Tokens are long, and clients send the same over and over."""
     found = bearer.fullmatch(header.strip())
     return found[1] if found else None
+
+
+def _form(request: Request) -> dict[str, str]:
+    """The form that a request carries; an empty one when it carries none."""
+    media_type = media_types.parse(request.headers.get("content-type", ""))
+    if media_type is None or media_type.essence != _FORM:
+        return {}
+    return dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
 
 
 def _oauth_error(status: HTTPStatus, error: str, description: str) -> tuple[HTTPStatus, dict[str, object]]:

@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import msgspec
-from aiohttp import web
 
 from migrator.emulator.entities import Style
 
@@ -64,7 +63,7 @@ class Exchange(msgspec.Struct, kw_only=True, gc=False):
 
     Attributes:
         number: 1 for the first request since the start or the last reset, then one more each.
-        arrived_us: when its headers were read, microseconds since 1970.
+        arrived_us: when it had been read, microseconds since 1970.
         answered_us: when the answer was handed to the network, or the connection closed; None until then.
         method: the HTTP method.
         path: the path with its query, as the client sent it.
@@ -91,10 +90,6 @@ class Exchange(msgspec.Struct, kw_only=True, gc=False):
     amend: Amend | None = None
     breaks: bool = False
     behind_us: int = 0
-
-
-EXCHANGE = web.RequestKey("EXCHANGE", Exchange)
-"""Where the exchange lies in a request that is being answered."""
 
 
 class Requests:

@@ -22,10 +22,9 @@ from migrator.emulator.schemas import SCHEMAS
 from migrator.emulator.xcore_views import HAL, INSTANCE, PATCH, RECEIPT
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from migrator.emulator.choices import Choices
     from migrator.emulator.entities import Style
+    from migrator.emulator.http import Route, Router
     from migrator.emulator.shapes import Shape
 
 Schema = dict[str, Any]
@@ -51,12 +50,11 @@ _AUDIT: dict[Style, Schema] = {
 _POINTER = {"type": "string", "pattern": "^(/([^~/]|~[01])*)*$"}
 
 
-def describe(application: web.Application, choices: Choices) -> Schema:
-    """The document, for all routes of an application."""
+def describe(router: Router, choices: Choices) -> Schema:
+    """The document, for all routes."""
     paths: Schema = {}
-    for route in application.router.routes():
-        path = route.resource.canonical if route.resource else ""
-        paths.setdefault(path, {})[route.method.lower()] = _operation(path, route, choices)
+    for route in router.routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, choices)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -84,7 +82,8 @@ def _objects() -> Schema:
     return {f"{style}-{word}": document(entity, style) for style in SPELLINGS for word, entity in ENTITIES.items()}
 
 
-def _operation(path: str, route: web.AbstractRoute, choices: Choices) -> Schema:
+def _operation(route: Route, choices: Choices) -> Schema:
+    path = route.path
     name = getattr(route.handler, "__name__", "")
     said = (route.handler.__doc__ or "").strip().partition("\n")[0]
     parameters = [_in_path(part[1:-1]) for part in path.split("/") if part.startswith("{")]

@@ -199,7 +199,8 @@ def _above(document: Any, pointer: str) -> tuple[Any, str]:
 
 def _find(document: Any, path: Tokens) -> Any:
     for token in path:
-        document = document[_existing(document, token, "find")]
+        is_member = type(document) is dict and token in document  # as most are
+        document = document[token if is_member else _existing(document, token, "find")]
     return document
 
 

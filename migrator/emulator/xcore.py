@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache, partial
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aiohttp import web
 
 from migrator.emulator import documents, etags, filters, instants, media_types, paging
 from migrator.emulator.answers import json_answer
@@ -19,6 +18,7 @@ from migrator.emulator.editing import Editor
 from migrator.emulator.entities import ENTITIES, Entity, schema_word
 from migrator.emulator.errors import ProblemError, bad_query
 from migrator.emulator.gateway import caller_of, lag_of
+from migrator.emulator.http import Response, Route
 from migrator.emulator.xcore_views import FIXED, HAL, INSTANCE, PATCH, RECEIPT, envelope, link, member, reader, receipt
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from multidict import MultiMapping
 
     from migrator.emulator.containers import Containers
+    from migrator.emulator.http import Request
     from migrator.emulator.library import Library
     from migrator.emulator.observation import Counters
     from migrator.emulator.paging import Page, Term
@@ -67,99 +68,98 @@ class Xcore:
         self._delete_async = settings.delete_async
         self._deletions = Deletions(library, self._editor)
 
-    def routes(self) -> list[web.RouteDef]:
-        """All routes. They are tried in turns, so the most wanted come first."""
-        get = partial(web.get, allow_head=False)
+    def routes(self) -> list[Route]:
+        """All routes."""
         return [
-            get(f"{BASE}/", self.home),
-            get(f"{BASE}/{{container}}/instances/{{key}}", self.read),
-            web.put(f"{BASE}/{{container}}/instances/{{key}}", self.replace),
-            web.patch(f"{BASE}/{{container}}/instances/{{key}}", self.patch),
-            web.delete(f"{BASE}/{{container}}/instances/{{key}}", self.delete),
-            web.post(f"{BASE}/{{container}}/instances", self.create),
-            get(f"{BASE}/{{container}}/instances", self.search),
-            get(f"{BASE}/{{container}}/queries/core/search", self.search),
-            get(f"{BASE}/{{container}}/deletions/{{token}}", self.deletion),
+            Route("GET", f"{BASE}/", self.home),
+            Route("GET", f"{BASE}/{{container}}/instances/{{key}}", self.read),
+            Route("PUT", f"{BASE}/{{container}}/instances/{{key}}", self.replace),
+            Route("PATCH", f"{BASE}/{{container}}/instances/{{key}}", self.patch),
+            Route("DELETE", f"{BASE}/{{container}}/instances/{{key}}", self.delete),
+            Route("GET", f"{BASE}/{{container}}/instances", self.search),
+            Route("POST", f"{BASE}/{{container}}/instances", self.create),
+            Route("GET", f"{BASE}/{{container}}/queries/core/search", self.search),
+            Route("GET", f"{BASE}/{{container}}/deletions/{{token}}", self.deletion),
         ]
 
     def clear(self) -> None:
         """Forget the deletes that wait."""
         self._deletions.clear()
 
-    async def home(self, request: web.Request) -> web.Response:
+    def home(self, request: Request) -> Response:
         """``GET /``: the containers (contract 3.1)."""
         self._check_accept(request, frozenset({HOME, _JSON}))
         query = request.query
         body = home_document(self._containers, query.getall("product", []), query.getall("property", []))
         return json_answer(HTTPStatus.OK, body, HOME)
 
-    async def create(self, request: web.Request) -> web.Response:
+    def create(self, request: Request) -> Response:
         """``POST /{container}/instances`` (contract 3.3): the object itself, or wrapped in ``_instance``."""
         container = self._container(request)
         self._check_accept(request, _WRITES)
         entity = self._entity_of_body(request, _CREATE_TYPES)
-        document = _unwrapped(decode(await request.read()))
+        document = _unwrapped(decode(request.body))
         record = self._editor.create(entity, container, document, caller_of(request))
         location = {
             "Location": f"{container}/instances/{record.key}",
-            "Content-Base": f"{request.url.origin()}{BASE}/",
+            "Content-Base": f"http://{request.headers.get('host', '')}{BASE}/",
         }
         return json_answer(int(self._choices.create_status), receipt(record), RECEIPT, location)
 
-    async def read(self, request: web.Request) -> web.Response:
+    def read(self, request: Request) -> Response:
         """``GET /{container}/instances/{instanceId}`` (contract 3.7). Only here is the sandbox named."""
         record = self._record(request)
         self._check_accept(request, _READS)
         tag = {"ETag": f'"{record.etag}"'}
         if etags.is_known(request, record):
-            return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=tag)
+            return Response(HTTPStatus.NOT_MODIFIED, headers=tag)
         shown = envelope(record) | {"sandboxName": self._containers.sandbox_of(record.scope)}
         return json_answer(HTTPStatus.OK, shown, HAL, tag)
 
-    async def replace(self, request: web.Request) -> web.Response:
+    def replace(self, request: Request) -> Response:
         """``PUT /{container}/instances/{instanceId}`` (contract 3.5): the whole object, wrapped."""
         self._container(request)
         self._check_accept(request, _WRITES)
         entity = self._entity_of_body(request, _REPLACE_TYPES)
-        document = _unwrapped(decode(await request.read()))
+        document = _unwrapped(decode(request.body))
         record = self._of_entity(request, entity)
         etags.check_match(request, record)
         return json_answer(HTTPStatus.OK, receipt(self._editor.replace(record, document, caller_of(request))), RECEIPT)
 
-    async def patch(self, request: web.Request) -> web.Response:
+    def patch(self, request: Request) -> Response:
         """``PATCH /{container}/instances/{instanceId}`` (contract 3.4)."""
         self._container(request)
         self._check_accept(request, _WRITES)
         entity = self._entity_of_body(request, _PATCH_TYPES)
-        reach = self._editor.check(decode_patch(await request.read()))
+        reach = self._editor.check(decode_patch(request.body))
         record = self._of_entity(request, entity)
         etags.check_match(request, record)
         return json_answer(HTTPStatus.OK, receipt(self._editor.patch(record, reach, caller_of(request))), RECEIPT)
 
-    async def delete(self, request: web.Request) -> web.Response:
+    def delete(self, request: Request) -> Response:
         """``DELETE /{container}/instances/{instanceId}`` (contract 3.10)."""
         record = self._record(request)
         self._check_accept(request, _WRITES)
         etags.check_match(request, record)
         if not self._delete_async:
             self._editor.delete(record, caller_of(request))
-            return web.Response(status=HTTPStatus.ACCEPTED)
+            return Response(HTTPStatus.ACCEPTED)
         token = self._deletions.accept(record, caller_of(request))
         location = {"Location": f"{BASE}/{record.scope}/deletions/{token}"}
-        return web.Response(status=HTTPStatus.ACCEPTED, headers=location)
+        return Response(HTTPStatus.ACCEPTED, headers=location)
 
-    async def deletion(self, request: web.Request) -> web.Response:
+    def deletion(self, request: Request) -> Response:
         """What became of a delete: 202 while it waits, then 200 with the outcome (contract 3.10)."""
         self._container(request)
         try:
-            outcome = self._deletions.outcome(request.match_info["token"])
+            outcome = self._deletions.outcome(request.params["token"])
         except KeyError as failure:
             raise ProblemError(HTTPStatus.NOT_FOUND, "unknown-deletion", "there is no such delete") from failure
         if outcome is None:
-            return web.Response(status=HTTPStatus.ACCEPTED, headers={"Location": request.path})
+            return Response(HTTPStatus.ACCEPTED, headers={"Location": request.path})
         return json_answer(HTTPStatus.OK, outcome)
 
-    async def search(self, request: web.Request) -> web.Response:
+    def search(self, request: Request) -> Response:
         """``GET /{container}/queries/core/search`` and ``GET /{container}/instances`` (contract 3.8, 3.9)."""
         container = self._container(request)
         self._check_accept(request, _READS)
@@ -174,52 +174,52 @@ class Xcore:
         page = paging.cut(shelf, keys, limit, after=_after(query.get("start"), terms))
         return json_answer(HTTPStatus.OK, self._results(request, entity, page, terms), HAL)
 
-    def _check_accept(self, request: web.Request, offered: frozenset[str]) -> None:
+    def _check_accept(self, request: Request, offered: frozenset[str]) -> None:
         if self._choices.odd_accept == "strict":
             check_accept(request, offered)
 
-    def _container(self, request: web.Request) -> str:
-        container = request.match_info["container"]
+    def _container(self, request: Request) -> str:
+        container = request.params["container"]
         if container not in self._containers:
             raise ProblemError(HTTPStatus.NOT_FOUND, "unknown-container", f"there is no container {container}")
         if self._delete_async:
             self._deletions.settle()
         return container
 
-    def _record(self, request: web.Request) -> Record:
-        key = request.match_info["key"]
+    def _record(self, request: Request) -> Record:
+        key = request.params["key"]
         record = self._library.store.find("xcore", self._container(request), key)
         if record is None:
             raise ProblemError(HTTPStatus.NOT_FOUND, "unknown-instance", f"there is no instance {key}")
         return record
 
-    def _of_entity(self, request: web.Request, entity: Entity) -> Record:
-        match = request.match_info
+    def _of_entity(self, request: Request, entity: Entity) -> Record:
+        match = request.params
         record = self._library.store.shelf("xcore", match["container"], entity.word).get(match["key"])
         if record is None:
             record = self._record(request)
             raise unsupported(f"the object is a {record.word}, the schema names a {entity.word}")
         return record
 
-    def _entity_of_body(self, request: web.Request, accepted: frozenset[str]) -> Entity:
+    def _entity_of_body(self, request: Request, accepted: frozenset[str]) -> Entity:
         return _entity_of_type(self._content_type(request), accepted)
 
-    def _content_type(self, request: web.Request) -> str:
-        text = request.headers.get("Content-Type", "")
+    def _content_type(self, request: Request) -> str:
+        text = request.headers.get("content-type", "")
         undoubled = media_types.undouble(text)
         if self._choices.doubled_content_type == "strict" or undoubled == text:
             return text
         self._warnings["doubled Content-Type"] += 1
         return undoubled
 
-    def _results(self, request: web.Request, entity: Entity, page: Page, terms: list[Term]) -> dict[str, Any]:
+    def _results(self, request: Request, entity: Entity, page: Page, terms: list[Term]) -> dict[str, Any]:
         path = request.path.removeprefix(BASE)
         score = {"_score": 0} if request.query.keys() & {"id", "name"} else {}
         links = {"self": link(path, request.query.items())}
         if page.after is not None:
             links["next"] = link(path, _next_query(request.query.items(), page.records[-1], terms))
         return {
-            "containerId": request.match_info["container"],
+            "containerId": request.params["container"],
             "schemaNs": entity.xcore_schema,
             "requestTime": instants.micros_z(self._library.now_us()),
             "_embedded": {

@@ -329,11 +329,16 @@ def _running(kind: str, offers: int, cpu: int | None) -> Iterator[Server]:
 
 
 def figures(results: Sequence[Served]) -> Iterator[Figure]:
-    """Yield how fast the emulator is."""
-    for result in results:
-        if result.of_bare is not None:
-            measured = f"{result.of_bare:.2f} × ({result.requests_per_s:,.0f}/s)"
-            yield Figure(result.name, "a bare aiohttp handler", "", measured)
+    """Yield how fast the emulator is, and what more objects cost it."""
+    emulators = [result for result in results if result.of_bare is not None]
+    for result in emulators:
+        of_bare = result.of_bare or 0.0
+        measured = f"{of_bare:.2f} × ({result.requests_per_s:,.0f}/s)"
+        yield Figure(result.name, "a bare aiohttp handler", "≥ 0.50 ×", measured, of_bare >= 0.5)
+    for style in LISTS:
+        fewest, *_, most = (result for result in emulators if result.name.endswith(style))
+        more = most.cpu_us / fewest.cpu_us
+        yield Figure(f"CPU, {most.name}", fewest.name.partition(":")[0], "≤ 1.15 ×", f"{more:.2f} ×", more <= 1.15)
 
 
 def details(results: Sequence[Served]) -> Table:

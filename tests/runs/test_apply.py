@@ -5,15 +5,16 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from migrator.emulator import (
     Emulator,
     EmulatorSettings,
+    Proceed,
+    Request,
+    Response,
     seeded_container,
     seeded_instance_id,
     seeded_offer_id,
@@ -236,22 +237,17 @@ async def test_a_token_that_ends_in_the_middle_is_renewed(migrator: Any) -> None
         assert set(seen_by(server).values()) == {1}
 
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
 def lose_answers(every: int) -> Any:
     """Break the connection after the effect of every n-th PATCH."""
     count = 0
 
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def middleware(request: Request, proceed: Proceed) -> Response:
         nonlocal count
-        response = await handler(request)
+        response = await proceed(request)
         if request.method == "PATCH":
             count += 1
             if count % every == 0:
-                assert request.transport is not None
-                request.transport.abort()
+                request.hang_up()
         return response
 
     return middleware

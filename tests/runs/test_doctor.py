@@ -6,17 +6,14 @@ import base64
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from migrator.emulator import Emulator, EmulatorSettings, seeded_container
+from migrator.emulator import Emulator, EmulatorSettings, Proceed, Request, Response, seeded_container
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ALL = {"python", "environment", "profile", "settings", "ledger", "secret", "token", "service", "sandbox", "clock"}
 
 
@@ -125,9 +122,8 @@ async def test_a_variable_that_nobody_reads_is_a_warning_with_the_nearest_name(m
 async def test_a_clock_that_differs_is_told_from_the_date_of_the_answer(
     migrator: Any, ahead_s: int, grade: str, code: int, words: str
 ) -> None:
-    @web.middleware
-    async def dates(request: web.Request, handler: Handler) -> web.StreamResponse:
-        answer = await handler(request)
+    async def dates(request: Request, proceed: Proceed) -> Response:
+        answer = await proceed(request)
         answer.headers["Date"] = formatdate(time.time() + ahead_s, usegmt=True)
         return answer
 
@@ -139,9 +135,8 @@ async def test_a_clock_that_differs_is_told_from_the_date_of_the_answer(
 
 
 async def test_rate_limit_headers_are_shown_as_they_were_seen(migrator: Any) -> None:
-    @web.middleware
-    async def limits(request: web.Request, handler: Handler) -> web.StreamResponse:
-        answer = await handler(request)
+    async def limits(request: Request, proceed: Proceed) -> Response:
+        answer = await proceed(request)
         answer.headers["X-RateLimit-Remaining"] = "41"
         return answer
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from migrator.api import LEASE_TIMEOUTS
 from migrator.core.states import State
-from migrator.emulator import Emulator, EmulatorSettings
+from migrator.emulator import Emulator, EmulatorSettings, Proceed, Request, Response
 from tests.soak.job import Job, Style
 from tests.soak.killing import BAD_DAY, QUICK, after_the_first_effect, after_the_first_request, survive
 
@@ -76,11 +74,8 @@ async def test_of_two_resumes_of_one_run_the_second_is_refused_and_the_first_doe
 ) -> None:
     second_is_over = asyncio.Event()
 
-    @web.middleware
-    async def keeps_answers(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        response = await handler(request)
+    async def keeps_answers(request: Request, proceed: Proceed) -> Response:
+        response = await proceed(request)
         if request.method == "PATCH":
             await second_is_over.wait()
         return response

@@ -13,11 +13,13 @@ from contextlib import closing, suppress
 from typing import Any, Literal
 
 import pytest
-from aiohttp import web
 
 from migrator.emulator import (
     Emulator,
     EmulatorSettings,
+    Proceed,
+    Request,
+    Response,
     seeded_container,
     seeded_instance_id,
     seeded_offer_id,
@@ -26,7 +28,6 @@ from migrator.emulator import (
 
 HEADER = ("container", "id", "op", "path", "value")
 Style = Literal["xcore", "dps"]
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 QUICK = {"MIGRATOR_TIMEOUT": "1", "MIGRATOR_QUIET_PERIOD": "1", "MIGRATOR_BACKOFF_BASE": "0.01"}
 """An emulator on this machine is done with a request as soon as its connection is gone."""
@@ -71,13 +72,12 @@ class Silence:
 
     @property
     def middleware(self) -> Any:
-        @web.middleware
-        async def keep_silent(request: web.Request, handler: Handler) -> web.StreamResponse:
+        async def keep_silent(request: Request, proceed: Proceed) -> Response:
             if request.method != "PATCH" or self.broken:
-                return await handler(request)
+                return await proceed(request)
             self.patches += 1
             if self.patches % 2:
-                await handler(request)
+                await proceed(request)
             await asyncio.Event().wait()
             raise AssertionError
 
@@ -150,14 +150,12 @@ class Thief:
 
     @property
     def middleware(self) -> Any:
-        @web.middleware
-        async def steal(request: web.Request, handler: Handler) -> web.StreamResponse:
-            response = await handler(request)
+        async def steal(request: Request, proceed: Proceed) -> Response:
+            response = await proceed(request)
             if request.method == "PATCH" and request.path.endswith(VICTIM) and self.server is not None:
                 undo(self.server)
                 self.server = None
-                assert request.transport is not None
-                request.transport.abort()
+                request.hang_up()
             return response
 
         return steal

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from typing import Any, Literal
 
 import msgspec
 import pytest
-from aiohttp import web
 
-from migrator.emulator import Emulator, EmulatorSettings, Record, seeded_offer_id
+from migrator.emulator import Emulator, EmulatorSettings, Proceed, Record, Request, Response, seeded_offer_id
 
 Style = Literal["xcore", "dps"]
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 STYLES = pytest.mark.parametrize("style", ["xcore", "dps"])
 QUICK = {"MIGRATOR_TIMEOUT": "1", "MIGRATOR_QUIET_PERIOD": "1", "MIGRATOR_BACKOFF_BASE": "0.01"}
@@ -57,18 +55,16 @@ class Accident:
 
     @property
     def middleware(self) -> Any:
-        @web.middleware
-        async def lose(request: web.Request, handler: Handler) -> web.StreamResponse:
+        async def lose(request: Request, proceed: Proceed) -> Response:
             server = self.server
             self.puts += request.method == "PUT"
             if request.method != "PUT" or server is None:
-                return await handler(request)
+                return await proceed(request)
             self.server = None
-            response = await handler(request) if self._carried_out else web.Response()
+            response = await proceed(request) if self._carried_out else Response()
             for number in range(self._edits):
                 edit(server, self._style, f"Theirs {number}")
-            assert request.transport is not None
-            request.transport.abort()
+            request.hang_up()
             return response
 
         return lose

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from migrator.emulator import Emulator, EmulatorSettings, seeded_offer_id
+from migrator.emulator import Emulator, EmulatorSettings, Proceed, Request, Response, json_answer, seeded_offer_id
 from tests.runs.appends import HEADER, changes
 
 NEEDLE = "needle-5c1e"
@@ -20,18 +18,16 @@ FAULTS = (
     "429:PATCH:n=9:retry-after=0",
     "cut-body:PATCH:n=11",
 )
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@web.middleware
-async def says_all_it_hears(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def says_all_it_hears(request: Request, proceed: Proceed) -> Response:
     """Put what a request came with into its answer, wherever something on the way might."""
-    heard = request.headers.get("Authorization", "") + (await request.text() if "ims" in request.path else "")
+    heard = request.headers.get("authorization", "") + (request.body.decode() if "ims" in request.path else "")
     if "ims" in request.path:
-        return web.json_response({"error": "invalid_client", "error_description": f"you sent {heard}"}, status=401)
-    answer = await handler(request)
-    if answer.status >= 400 and isinstance(answer, web.Response):
-        answer.body = (answer.body if isinstance(answer.body, bytes) else b"") + heard.encode()
+        return json_answer(401, {"error": "invalid_client", "error_description": f"you sent {heard}"})
+    answer = await proceed(request)
+    if answer.status >= 400 and isinstance(answer.body, bytes):
+        answer.body += heard.encode()
     answer.headers["X-RateLimit-For"] = heard
     return answer
 
@@ -136,15 +132,14 @@ async def test_no_secret_is_in_anything_that_a_run_leaves(migrator: Any, secret:
         assert b"Bearer" not in left
 
 
-@web.middleware
-async def repeats_the_token(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def repeats_the_token(request: Request, proceed: Proceed) -> Response:
     """Answer as something on the way might: with the request it got, under a status that says all is well."""
     if request.method != "PATCH":
-        return await handler(request)
-    said = request.headers["Authorization"]
+        return await proceed(request)
+    said = request.headers["authorization"]
     if request.path.endswith(seeded_offer_id(0)):
-        return web.json_response({"status": 422, "detail": f"you sent {said}"})
-    return web.Response(status=302, headers={"Location": f"https://login.example/{said[7:]}?t={said[7:]}"})
+        return json_answer(200, {"status": 422, "detail": f"you sent {said}"})
+    return Response(302, headers={"Location": f"https://login.example/{said[7:]}?t={said[7:]}"})
 
 
 async def test_a_token_that_comes_back_in_an_answer_is_not_kept(migrator: Any) -> None:

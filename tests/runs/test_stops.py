@@ -7,16 +7,18 @@ import json
 import resource
 import signal
 import sqlite3
-from collections.abc import Awaitable, Callable
 from contextlib import closing
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from migrator.emulator import (
     Emulator,
     EmulatorSettings,
+    Proceed,
+    Request,
+    Response,
+    json_answer,
     seeded_container,
     seeded_instance_id,
     seeded_offer_id,
@@ -24,8 +26,6 @@ from migrator.emulator import (
 )
 from tests.conftest import seen_by
 from tests.runs.appends import HEADER, XCORE_HEADER, assert_explained, changes, patches
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -48,10 +48,9 @@ async def test_a_signal_finishes_what_is_in_flight_and_resume_does_the_rest(
         assert seen_by(server) == {seeded_offer_id(i): 1 for i in range(60)}
 
 
-@web.middleware
-async def never_answers_a_patch(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def never_answers_a_patch(request: Request, proceed: Proceed) -> Response:
     """Let the effect happen and keep the answer."""
-    response = await handler(request)
+    response = await proceed(request)
     if request.method == "PATCH":
         await asyncio.Event().wait()
     return response
@@ -140,13 +139,12 @@ def goes_down_after(count: int) -> Any:
     """Turn the service away at the gateway from the n-th PATCH on, until told otherwise."""
     state = {"left": count}
 
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def middleware(request: Request, proceed: Proceed) -> Response:
         if request.method == "PATCH":
             if state["left"] <= 0:
-                return web.json_response({"error_code": "503010", "message": "Could not validate"}, status=503)
+                return json_answer(503, {"error_code": "503010", "message": "Could not validate"})
             state["left"] -= 1
-        return await handler(request)
+        return await proceed(request)
 
     return middleware, state
 
@@ -241,9 +239,8 @@ async def test_resume_needs_neither_the_input_nor_the_flags(migrator: Any, until
 async def test_status_of_a_run_that_is_running_says_so(migrator: Any, until: Any) -> None:
     looked = asyncio.Event()
 
-    @web.middleware
-    async def keeps_answers(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await handler(request)
+    async def keeps_answers(request: Request, proceed: Proceed) -> Response:
+        response = await proceed(request)
         if request.method == "PATCH":
             await looked.wait()
         return response

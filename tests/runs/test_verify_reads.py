@@ -8,19 +8,15 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from migrator.emulator import Emulator, EmulatorSettings
+from migrator.emulator import Emulator, EmulatorSettings, Proceed, Request, Response
 from tests.runs.mixed import Words, applied
 
 BOTH = pytest.mark.parametrize("words", [Words("xcore"), Words("dps")], ids=lambda words: words.style)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Gate:
@@ -42,15 +38,14 @@ class Gate:
 
     @property
     def middleware(self) -> Any:
-        @web.middleware
-        async def hold(request: web.Request, handler: Handler) -> web.StreamResponse:
+        async def hold(request: Request, proceed: Proceed) -> Response:
             if request.method == self._method and "/data/core" in request.path:
                 if self._passing == 0:
                     self.held += 1
                     await self._open.wait()
                 else:
                     self._passing -= 1
-            return await handler(request)
+            return await proceed(request)
 
         return hold
 
@@ -223,11 +218,10 @@ async def test_the_ledger_is_left_as_it_is(migrator: Any) -> None:
 async def test_an_object_that_cannot_be_read_is_no_difference(migrator: Any) -> None:
     words = Words("dps")
 
-    @web.middleware
-    async def fail(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def fail(request: Request, proceed: Proceed) -> Response:
         if request.method == "GET" and request.path.endswith(words.id(1)):
-            return web.Response(status=500)
-        return await handler(request)
+            return Response(500)
+        return await proceed(request)
 
     async with Emulator(EmulatorSettings(seed_offers=3), middlewares=[fail]) as server:
         run = await applied(migrator, server, words, list(map(words.rename, range(3))), "--no-guard")

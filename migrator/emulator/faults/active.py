@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 from migrator.emulator.faults.kinds import PHASES
 from migrator.emulator.faults.rules import FaultRule
 from migrator.emulator.faults.strikes import Strike
-from migrator.emulator.observation import EXCHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from aiohttp import web
-
     from migrator.emulator.faults.strikes import Proceed, World
+    from migrator.emulator.http import Request
 
 _SECOND_US = 1_000_000
 _ORDER = {phase: place for place, phase in enumerate(PHASES)}
@@ -48,11 +46,11 @@ class ActiveFault:
         self._path = re.compile(translate(rule.values["path"]))
         self._chance = random.Random(seed)  # noqa: S311 - it has to be repeatable
 
-    def matches(self, request: web.Request) -> bool:
+    def matches(self, request: Request) -> bool:
         """Whether this rule is about such a request."""
         return (
             request.method in self.rule.methods
-            and request[EXCHANGE].style in self.rule.styles
+            and request.exchange.style in self.rule.styles
             and self._is_target(request)
             and self._path.match(request.path) is not None
         )
@@ -79,8 +77,8 @@ class ActiveFault:
             "hits": self.hits,
         }
 
-    def _is_target(self, request: web.Request) -> bool:
-        has_key = "key" in request.match_info
+    def _is_target(self, request: Request) -> bool:
+        has_key = "key" in request.params
         match self.rule.kind.target:
             case "any":
                 return True
@@ -138,7 +136,7 @@ class Faults:
         for rule in rules:
             self.add(rule)
 
-    def draw(self, request: web.Request, *phases: str) -> list[ActiveFault]:
+    def draw(self, request: Request, *phases: str) -> list[ActiveFault]:
         """Find the faults that strike a request in some phases, outermost first.
 
         Every rule that matches draws. Once one has ended the request, those further in are not counted as hits.
@@ -152,10 +150,10 @@ class Faults:
             active.hits += 1
             due.append(active)
         if due:
-            request[EXCHANGE].faults += tuple(active.rule.kind.name for active in due)
+            request.exchange.faults += tuple(active.rule.kind.name for active in due)
         return due
 
-    def around(self, due: Iterable[ActiveFault], request: web.Request, proceed: Proceed) -> Proceed:
+    def around(self, due: Iterable[ActiveFault], request: Request, proceed: Proceed) -> Proceed:
         """Nest faults around an answer, the first outermost."""
         for active in reversed(list(due)):
             strike = Strike(active.rule.values, request, self._world)

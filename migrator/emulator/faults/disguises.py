@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aiohttp import web
 
 from migrator.emulator import instants
+from migrator.emulator.answers import HTML
+from migrator.emulator.http import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,26 +24,26 @@ SPELLINGS = ("other", "z", "offset", "micros")
 """Ways to write a date anew. ``other`` writes ``Z`` for an offset and an offset for ``Z``."""
 
 
-async def empty_body(strike: Strike, proceed: Proceed) -> web.Response:  # noqa: ARG001 - it has no keys
+async def empty_body(strike: Strike, proceed: Proceed) -> Response:  # noqa: ARG001 - it has no keys
     """Answer with the right status and no body."""
     whole = await proceed()
-    return web.Response(status=whole.status)
+    return Response(whole.status)
 
 
-async def html(strike: Strike, proceed: Proceed) -> web.Response:  # noqa: ARG001 - it has no keys
+async def html(strike: Strike, proceed: Proceed) -> Response:  # noqa: ARG001 - it has no keys
     """Answer with the right status and the page of somebody on the way."""
     whole = await proceed()
-    return web.Response(status=whole.status, text=_LOGIN_PAGE, content_type="text/html")
+    return Response(whole.status, _LOGIN_PAGE.encode(), HTML)
 
 
-async def wrong_type(strike: Strike, proceed: Proceed) -> web.Response:
+async def wrong_type(strike: Strike, proceed: Proceed) -> Response:
     """Answer with the right body under another ``Content-Type``."""
     response = await proceed()
     response.headers["Content-Type"] = strike["type"]
     return response
 
 
-async def no_id(strike: Strike, proceed: Proceed) -> web.Response:  # noqa: ARG001 - it has no keys
+async def no_id(strike: Strike, proceed: Proceed) -> Response:  # noqa: ARG001 - it has no keys
     """Leave the ids out of a receipt."""
 
     def without_ids(body: Any) -> Any:
@@ -51,7 +52,7 @@ async def no_id(strike: Strike, proceed: Proceed) -> web.Response:  # noqa: ARG0
     return _reworded(await proceed(), without_ids)
 
 
-async def repeat_page(strike: Strike, proceed: Proceed) -> web.Response:  # noqa: ARG001 - it has no keys
+async def repeat_page(strike: Strike, proceed: Proceed) -> Response:  # noqa: ARG001 - it has no keys
     """Lead from a page of a list to the same page again, even from the last."""
 
     def turned_back(body: Any) -> Any:
@@ -61,7 +62,7 @@ async def repeat_page(strike: Strike, proceed: Proceed) -> web.Response:  # noqa
     return _reworded(await proceed(), turned_back)
 
 
-async def shift_page(strike: Strike, proceed: Proceed) -> web.Response:
+async def shift_page(strike: Strike, proceed: Proceed) -> Response:
     """Leave out the first objects of a page that is not the first."""
 
     def shifted(body: Any) -> Any:
@@ -73,7 +74,7 @@ async def shift_page(strike: Strike, proceed: Proceed) -> web.Response:
     return _reworded(await proceed(), shifted)
 
 
-async def reformat_dates(strike: Strike, proceed: Proceed) -> web.Response:
+async def reformat_dates(strike: Strike, proceed: Proceed) -> Response:
     """Write the dates in another way: on a write those that are kept, on a read those that are shown."""
 
     def respell(value: Any) -> Any:
@@ -114,7 +115,7 @@ def _respelled(date_time: str, spelling: str) -> str:
             return _respelled(date_time, "offset" if date_time.endswith("Z") else "z")
 
 
-def _reworded(response: web.Response, change: Callable[[Any], Any]) -> web.Response:
+def _reworded(response: Response, change: Callable[[Any], Any]) -> Response:
     """An answer with its JSON object changed; one without such a body, or that refuses, stays as it is."""
     if response.status < 400 and isinstance(response.body, bytes) and response.body.startswith(b"{"):
         response.body = msgspec.json.encode(change(msgspec.json.decode(response.body)))

@@ -10,24 +10,22 @@ import msgspec
 from migrator.emulator import foreign
 from migrator.emulator.documents import SPELLINGS
 from migrator.emulator.gateway import sandbox_of
-from migrator.emulator.observation import EXCHANGE
 from migrator.emulator.schemas import SCHEMAS
 from migrator.emulator.shapes import Rewriting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiohttp import web
-
     from migrator.emulator.entities import Style
     from migrator.emulator.faults.strikes import Proceed, Strike
+    from migrator.emulator.http import Response
     from migrator.emulator.library import Library
     from migrator.emulator.store import Record
 
 _SECOND_US = 1_000_000
 
 
-async def foreign_edit(strike: Strike, proceed: Proceed) -> web.Response:
+async def foreign_edit(strike: Strike, proceed: Proceed) -> Response:
     """Let somebody else edit the object just before this write."""
     record = _addressed(strike)
     if record is not None:
@@ -35,7 +33,7 @@ async def foreign_edit(strike: Strike, proceed: Proceed) -> web.Response:
     return await proceed()
 
 
-async def foreign_delete(strike: Strike, proceed: Proceed) -> web.Response:
+async def foreign_delete(strike: Strike, proceed: Proceed) -> Response:
     """Let somebody else delete the object just before this request."""
     record = _addressed(strike)
     if record is not None:
@@ -43,11 +41,11 @@ async def foreign_delete(strike: Strike, proceed: Proceed) -> web.Response:
     return await proceed()
 
 
-async def twin(strike: Strike, proceed: Proceed) -> web.Response:
+async def twin(strike: Strike, proceed: Proceed) -> Response:
     """Let somebody else create the same object just after this create."""
     response = await proceed()
     library = strike.world.library
-    number = strike.request[EXCHANGE].number
+    number = strike.request.exchange.number
     effect = next((one for one in reversed(library.effects) if one.request == number), None)
     record = None if effect is None else library.store.find(effect.style, effect.scope, effect.id)
     if record is not None:
@@ -55,7 +53,7 @@ async def twin(strike: Strike, proceed: Proceed) -> web.Response:
     return response
 
 
-async def drop_unknown(strike: Strike, proceed: Proceed) -> web.Response:
+async def drop_unknown(strike: Strike, proceed: Proceed) -> Response:
     """Keep a document without some of its members, and say nothing about it (C-22)."""
     pattern = strike["member"]
 
@@ -69,13 +67,13 @@ async def drop_unknown(strike: Strike, proceed: Proceed) -> web.Response:
     return await proceed()
 
 
-async def partial_patch(strike: Strike, proceed: Proceed) -> web.Response:
+async def partial_patch(strike: Strike, proceed: Proceed) -> Response:
     """Let the service fail in the middle of a patch (C-17)."""
-    strike.request[EXCHANGE].breaks = True
+    strike.request.exchange.breaks = True
     return await proceed()
 
 
-async def walk_edit(strike: Strike, proceed: Proceed) -> web.Response:
+async def walk_edit(strike: Strike, proceed: Proceed) -> Response:
     """Answer with a page, and let somebody else write what the walk would reach last, all in one millisecond.
 
     In the order of modification those objects come first from now on, so that a walk that goes on misses them; as many
@@ -92,23 +90,23 @@ async def walk_edit(strike: Strike, proceed: Proceed) -> web.Response:
     return response
 
 
-async def search_lag(strike: Strike, proceed: Proceed) -> web.Response:
+async def search_lag(strike: Strike, proceed: Proceed) -> Response:
     """Answer a list as it was some seconds ago (C-28)."""
-    strike.request[EXCHANGE].behind_us = round(strike["seconds"] * _SECOND_US)
+    strike.request.exchange.behind_us = round(strike["seconds"] * _SECOND_US)
     return await proceed()
 
 
 def _addressed(strike: Strike) -> Record | None:
     """The object that a request is about, as it is now."""
     request = strike.request
-    container = request.match_info.get("container")
-    store, key = strike.world.library.store, request.match_info.get("key", "")
+    container = request.params.get("container")
+    store, key = strike.world.library.store, request.params.get("key", "")
     if container is not None:
         return store.find("xcore", container, key)
     return store.find("dps", sandbox_of(request), key)
 
 
-def _unread(library: Library, page: web.Response, count: int) -> list[Record]:
+def _unread(library: Library, page: Response, count: int) -> list[Record]:
     """The objects of a page's kind that are not on it, the longest unmodified first."""
     body = _json(page.body if isinstance(page.body, bytes) else b"")
     if not isinstance(body, dict):

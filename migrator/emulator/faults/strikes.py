@@ -9,22 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from migrator.emulator.observation import EXCHANGE
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from aiohttp import web
-
     from migrator.emulator.entities import Style
+    from migrator.emulator.http import Request, Response
     from migrator.emulator.ims import Ims
     from migrator.emulator.library import Library
 
-    Proceed = Callable[[], Awaitable[web.Response]]
+    Proceed = Callable[[], Awaitable[Response]]
     """Goes on with the request, to the effect and the answer; outside of the service a refusal is an answer too."""
     Change = Callable[[Any, Style, str], Any]
     """Makes a document from another; told the style and the entity's word."""
-    Act = Callable[["Strike", Proceed], Awaitable[web.Response]]
+    Act = Callable[["Strike", Proceed], Awaitable[Response]]
     """What a fault does: goes on with the request, or does not, or does so later, and answers."""
 
 
@@ -91,7 +88,7 @@ class Strike:
     """
 
     values: Mapping[str, Any]
-    request: web.Request
+    request: Request
     world: World
 
     def __getitem__(self, key: str) -> Any:
@@ -100,7 +97,7 @@ class Strike:
 
     def amend(self, change: Change) -> None:
         """Change the document that this request writes, on its way into the store; after earlier changes."""
-        exchange = self.request[EXCHANGE]
+        exchange = self.request.exchange
         earlier = exchange.amend
 
         def amended(document: bytes, style: Style, word: str) -> bytes:

@@ -6,14 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp import ServerDisconnectedError, web
+from aiohttp import ServerDisconnectedError
 
-from migrator.emulator import Emulator, EmulatorSettings, seeded_container, seeded_offer_id
+from migrator.emulator import Emulator, EmulatorSettings, Proceed, Request, Response, seeded_container, seeded_offer_id
 from tests.shell.emulator.common import OFFER
 
 if TYPE_CHECKING:
-    from aiohttp.typedefs import Handler
-
     from tests.shell.emulator.conftest import Client, Clock, Start
 
 
@@ -134,12 +132,10 @@ async def test_latency_comes_after_the_effect(start: Start) -> None:
 
 
 async def test_a_dropped_connection_hides_an_effect(start: Start) -> None:
-    @web.middleware
-    async def drop_writes(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await handler(request)
+    async def drop_writes(request: Request, proceed: Proceed) -> Response:
+        response = await proceed(request)
         if request.method == "PATCH":
-            assert request.transport is not None
-            request.transport.abort()
+            request.hang_up()
         return response
 
     client = await start(middlewares=[drop_writes], seed_offers=1)
