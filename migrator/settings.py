@@ -177,7 +177,7 @@ class Settings(BaseSettings):
     connect_timeout: Seconds = Field(default=10.0, gt=0, description="Time until a connection stands, seconds.")
     transport: Literal["aiohttp", "lean"] = Field(
         default="aiohttp",
-        description="HTTP client: aiohttp, or lean, which costs a fraction and knows no proxies (extra 'fast').",
+        description="HTTP client: aiohttp, or lean, which costs a fraction and knows no proxies.",
     )
     event_loop: Literal["auto", "asyncio", "uvloop"] = Field(
         default="auto",

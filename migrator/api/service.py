@@ -10,13 +10,13 @@ from yarl import URL
 
 from migrator import __version__
 from migrator.clock import SystemClock
-from migrator.core.errors import UsageError
 from migrator.core.styles import STYLES, Style
 from migrator.engine import Caller, Reader, Wire
 from migrator.logs import log
 from migrator.settings import Settings
 from migrator.transport.credentials import ClientCredentials, Credentials, ReadyToken
 from migrator.transport.http import Client, HttpTransport
+from migrator.transport.lean import open_lean
 from migrator.transport.proxies import proxy_for
 from migrator.transport.session import SessionClient, open_session
 from migrator.transport.throttle import Past, Throttle
@@ -74,22 +74,13 @@ async def _client(settings: Settings, session: ClientSession) -> AsyncIterator[C
         log.warning("transport.aiohttp", because="the lean one knows no proxies")
         yield usual
     else:
-        async with _lean(settings) as client:
+        async with open_lean(
+            settings.base_url,
+            timeout_s=settings.timeout,
+            connect_timeout_s=settings.connect_timeout,
+            user_agent=USER_AGENT,
+        ) as client:
             yield client
-
-
-def _lean(settings: Settings) -> AbstractAsyncContextManager[Client]:
-    try:
-        from migrator.transport.lean import open_lean  # noqa: PLC0415 (needs an extra)
-    except ImportError as error:
-        hint = "pip install 'offer-migrator[fast]', or leave the setting transport at aiohttp"
-        raise UsageError(f"the lean transport is not installed: {error}", hint) from error
-    return open_lean(
-        settings.base_url,
-        timeout_s=settings.timeout,
-        connect_timeout_s=settings.connect_timeout,
-        user_agent=USER_AGENT,
-    )
 
 
 def credentials_of(settings: Settings, session: ClientSession) -> Credentials:

@@ -1,4 +1,4 @@
-"""A client that does what a run needs and no more, at a fraction of the cost: the extra `fast`.
+"""A client that does what a run needs and no more, at a fraction of the cost.
 
 aiohttp can do a hundred things that nobody here asks for, and each request pays for being able to
 (`reference/performance.md` section 1). This client knows one service, keeps connections to it, and sends requests that

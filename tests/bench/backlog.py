@@ -15,7 +15,7 @@ from rich.table import Table
 from tests.bench.parts import Figure, Part, Place
 from tests.bench.results import Run
 from tests.bench.rounds import Scenario
-from tests.bench.sender import Client, Loop, Protocol
+from tests.bench.sender import CLIENTS, Loop, Protocol
 from tests.bench.workload import Workload
 
 LOAD = Workload("dps", 10_000, 1, 64)
@@ -49,10 +49,9 @@ class Backlog(Struct, frozen=True, tag="backlog"):
 def measure(place: Place) -> Iterator[Backlog]:
     """Yield the backlog by either client, on either event loop, on this disk and on a slower one."""
     loops: Sequence[Loop] = ("asyncio", "uvloop") if find_spec("uvloop") else ("asyncio",)
-    clients: Sequence[Client] = ("aiohttp", "lean") if find_spec("httptools") else ("aiohttp",)
     for slower_s in (0.0, SLOWER_S):
         protocol = Protocol(slower_s=slower_s)
-        for client in clients:
+        for client in CLIENTS:
             for loop in loops:
                 name = f"{client}, {loop}" + (f", {slower_s * 1000:.0f} ms more a commit" if slower_s else "")
                 scenario = Scenario(name, "pipeline", LOAD, protocol, client, loop)

@@ -150,7 +150,7 @@ def measure(place: Place) -> Iterator[Beside]:
     bench = place.bench
     ours = Scenario("pipeline", "pipeline", LOAD)
     leanest = Scenario("pipeline, lean, uvloop", "pipeline", LOAD, client="lean", loop="uvloop")
-    scenarios = [ours, leanest] if find_spec("uvloop") and find_spec("httptools") else [ours]
+    scenarios = [ours, leanest] if find_spec("uvloop") else [ours]
     here = [peer for peer in PEERS if peer.installed]
     found: list[list[float]] = []
     for _ in range(place.rounds):

@@ -13,7 +13,7 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -52,6 +52,7 @@ SLOWER = 50.0
 
 Kind = Literal["bare", "naive", "pipeline"]
 Client = Literal["aiohttp", "lean"]
+CLIENTS: Sequence[Client] = ("aiohttp", "lean")
 Loop = Literal["asyncio", "uvloop"]
 
 

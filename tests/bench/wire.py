@@ -12,7 +12,7 @@ from rich.table import Table
 from tests.bench.parts import Figure, Part, Place
 from tests.bench.results import Run
 from tests.bench.rounds import Scenario
-from tests.bench.sender import Client, Loop
+from tests.bench.sender import CLIENTS, Client, Loop
 from tests.bench.workload import Workload
 
 WORKERS = 32
@@ -48,11 +48,10 @@ class Wire(Struct, frozen=True, tag="wire"):
 def measure(place: Place) -> Iterator[Wire]:
     """Yield every way of sending, style by style."""
     loops: Sequence[Loop] = ("asyncio", "uvloop") if find_spec("uvloop") else ("asyncio",)
-    clients: Sequence[Client] = ("aiohttp", "lean") if find_spec("httptools") else ("aiohttp",)
     for style, containers in LOADS:
         load = Workload(style, place.size(5_000, 3_000), containers, WORKERS)
         naive = Scenario(f"{style}: naive", "naive", load)
-        pairs = [_pair(load, client, loop) for client in clients for loop in loops]
+        pairs = [_pair(load, client, loop) for client in CLIENTS for loop in loops]
         naively, *found = zip(
             *place.bench.rounds([naive, *(one for pair in pairs for one in pair)], place.rounds), strict=True
         )

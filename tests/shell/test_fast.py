@@ -1,9 +1,8 @@
-"""What the extra `fast` brings is used when it is asked for, when it is there, and when it can do what is needed."""
+"""The client and the event loop that are asked for are used, when they are there and can do what is needed."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Any
 
 import pytest
@@ -50,17 +49,6 @@ async def test_where_there_is_a_proxy_the_usual_client_goes_through_it_and_that_
 
     assert [received.target.partition("/data")[0] for received in proxy.requests] == ["http://service.invalid"]
     assert [event["event"] for event in events] == ["transport.aiohttp"]
-
-
-async def test_a_lean_client_that_is_not_installed_is_said_with_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "migrator.transport.lean", raising=False)
-    monkeypatch.setitem(sys.modules, "httptools", None)
-    monkeypatch.delitem(sys.modules, "migrator.transport.connection", raising=False)
-
-    with pytest.raises(UsageError, match="lean transport is not installed") as caught:
-        await kind_of_client(settings(transport="lean"))
-
-    assert "pip install 'offer-migrator[fast]'" in caught.value.hint
 
 
 async def loop_in_use() -> type[asyncio.AbstractEventLoop]:
