@@ -24,7 +24,8 @@ from migrator.fleet.database import Pool, connected, where
 from migrator.fleet.dbos import Dbos
 from migrator.fleet.foreman import Foreman
 from migrator.fleet.ledger import Shard, ShardLedger
-from migrator.fleet.limiter import FleetThrottle, Lanes, Limit
+from migrator.fleet.limiter import FleetThrottle, Lanes
+from migrator.fleet.moments import Limit
 from migrator.fleet.runs import FleetRuns
 from migrator.fleet.worker import Worker
 from migrator.ledger.lease import this_process

@@ -118,10 +118,10 @@ class Wire:
         if failure is not None or self.stopping:
             self.throttle.returned(container, write=write)
             return failure or NotSent.STOPPED
+        if not (self.throttle.free or await self.throttle.due(container, write=write)):
+            return NotSent.HELD_UP
         if held_up is not None and held_up():
             self.throttle.returned(container, write=write)
-            return NotSent.HELD_UP
-        if not (self.throttle.free or await self.throttle.due(container, write=write)):
             return NotSent.HELD_UP
         self.throttle.sent(container, write=write)
         self.tally.in_flight += 1

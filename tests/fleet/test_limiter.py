@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from migrator.fleet import limiter
+from migrator.fleet import moments as moments_module
 from migrator.fleet.database import Pool
-from migrator.fleet.limiter import FleetThrottle, Lane, Lanes, Limit
+from migrator.fleet.limiter import FleetThrottle, Lanes
+from migrator.fleet.moments import DatabaseClock, Lane, Limit
 from tests.fleet.conftest import PLACE
+from tests.postgres import Server
 from tests.waiting import holds, soon
 
 RATE = 200.0
@@ -23,14 +25,12 @@ def lanes(pool: Pool, rate: float = RATE, container_rate: float = 0.0) -> Lanes:
     return Lanes(pool, PLACE, rate=Limit("a key", rate), write_rate=None, container_rate=own)
 
 
+def a_lane(pool: Pool) -> Lane:
+    return Lane(pool, PLACE, LIMIT, DatabaseClock(), lambda seconds: None)
+
+
 async def moments(lane: Lane, number: int) -> list[float]:
-    found: list[float] = []
-    while len(found) < number:
-        if (moment := lane.next()) is None:
-            await lane.more()
-        else:
-            found.append(moment)
-    return found
+    return [await lane.ask() for _ in range(number)]
 
 
 def most_in_a_second(sent: Sequence[float]) -> int:
@@ -39,7 +39,7 @@ def most_in_a_second(sent: Sequence[float]) -> int:
 
 
 async def test_the_moments_of_all_processes_together_keep_to_the_limit(pool: Pool) -> None:
-    several = [Lane(pool, PLACE, LIMIT) for _ in range(4)]
+    several = [a_lane(pool) for _ in range(4)]
 
     found = await soon(asyncio.gather(*(moments(lane, 150) for lane in several)))
 
@@ -50,7 +50,7 @@ async def test_the_moments_of_all_processes_together_keep_to_the_limit(pool: Poo
 
 
 async def test_few_calls_give_many_moments_while_they_are_used(pool: Pool) -> None:
-    lane = Lane(pool, PLACE, LIMIT)
+    lane = a_lane(pool)
     calls = 0
     asked = lane._ask
 
@@ -61,35 +61,54 @@ async def test_few_calls_give_many_moments_while_they_are_used(pool: Pool) -> No
 
     lane._ask = counted  # type: ignore[method-assign]
     await soon(moments(lane, 500))
-    assert calls <= 0.05 * 500
+    assert calls <= 0.1 * 500
 
 
-async def test_a_request_leaves_at_its_moment_or_not_at_all(pool: Pool) -> None:
+async def test_a_request_that_misses_its_moment_leaves_at_another(pool: Pool) -> None:
     throttle = FleetThrottle(lanes(pool))
     for _ in range(5):
         assert await soon(throttle.permit("dev", write=True))
     await asyncio.sleep(0.2)  # far more than a permit is good for
 
-    assert [await throttle.due("dev", write=True) for _ in range(5)] == [False] * 5
-    assert await soon(throttle.permit("dev", write=True))
-    assert await soon(throttle.due("dev", write=True))
+    left: list[float] = []
+    for _ in range(5):
+        assert await soon(throttle.due("dev", write=True))
+        left.append(time.monotonic())
+    assert left[-1] - left[0] > 3 / RATE, "not all at once"
+
+
+async def send(throttle: FleetThrottle, sent: list[float], until: float) -> None:
+    """Send one request after the other, and note when each left."""
+    while time.monotonic() < until:
+        if await throttle.permit("dev", write=True) and await throttle.due("dev", write=True):
+            throttle.sent("dev", write=True)
+            sent.append(time.monotonic())
 
 
 async def test_sends_of_all_processes_together_keep_to_the_limit(pool: Pool) -> None:
     sent: list[float] = []
-
-    async def send(throttle: FleetThrottle, until: float) -> None:
-        while time.monotonic() < until:
-            await throttle.permit("dev", write=True)
-            if await throttle.due("dev", write=True):
-                throttle.sent("dev", write=True)
-                sent.append(time.monotonic())
-
     until = time.monotonic() + 1.5
     throttles = [FleetThrottle(lanes(pool)) for _ in range(3)]
-    await soon(asyncio.gather(*(send(throttle, until) for throttle in throttles for _ in range(4))))
+    await soon(asyncio.gather(*(send(throttle, sent, until) for throttle in throttles for _ in range(4))))
 
     assert sent
+    assert most_in_a_second(sent) <= RATE
+
+
+async def test_the_limit_is_kept_when_the_database_crashes_and_is_back_at_once(pool: Pool, postgres: Server) -> None:
+    sent: list[float] = []
+    until = time.monotonic() + 4.0
+    throttles = [FleetThrottle(lanes(pool)) for _ in range(4)]
+    sending = [send(throttle, sent, until) for throttle in throttles for _ in range(48)]
+
+    async def crash() -> None:
+        await asyncio.sleep(1.5)
+        await asyncio.to_thread(postgres.stop, "immediate")
+        await asyncio.to_thread(postgres.start)
+
+    await soon(asyncio.gather(crash(), *sending))
+
+    assert max(sent) > until - 0.5, "they have gone on"
     assert most_in_a_second(sent) <= RATE
 
 
@@ -141,8 +160,8 @@ async def test_nobody_asks_for_permits_where_there_is_no_limit(pool: Pool) -> No
 async def test_a_database_that_is_away_gives_nothing_and_is_asked_again(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limiter, "AGAIN_S", 0.01)
-    lane = Lane(pool, PLACE, LIMIT)
+    monkeypatch.setattr(moments_module, "AGAIN_S", 0.01)
+    lane = a_lane(pool)
     await pool.execute("ALTER TABLE permits RENAME TO elsewhere")
     waiting = asyncio.create_task(moments(lane, 1))
     await asyncio.sleep(0.1)
