@@ -30,6 +30,7 @@ from contextlib import suppress
 
 from migrator.fleet.database import Pool
 from migrator.fleet.moments import AHEAD_S, LATE_S, DatabaseClock, Lane, Limit, patiently
+from migrator.logs import log
 from migrator.transport.throttle import Gate
 
 RESERVE_ONE_OF_EACH = "SELECT granted, now_s, at_s, paused_s FROM migrator.reserve_one_of_each($1, $2, $3, $4)"
@@ -64,6 +65,8 @@ class Lanes:
         self._penalties: set[asyncio.Task[None]] = set()
         self.gates: set[Gate] = set()
         self.pauses = 0
+        self.late = 0
+        """Requests that have missed their moment."""
 
     def _lane(self, limit: Limit) -> Lane:
         return Lane(self._pool, self._place, limit, self._clock, self._told_of_pause)
@@ -122,8 +125,10 @@ class Lanes:
 
     async def close(self) -> None:
         """Let no penalty be lost that was only just imposed; but wait for no database that is away."""
-        for lane in (*self._of_writes, *self._own.values()):
+        lanes = (*self._of_writes, *self._own.values())
+        for lane in lanes:
             lane.close()
+        log.debug("limiter.closed", late=self.late, unused=sum(lane.unused for lane in lanes))
         if self._penalties:
             await asyncio.wait(self._penalties, timeout=1)
 
@@ -202,6 +207,7 @@ class FleetThrottle:
             if time.monotonic() <= moment + LATE_S:
                 self._is_due = True
                 return True
+            self._lanes.late += 1
         return not lanes
 
     def sent(self, container: str, *, write: bool = False) -> None:

@@ -17,15 +17,16 @@ from migrator.logs import log
 LATE_S = 0.015
 """How long after its moment a request may leave."""
 
-ON_THE_WAY_S = 0.01
-"""How much longer than another one a request may take to arrive. With `LATE_S` it is what the gap is wider by: of a
-limit per second, 2.5 % is the price of keeping it."""
+ON_THE_WAY_S = 0.005
+"""How much longer than another one a request may take to arrive, as on one machine (`transport.throttle.window`). With
+`LATE_S` it is what the gap is wider by: of a limit per second, 2 % is the price of keeping it."""
 
 AHEAD_S = 0.025
 """How long before its moment a permit is given: the intent is written meanwhile."""
 
-LEASE_S = 0.1
-"""Moments are reserved for about so long at the most."""
+LEASE_S = 0.05
+"""Moments are reserved for about so long at the most. The moments of a lease follow each other at the pace of the whole
+limit, so that long ones would have the workers send in turns."""
 
 AGAIN_S = 0.5
 """How long to wait before the database is asked again after it failed."""
@@ -130,7 +131,10 @@ class Lane:
         self.key = limit.key
         self.gap_s = limit.gap_s
         self._most = max(1, round(LEASE_S * limit.rate))
+        self.unused = 0
+        """Moments that were reserved for nobody."""
         self._size = 1
+        self._missed = 0
         self._moments: deque[float] = deque()
         self._turns: deque[asyncio.Future[float]] = deque()
         self._reserving: asyncio.Task[None] | None = None
@@ -163,13 +167,20 @@ class Lane:
                 turn.set_result(self._moments.popleft())
 
     def _drop_missed(self) -> None:
-        """Let go what nobody was there for, and reserve less for as long as that happens."""
-        now, missed = time.monotonic(), 0
+        """Let go what nobody was there for."""
+        now = time.monotonic()
         while self._moments and self._moments[0] + LATE_S < now:
             self._moments.popleft()
-            missed += 1
-        if missed * 2 > self._size:
+            self.unused += 1
+            self._missed += 1
+
+    def _resize(self) -> None:
+        """Reserve more at a time for as long as all moments are used, and less when most are not."""
+        if self._missed == 0:
+            self._size = min(self._most, self._size * 2)
+        elif self._missed * 2 > self._size:
             self._size = max(1, self._size // 2)
+        self._missed = 0
 
     async def _reserve(self) -> None:
         """Reserve the next moments for as long as somebody waits; more at a time while all of them are used."""
@@ -181,7 +192,7 @@ class Lane:
                 # The first moment is not so soon that no intent could be written until then.
                 first = await self._ask(n, AHEAD_S)
                 self._moments.extend(first + number * self.gap_s for number in range(n))
-                self._size = min(self._most, self._size * 2)
+                self._resize()
                 self._serve()
                 if not self._turns:
                     return
