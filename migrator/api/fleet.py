@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
+from time import monotonic
 
 from migrator.core.errors import UsageError
 from migrator.core.pacing import Range
@@ -26,6 +27,11 @@ from migrator.ledger.reading import read_run
 from migrator.settings import Settings
 
 WATCH_EVERY_S = 1.0
+
+
+def watch_again_s(took_s: float) -> float:
+    """Return when to look again at a run, whose rows took so long to count: the database has other things to do."""
+    return max(WATCH_EVERY_S, 10 * took_s)
 
 
 @asynccontextmanager
@@ -97,12 +103,13 @@ async def watch(run: str, settings: Settings) -> AsyncIterator[Standing]:
     """
     async with runs(settings) as fleet:
         while True:
+            asked_at = monotonic()
             with suppress(LedgerAway):
                 standing = await fleet.standing(run)
                 yield standing
                 if standing.over:
                     break
-            await asyncio.sleep(WATCH_EVERY_S)
+            await asyncio.sleep(watch_again_s(monotonic() - asked_at))
         if standing.stopped is not None:
             raise standing.stopped.error()
 

@@ -25,7 +25,7 @@ from migrator.fleet.dbos import Dbos
 from migrator.fleet.foreman import Foreman
 from migrator.fleet.ledger import Shard, ShardLedger
 from migrator.fleet.limiter import FleetThrottle, Lanes
-from migrator.fleet.moments import Limit
+from migrator.fleet.moments import Limit, LimitOf, key_of
 from migrator.fleet.runs import FleetRuns
 from migrator.fleet.worker import Worker
 from migrator.ledger.lease import this_process
@@ -203,17 +203,17 @@ class Crew:
 
     def _lanes(self, settings: Settings) -> Lanes:
         """Return the limits that hold for an API key, and for each container, on all hosts."""
-        key = f"{settings.org_id} {settings.client_id}"
 
-        def limit(what: str, rate: float) -> Limit | None:
-            return Limit(f"{what} {key}", rate) if rate else None
+        def limit(what: LimitOf, rate: float) -> Limit | None:
+            return Limit(key_of(what, settings.org_id, settings.client_id), rate) if rate else None
 
-        rates = {
-            "rate": stated_rate(settings),
-            "write_rate": settings.write_rate,
-            "container_rate": settings.container_rate,
-        }
-        return Lanes(self._pool, self._place, **{what: limit(what, rate) for what, rate in rates.items()})
+        return Lanes(
+            self._pool,
+            self._place,
+            rate=limit("rate", stated_rate(settings)),
+            write_rate=limit("write_rate", settings.write_rate),
+            container_rate=limit("container_rate", settings.container_rate),
+        )
 
     def _taken(self, shard: Shard, settings: Settings) -> ShardLedger:
         return ShardLedger(

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -57,6 +57,15 @@ class Limit(Struct, frozen=True):
     def gap_s(self) -> float:
         """Return how far apart its moments are."""
         return (1 + LATE_S + ON_THE_WAY_S) / self.rate
+
+
+LimitOf = Literal["rate", "write_rate", "container_rate"]
+"""What a limit is of: everything, writes, or each container."""
+
+
+def key_of(limit: LimitOf, org_id: str, client_id: str) -> str:
+    """Name a limit of an API key."""
+    return f"{limit} {org_id} {client_id}"
 
 
 def rate_of(gap_s: float) -> float:

@@ -162,6 +162,23 @@ async def test_a_run_waits_for_workers_and_can_be_stopped_and_gone_on_with(
         assert job.look(server).exactly_once
 
 
+async def test_whoever_looks_on_sees_how_much_of_the_limit_is_used(migrator: Any, fleet: str, until: Any) -> None:
+    job = Job("dps", appends=80)
+    async with emulator(job) as server:
+        lay_out(migrator, server, job)
+        running = await migrator.start(*apply("dps"), "--rate", "30/s")
+        async with working(migrator, 1):
+            await until(lambda: len(server.effects) >= 5)
+            seen = await migrator("status", "--watch", "--output", "json")
+            ended = await migrator.end(running)
+    lines = [msgspec.json.decode(line) for line in seen.out.splitlines()]
+    limits = [line for line in lines if line["event"] == "limit"]
+    assert {(limit["rate"], limit["paused_s"]) for limit in limits} == {(30.0, 0.0)}
+    assert 1 < max(limit.get("used", 0) for limit in limits) < 40
+    assert {line["shards"] for line in lines if line["event"] == "worker"} >= {1}
+    assert re.search(r"rows/s · \d+\.\d of 30 requests/s", ended.err), ended.err
+
+
 async def test_what_a_fleet_has_applied_is_rolled_back_by_it(migrator: Any, fleet: str) -> None:
     job = Job("dps", appends=20, replaces=10)
     async with emulator(job) as server:
