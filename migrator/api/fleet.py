@@ -17,6 +17,8 @@ from itertools import count
 from pathlib import Path
 from time import monotonic
 
+import msgspec
+
 from migrator.core.errors import UsageError
 from migrator.core.pacing import Range
 from migrator.fleet.copying import copy_in, copy_out
@@ -81,7 +83,7 @@ async def carry_out(ledger: Path, settings: Settings) -> None:
     async with connected(url) as pool:
         fleet = FleetRuns(pool, where(url))
         if run in await fleet.all():
-            await fleet.go_on(run)
+            await fleet.go_on(run, msgspec.json.encode(settings.remembered()).decode())
         else:
             await copy_in(pool, where(url), ledger, size=settings.shard_steps)
             await _refuse_same_objects(fleet, run)

@@ -16,7 +16,7 @@ from msgspec import Struct
 from migrator.api.executing import always
 from migrator.api.fleet import stated_rate, url_of
 from migrator.api.service import caller_of, transport_of
-from migrator.api.target import as_planned
+from migrator.api.target import as_begun
 from migrator.clock import SystemClock
 from migrator.core.styles import STYLES
 from migrator.engine import Decision, Engine, Tally
@@ -192,8 +192,7 @@ class Crew:
                 await way.stack.aclose()
 
     async def _open(self, run: str) -> Way:
-        hint = "unset MIGRATOR_{NAME} where the workers are started"
-        settings = as_planned(await self._runs.settings(run), f"run {run}", {}, None, hint)
+        settings = as_begun(await self._runs.settings(run), f"run {run}")
         async with AsyncExitStack() as stack:
             transport = await stack.enter_async_context(transport_of(settings))
             lanes = self._lanes(settings)

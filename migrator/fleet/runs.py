@@ -295,11 +295,17 @@ class FleetRuns:
         reason = msgspec.json.encode(stop).decode()
         await self._do("UPDATE run SET stopped = $2 WHERE id = $1 AND stopped = ''", run, reason)
 
-    async def go_on(self, run: str) -> None:
-        """Let the workers go on with a run, with what was held back too."""
+    async def go_on(self, run: str, settings: str = "{}") -> None:
+        """Let the workers go on with a run, with what was held back too.
+
+        Args:
+            run: its id.
+            settings: those that are others from now on, as `RunRecord.settings` has them.
+        """
         await self._do("DELETE FROM held WHERE run = $1", run)
         await self._do(REOPEN, run)
-        await self._do("UPDATE run SET stopped = '' WHERE id = $1", run)
+        change = "UPDATE run SET stopped = '', settings = (settings::jsonb || $2::jsonb)::text WHERE id = $1"
+        await self._do(change, run, settings)
 
     async def next(self, run: str, waiting: Collection[int]) -> Mapping[Shard, int]:
         """Take note that the shards of the stage a run is in are submitted once more, but for those that are `waiting`.

@@ -36,8 +36,8 @@ async def test_a_run_shows_how_much_of_its_limits_is_used(runs: FleetRuns, pool:
     run = await add(changes(["a"]))
     await pool.execute("""UPDATE run SET settings = '{"org_id": "o", "client_id": "ours"}'""")
     assert (await runs.standing(run)).limits == []
-    rate, foreign = (Limit(key_of("rate", "o", client), 8.0) for client in ("ours", "another"))
-    for limit in (rate, foreign):
+    another, rate = (Limit(key_of("rate", "o", client), 8.0) for client in ("another", "ours"))
+    for limit in (another, rate):
         throttle = FleetThrottle(Lanes(pool, PLACE, rate=limit, write_rate=None, container_rate=None))
         for _ in range(3):  # the last one tells of those before it
             await throttle.permit("dev")
