@@ -109,9 +109,10 @@ async def test_going_on_takes_up_what_was_held_back(runs: FleetRuns, pool: Pool,
     await settle(pool, run, 1, settled=False)
     assert list(await runs.open()) == []
 
-    await runs.go_on(run)
+    await runs.go_on(run, '{"rate": 5.0}')
 
     assert list(await runs.open()) == [run]
+    assert '"rate": 5.0' in await runs.settings(run)
     assert set(await runs.next(run, [])) == {Shard(run, 1)}
 
 
