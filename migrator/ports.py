@@ -126,6 +126,18 @@ class Ledger(Protocol):
     ) -> Sequence[Step]:
         """Return those of them that are for `objects` of a type."""
 
+    async def unbased_elsewhere(
+        self, container: str, stage: int, type_: EntityType, kinds: Collection[Kind], objects: Collection[str]
+    ) -> Sequence[Step]:
+        """Return the same of those steps that other processes carry out."""
+
+    async def lend(self, bases: Mapping[int, Base]) -> None:
+        """Let those who carry out the steps of `bases` find them; what they know by themselves stays.
+
+        Raises:
+            LedgerFailed: it cannot be written.
+        """
+
     async def reviewed(self) -> bool:
         """Whether any step was reviewed."""
 

@@ -179,6 +179,21 @@ async def test_whoever_looks_on_sees_how_much_of_the_limit_is_used(migrator: Any
     assert re.search(r"rows/s · \d+\.\d of 30 requests/s", ended.err), ended.err
 
 
+async def test_the_list_of_a_huge_container_is_read_by_the_first_shards_and_by_no_other(
+    migrator: Any, fleet: str
+) -> None:
+    job = Job("dps", appends=320)
+    migrator.environment["MIGRATOR_SHARD_STEPS"] = "20"
+    async with emulator(job) as server:
+        lay_out(migrator, server, job)
+        async with working(migrator, 1):  # with four shards at a time
+            assert (await migrator(*apply("dps"))).code == 0
+        assert job.look(server).exactly_once
+        reads = [one.path for one in server.requests if one.method == "GET"]
+    probes, pages = 16, -(-320 // 100)
+    assert len(reads) <= probes + 4 * pages + 16, reads
+
+
 async def test_what_a_fleet_has_applied_is_rolled_back_by_it(migrator: Any, fleet: str) -> None:
     job = Job("dps", appends=20, replaces=10)
     async with emulator(job) as server:
