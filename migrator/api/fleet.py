@@ -33,7 +33,7 @@ WATCH_EVERY_S = 1.0
 
 def watch_again_s(took_s: float) -> float:
     """Return when to look again at a run, whose rows took so long to count: the database has other things to do."""
-    return max(WATCH_EVERY_S, 10 * took_s)
+    return max(WATCH_EVERY_S, 4 * took_s)
 
 
 @asynccontextmanager
