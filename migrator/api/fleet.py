@@ -64,8 +64,11 @@ def stated_rate(settings: Settings) -> float:
     """Return the rate that a fleet keeps to.
 
     Raises:
-        UsageError: it is to be found out, which many cannot do at once.
+        UsageError: it is to be found out, or kept at the service, which many cannot do at once.
     """
+    if settings.strict_rate:
+        message = "a fleet keeps a rate where requests leave, and not at the service"
+        raise UsageError(message, "say a lower one without --strict-rate")
     if isinstance(settings.overall_rate, Range):
         raise UsageError("a fleet does not find its rate out", "say one that holds over all workers: --rate 50/s")
     return settings.overall_rate

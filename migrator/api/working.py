@@ -6,7 +6,7 @@ It needs the extra `fleet`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import TypeAlias
 
@@ -153,6 +153,16 @@ class Crew:
     def tally(self) -> Tally:
         """What has been done since this worker began, in all shards together."""
         return sum_of([self._ended, *(engine.tally for engine in self._engines)])
+
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Requests a second that the limits of the runs at work allow to all workers together, by key."""
+        return {key: rate for way in self._ways.values() for key, rate in way.lanes.rates.items()}
+
+    @property
+    def paused_s(self) -> float:
+        """For how long a run at work is paused; 0 if none is."""
+        return max((way.lanes.paused_s for way in self._ways.values()), default=0.0)
 
     def stop(self) -> None:
         """Stop cleanly what is at work: what is in flight is answered and recorded."""

@@ -122,8 +122,8 @@ def _used(limit: LimitUse, meter: Meter) -> float | None:
 
 
 def _use(limit: LimitUse, used: float | None) -> str:
-    rate = f"{limit.rate:g} allowed" if used is None else f"{used:,.1f} of {limit.rate:g}"
-    return f"{rate} requests/s" + (f", paused for {limit.paused_s:.0f} s more" if limit.paused_s else "")
+    rate = f"{limit.rate:g} requests/s at the most" if used is None else f"{used:,.1f} of {limit.rate:g} requests/s"
+    return rate + (f", paused for {limit.paused_s:.0f} s more" if limit.paused_s else "")
 
 
 def list_runs(settings: Settings, list_one: Callable[[Summary], None]) -> int:

@@ -25,11 +25,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from migrator.fleet.database import Pool
-from migrator.fleet.moments import AHEAD_S, LATE_S, DatabaseClock, Lane, Limit, patiently
+from migrator.fleet.moments import AHEAD_S, LATE_S, DatabaseClock, Lane, Limit, patiently, rate_of
 from migrator.logs import log
 from migrator.transport.throttle import Gate
 
@@ -75,6 +75,16 @@ class Lanes:
     def any(self) -> bool:
         """Whether there is a limit at all."""
         return bool(self._of_writes) or self._of_container is not None
+
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Requests a second that each limit allows, by its key; not those of single containers."""
+        return {lane.key: rate_of(lane.gap_s) for lane in self._of_writes}
+
+    @property
+    def paused_s(self) -> float:
+        """For how long nobody is to send; 0 if that is not so."""
+        return max(0.0, self._paused_until - time.monotonic())
 
     def of(self, container: str, *, write: bool) -> Sequence[Lane]:
         """Return the lanes of a request to `container`, the narrowest first."""
