@@ -234,7 +234,7 @@ class Throttle(Protocol):
         """Wait for leave to send one request to `container`; `False` means that the run stops."""
 
     async def due(self, container: str, *, write: bool = False) -> bool:
-        """Wait for the moment that a permit is for; `False` if there is none, and the permit is gone.
+        """Wait for the moment that a permit is for; `False` means that the run stops, and the permit is gone.
 
         Limits that are shared by many processes give permits for moments. After `True` the request leaves at once, or
         its permit is given back.

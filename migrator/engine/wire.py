@@ -119,7 +119,7 @@ class Wire:
             self.throttle.returned(container, write=write)
             return failure or NotSent.STOPPED
         if not (self.throttle.free or await self.throttle.due(container, write=write)):
-            return NotSent.HELD_UP
+            return NotSent.STOPPED
         if held_up is not None and held_up():
             self.throttle.returned(container, write=write)
             return NotSent.HELD_UP

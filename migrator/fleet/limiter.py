@@ -105,6 +105,7 @@ class Lanes:
         Returns:
             Whether it was had, and when it is; or when to ask again, on the monotonic clock.
         """
+        await lanes[-1].read_clock()
         asked_at = time.monotonic()
         limits = [one.key for one in lanes], [one.gap_s for one in lanes]
         question = (*limits, AHEAD_S, [one.take_sent() for one in lanes])

@@ -194,8 +194,7 @@ class Lane:
     async def _reserve(self) -> None:
         """Reserve the next moments for as long as somebody waits; more at a time while all of them are used."""
         try:
-            while not self._clock.known:
-                await self._ask(0, 0.0)
+            await self.read_clock()
             while True:
                 n = min(self._most, max(self._size, len(self._turns)))
                 # The first moment is not so soon that no intent could be written until then.
@@ -211,6 +210,11 @@ class Lane:
                     turn.set_exception(error)
         finally:
             self._reserving = None
+
+    async def read_clock(self) -> None:
+        """Find out what time it is for the database, if that is not known yet."""
+        while not self._clock.known:
+            await self._ask(0, 0.0)
 
     async def _ask(self, n: int, wait_s: float) -> float:
         """Reserve `n` moments, and return when the first one is, on the monotonic clock."""
