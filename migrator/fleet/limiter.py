@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from migrator.fleet.database import Pool
-from migrator.fleet.moments import AHEAD_S, LATE_S, DatabaseClock, Lane, Limit, patiently, rate_of
+from migrator.fleet.moments import AHEAD_S, LATE_S, DatabaseClock, Lane, Limit, patiently
 from migrator.logs import log
 from migrator.transport.throttle import Gate
 
@@ -79,7 +79,7 @@ class Lanes:
     @property
     def rates(self) -> Mapping[str, float]:
         """Requests a second that each limit allows, by its key; not those of single containers."""
-        return {lane.key: rate_of(lane.gap_s) for lane in self._of_writes}
+        return {lane.key: lane.rate for lane in self._of_writes}
 
     @property
     def paused_s(self) -> float:

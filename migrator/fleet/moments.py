@@ -138,6 +138,7 @@ class Lane:
         self._clock = clock
         self._on_pause = on_pause
         self.key = limit.key
+        self.rate = limit.rate
         self.gap_s = limit.gap_s
         self._most = max(1, round(LEASE_S * limit.rate))
         self.unused = 0
