@@ -130,6 +130,18 @@ class Ledger(Protocol):
     ) -> Sequence[Step]:
         """Return those of them that are for `objects` of a type."""
 
+    async def unbased_elsewhere(
+        self, container: str, stage: int, type_: EntityType, kinds: Collection[Kind], objects: Collection[str]
+    ) -> Sequence[Step]:
+        """Return the same of those steps that other processes carry out."""
+
+    async def lend(self, bases: Mapping[int, Base]) -> None:
+        """Let those who carry out the steps of `bases` find them; what they know by themselves stays.
+
+        Raises:
+            LedgerFailed: it cannot be written.
+        """
+
     async def reviewed(self) -> bool:
         """Whether any step was reviewed."""
 
@@ -226,9 +238,10 @@ class Throttle(Protocol):
         """Wait for leave to send one request to `container`; `False` means that the run stops."""
 
     async def due(self, container: str, *, write: bool = False) -> bool:
-        """Wait for the moment that a permit is for; `False` if it has passed, and the permit with it.
+        """Wait for the moment that a permit is for; `False` means that the run stops, and the permit is gone.
 
-        Limits that are shared by many processes give permits for moments. After `True` the request leaves at once.
+        Limits that are shared by many processes give permits for moments. After `True` the request leaves at once, or
+        its permit is given back.
         """
 
     def sent(self, container: str, *, write: bool = False) -> None:

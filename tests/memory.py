@@ -122,6 +122,14 @@ class MemoryLedger:
         wanted = [step for step in self._unbased(container, stage, kinds) if step.type is type_]
         return [self._known(step) for step in wanted if step.object in objects]
 
+    async def unbased_elsewhere(
+        self, container: str, stage: int, type_: EntityType, kinds: Collection[Kind], objects: Collection[str]
+    ) -> Sequence[Step]:
+        return ()
+
+    async def lend(self, bases: Mapping[int, Base]) -> None:
+        raise AssertionError("there is nobody to lend to")
+
     async def reviewed(self) -> bool:
         return bool(self.seen)
 

@@ -15,6 +15,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
+from time import monotonic
+
+import msgspec
 
 from migrator.core.errors import UsageError
 from migrator.core.pacing import Range
@@ -26,6 +29,11 @@ from migrator.ledger.reading import read_run
 from migrator.settings import Settings
 
 WATCH_EVERY_S = 1.0
+
+
+def watch_again_s(took_s: float) -> float:
+    """Return when to look again at a run, whose rows took so long to count: the database has other things to do."""
+    return max(WATCH_EVERY_S, 4 * took_s)
 
 
 @asynccontextmanager
@@ -56,8 +64,11 @@ def stated_rate(settings: Settings) -> float:
     """Return the rate that a fleet keeps to.
 
     Raises:
-        UsageError: it is to be found out, which many cannot do at once.
+        UsageError: it is to be found out, or kept at the service, which many cannot do at once.
     """
+    if settings.strict_rate:
+        message = "a fleet keeps a rate where requests leave, and not at the service"
+        raise UsageError(message, "say a lower one without --strict-rate")
     if isinstance(settings.overall_rate, Range):
         raise UsageError("a fleet does not find its rate out", "say one that holds over all workers: --rate 50/s")
     return settings.overall_rate
@@ -80,7 +91,7 @@ async def carry_out(ledger: Path, settings: Settings) -> None:
             if await fleet.fingerprint(run) != record.fingerprint:
                 hint = f"choose another --run-id for these; `migrator resume {run}` goes on with that one"
                 raise UsageError(f"run {run} is there already, and about other changes; nothing was sent", hint)
-            await fleet.go_on(run)
+            await fleet.go_on(run, msgspec.json.encode(settings.remembered()).decode())
         else:
             await copy_in(pool, where(url), ledger, size=settings.shard_steps)
             await _refuse_same_objects(fleet, run)
@@ -102,12 +113,13 @@ async def watch(run: str, settings: Settings) -> AsyncIterator[Standing]:
     """
     async with runs(settings) as fleet:
         while True:
+            asked_at = monotonic()
             with suppress(LedgerAway):
                 standing = await fleet.standing(run)
                 yield standing
                 if standing.over:
                     break
-            await asyncio.sleep(WATCH_EVERY_S)
+            await asyncio.sleep(watch_again_s(monotonic() - asked_at))
         if standing.stopped is not None:
             raise standing.stopped.error()
 

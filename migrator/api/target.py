@@ -11,6 +11,7 @@ import msgspec
 
 from migrator.core.errors import UsageError
 from migrator.core.styles import STYLES
+from migrator.layers import SECRETS
 from migrator.ledger.folder import RunFolder
 from migrator.ledger.reading import read_run
 from migrator.ledger.records import Origin
@@ -60,10 +61,7 @@ def as_planned(planned: str, name: str, flags: Mapping[str, Any], profile: str |
     Raises:
         UsageError: they go somewhere else.
     """
-    stored = msgspec.json.decode(planned)
-    began_with = stored.pop("profile", None)
-    for origin in Origin:
-        stored.pop(origin, None)
+    stored, began_with = _stored(planned)
     settings = load(flags, profile=profile or began_with, job=stored, job_name=name)
     for setting in TARGET:
         before, now = stored.get(setting, ""), getattr(settings, setting)  # a marker is newer than some ledgers
@@ -72,6 +70,32 @@ def as_planned(planned: str, name: str, flags: Mapping[str, Any], profile: str |
             raise UsageError(message, hint.replace("{NAME}", setting.upper()))
     require_target(settings)
     return settings
+
+
+def as_begun(planned: str, name: str) -> Settings:
+    """Return the settings that a run was planned with, whatever the environment says; only the secrets are from there.
+
+    Args:
+        planned: as `RunRecord.settings` has them.
+        name: what to call the run in messages.
+
+    Raises:
+        UsageError: there are no secrets.
+    """
+    stored, profile = _stored(planned)
+    # Where secrets are is not the same on every host.
+    own = {setting: value for setting, value in stored.items() if not setting.startswith(SECRETS)}
+    settings = load(own, profile=profile, job=stored, job_name=name)
+    require_target(settings)
+    return settings
+
+
+def _stored(planned: str) -> tuple[dict[str, Any], str | None]:
+    """Take apart what a run was planned with: its settings, and the profile."""
+    stored = msgspec.json.decode(planned)
+    for origin in Origin:
+        stored.pop(origin, None)
+    return stored, stored.pop("profile", None)
 
 
 def check_same_input(run: RunFolder, path: Path) -> None:

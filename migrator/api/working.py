@@ -6,7 +6,7 @@ It needs the extra `fleet`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from msgspec import Struct
 from migrator.api.executing import always
 from migrator.api.fleet import stated_rate, url_of
 from migrator.api.service import caller_of, transport_of
-from migrator.api.target import as_planned
+from migrator.api.target import as_begun
 from migrator.clock import SystemClock
 from migrator.core.limits import Share
 from migrator.core.styles import STYLES
@@ -25,7 +25,8 @@ from migrator.fleet.database import Pool, connected, where
 from migrator.fleet.dbos import Dbos
 from migrator.fleet.foreman import Foreman
 from migrator.fleet.ledger import Shard, ShardLedger
-from migrator.fleet.limiter import FleetThrottle, Lanes, Limit
+from migrator.fleet.limiter import FleetThrottle, Lanes
+from migrator.fleet.moments import Limit, LimitOf, key_of
 from migrator.fleet.runs import FleetRuns
 from migrator.fleet.worker import Worker
 from migrator.ledger.lease import this_process
@@ -154,6 +155,16 @@ class Crew:
         """What has been done since this worker began, in all shards together."""
         return sum_of([self._ended, *(engine.tally for engine in self._engines)])
 
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Requests a second that the limits of the runs at work allow to all workers together, by key."""
+        return {key: rate for way in self._ways.values() for key, rate in way.lanes.rates.items()}
+
+    @property
+    def paused_s(self) -> float:
+        """For how long a run at work is paused; 0 if none is."""
+        return max((way.lanes.paused_s for way in self._ways.values()), default=0.0)
+
     def stop(self) -> None:
         """Stop cleanly what is at work: what is in flight is answered and recorded."""
         for engine in self._engines:
@@ -192,8 +203,7 @@ class Crew:
                 await way.stack.aclose()
 
     async def _open(self, run: str) -> Way:
-        hint = "unset MIGRATOR_{NAME} where the workers are started"
-        settings = as_planned(await self._runs.settings(run), f"run {run}", {}, None, hint)
+        settings = as_begun(await self._runs.settings(run), f"run {run}")
         async with AsyncExitStack() as stack:
             transport = await stack.enter_async_context(transport_of(settings))
             lanes = self._lanes(settings)
@@ -203,17 +213,17 @@ class Crew:
 
     def _lanes(self, settings: Settings) -> Lanes:
         """Return the limits that hold for an API key, and for each container, on all hosts."""
-        key = f"{settings.org_id} {settings.client_id}"
 
-        def limit(what: str, rate: float) -> Limit | None:
-            return Limit(f"{what} {key}", rate) if rate else None
+        def limit(what: LimitOf, rate: float) -> Limit | None:
+            return Limit(key_of(what, settings.org_id, settings.client_id), rate) if rate else None
 
-        rates = {
-            "rate": stated_rate(settings),
-            "write_rate": settings.write_rate,
-            "container_rate": settings.container_rate,
-        }
-        return Lanes(self._pool, self._place, **{what: limit(what, rate) for what, rate in rates.items()})
+        return Lanes(
+            self._pool,
+            self._place,
+            rate=limit("rate", stated_rate(settings)),
+            write_rate=limit("write_rate", settings.write_rate),
+            container_rate=limit("container_rate", settings.container_rate),
+        )
 
     def _taken(self, shard: Shard, settings: Settings) -> ShardLedger:
         return ShardLedger(

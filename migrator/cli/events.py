@@ -142,6 +142,19 @@ class Worker(Line, tag="worker"):
     silent_s: float
 
 
+class Limit(Line, tag="limit"):
+    """How much of a limit all workers together use.
+
+    `rate` is what it allows and `used` what is sent, requests a second; the latter is told when it was looked at twice.
+    """
+
+    key: str
+    rate: float
+    sent: int
+    paused_s: float
+    used: float | UnsetType = UNSET
+
+
 class Run(Line, tag="run"):
     """One of the runs; of one whose ledger cannot be read only its name and the error."""
 

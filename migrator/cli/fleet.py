@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -38,13 +41,11 @@ from migrator.settings import Settings, load
 
 if TYPE_CHECKING:
     from migrator.api.working import Working
-    from migrator.fleet.runs import FleetRuns, Standing
+    from migrator.fleet.runs import FleetRuns, LimitUse, Standing
 
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-WATCH_EVERY_S = 1.0
 
 
 def carry_out(run: RunFolder, settings: Settings, out: Output) -> int:
@@ -77,16 +78,25 @@ def status(run: str | None, settings: Settings, out: Output, *, watching: bool) 
     """Say where a run of the fleet stands, or its newest for `None`, and who is at work; again and again if asked."""
     need_fleet()
 
+    from migrator.api.fleet import watch_again_s
+
     async def say(runs: FleetRuns) -> None:
-        name = await runs.find(run)
-        while not await _say_standing(runs, name, out) and watching:  # noqa: ASYNC110 (a database does not call)
-            await asyncio.sleep(WATCH_EVERY_S)
+        name, meters = await runs.find(run), Meters()
+        while True:
+            asked_at = monotonic()
+            if await _say_standing(runs, name, out, meters) or not watching:
+                return
+            await asyncio.sleep(watch_again_s(monotonic() - asked_at))
 
     eventloop.run(_asked(settings, say))
     return 0
 
 
-async def _say_standing(runs: FleetRuns, name: str, out: Output) -> bool:
+Meters = partial(defaultdict[str, Meter], Meter)
+"""How fast what each limit counts grows."""
+
+
+async def _say_standing(runs: FleetRuns, name: str, out: Output, meters: Mapping[str, Meter]) -> bool:
     """Say where a run stands, and return whether it is over."""
     standing, (summary, refusals) = await runs.standing(name), await runs.summary(name)
     errors = group(refusals, words_for(summary.run))
@@ -96,10 +106,25 @@ async def _say_standing(runs: FleetRuns, name: str, out: Output) -> bool:
     out.say(text, "shards", run=name, **shards)
     if standing.stopped is not None:
         out.say(f"stopped: {standing.stopped.message}", "stopped", run=name, message=standing.stopped.message)
+    for limit in standing.limits:
+        used = _used(limit, meters[limit.key])
+        members = {} if used is None else {"used": round(used, 1)}
+        out.say(f"limit {limit.key}: {_use(limit, used)}", "limit", **msgspec.structs.asdict(limit), **members)
     for worker in await runs.workers():
         text = f"worker {worker.name}: {counted(worker.shards, 'shard')}, heard of {worker.silent_s:.0f} s ago"
         out.say(text, "worker", **msgspec.structs.asdict(worker))
     return standing.over
+
+
+def _used(limit: LimitUse, meter: Meter) -> float | None:
+    """Return how many requests a second of a limit are used, once it was looked at twice."""
+    used = max(0.0, meter.read(limit.sent))  # the count begins anew when the database has crashed
+    return used if meter.has_two else None
+
+
+def _use(limit: LimitUse, used: float | None) -> str:
+    rate = f"{limit.rate:g} requests/s at the most" if used is None else f"{used:,.1f} of {limit.rate:g} requests/s"
+    return rate + (f", paused for {limit.paused_s:.0f} s more" if limit.paused_s else "")
 
 
 def list_runs(settings: Settings, list_one: Callable[[Summary], None]) -> int:
@@ -153,10 +178,11 @@ async def _watched(standings: AsyncIterator[Standing], run: str) -> None:
 
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, leave, number)
-    meter = Meter()
+    meter, meters = Meter(), Meters()
     try:
         async for standing in standings:
-            tell(f"{_line(standing)} · {meter.read(standing.settled):,.1f} rows/s")
+            limits = [_use(limit, _used(limit, meters[limit.key])) for limit in standing.limits]
+            tell(" · ".join([_line(standing), f"{meter.read(standing.settled):,.1f} rows/s", *limits]))
     except asyncio.CancelledError:
         hint = f"`migrator status {run}` looks again, `migrator stop {run}` stops it"
         if not received:

@@ -85,14 +85,17 @@ class WorkerMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the numbers as they are now."""
-        tally = self._working.crew.tally
+        crew = self._working.crew
+        tally = crew.tally
         states = {"applied": tally.applied, "unchanged": tally.unchanged, "failed": tally.rejected}
         yield self._of(CounterMetricFamily, "requests", "Requests sent", {"write": tally.requests, "read": tally.reads})
         yield self._of(CounterMetricFamily, "steps", "Requests of plans, by what has become of them", states)
         yield self._of(CounterMetricFamily, "repeats", "Writes that were sent again", {"write": tally.retries})
         yield self._of(GaugeMetricFamily, "doubts", "Requests whose fate is not known", {"in_doubt": tally.in_doubt})
         yield self._of(GaugeMetricFamily, "in_flight", "Requests without an answer yet", {"all": tally.in_flight})
-        yield self._of(GaugeMetricFamily, "shards", "Shards at work", {"at_work": self._working.crew.shards})
+        yield self._of(GaugeMetricFamily, "shards", "Shards at work", {"at_work": crew.shards})
+        yield self._of(GaugeMetricFamily, "rate_limit", "Requests a second of all workers at the most", crew.rates)
+        yield self._of(GaugeMetricFamily, "paused_seconds", "How long everybody still waits", {"all": crew.paused_s})
         yield self._of(GaugeMetricFamily, "running", "1 while the worker works", {"worker": int(not self.ended)})
 
     def _of(self, family: type[Filled], name: str, text: str, values: Mapping[str, float]) -> Metric:

@@ -26,6 +26,11 @@ class Meter:
         self._span_s = span_s
         self._readings: deque[tuple[float, int]] = deque()
 
+    @property
+    def has_two(self) -> bool:
+        """Whether it has been read twice, so that it can tell a rate."""
+        return len(self._readings) > 1
+
     def read(self, count: int) -> float:
         """Take in the number so far and return the rate."""
         now = time.monotonic()

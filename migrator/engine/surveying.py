@@ -9,7 +9,7 @@ Objects are read through the pages of lists where that takes fewer requests than
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -173,7 +173,18 @@ class Surveyor:
         reviews = await self._reviews(steps)
         for step in steps:
             self._rest(step, by_id[step.object], reviews)
+        if not self._reviewed:  # what was reviewed is compared by whoever sends it
+            await self._lend(
+                await self._ledger.unbased_elsewhere(container, stage, type_, self._listed, [*by_id]), by_id
+            )
         return len(steps)
+
+    async def _lend(self, steps: Sequence[Step], seen: Mapping[str, Seen]) -> None:
+        """Keep what a page tells of steps that others carry out, so that they need not read it again."""
+        found = {step.seq: examine(step, seen[step.object], self._style, strict=self._strict) for step in steps}
+        # What needs no request, or cannot have one, is settled by whoever carries it out.
+        if bases := {seq: b for seq, b in found.items() if isinstance(b, Base) and not changes_nothing(b)}:
+            await self._ledger.lend(bases)
 
     async def base(self, step: Step) -> Step | None:
         """Read the object of one step.

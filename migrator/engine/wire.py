@@ -118,13 +118,13 @@ class Wire:
         if failure is not None or self.stopping:
             self.throttle.returned(container, write=write)
             return failure or NotSent.STOPPED
+        free = self.throttle.free
+        if not (free or await self.throttle.due(container, write=write)):
+            return NotSent.STOPPED
         if held_up is not None and held_up():
             self.throttle.returned(container, write=write)
             return NotSent.HELD_UP
-        free = self.throttle.free
         if not free:
-            if not await self.throttle.due(container, write=write):
-                return NotSent.HELD_UP
             self.throttle.sent(container, write=write)
         self.tally.in_flight += 1
         refused = False

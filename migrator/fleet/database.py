@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from migrator.core.errors import LedgerFailed, UsageError
-from migrator.fleet import commit, schema
+from migrator.fleet import commit, permits, schema
 
 Pool: TypeAlias = Any
 """An `asyncpg.Pool`, which has no types."""
@@ -91,7 +91,7 @@ async def connected(url: str) -> AsyncIterator[Pool]:
             min_size=0,
             max_size=CONNECTIONS,
             timeout=10,
-            server_settings={"search_path": "migrator"},
+            server_settings={"search_path": "migrator", "synchronous_commit": "on"},
             reset=_as_it_is,
         )
     try:
@@ -124,7 +124,7 @@ async def _prepare(connection: Connection, place: str) -> None:
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
         if await connection.fetchval("SELECT to_regclass('migrator.format') IS NULL"):
-            await connection.execute(schema.TABLES + schema.protections() + commit.COMMIT)
+            await connection.execute(schema.TABLES + schema.protections() + commit.COMMIT + permits.PERMITS)
             await connection.execute("INSERT INTO migrator.format VALUES ($1)", schema.FORMAT)
             return
         found = await connection.fetchval("SELECT version FROM migrator.format")

@@ -29,7 +29,7 @@ from migrator.fleet import commit, statements
 from migrator.fleet.database import Connection, Pool, postgres_errors
 from migrator.ledger.columns import as_doubt, as_step, encodable, one_a_step, touched
 from migrator.ledger.lease import this_process
-from migrator.ledger.recorder import Batch, Recorder, fault
+from migrator.ledger.recorder import Batch, Recorder, base_row, fault
 
 
 class Shard(Struct, frozen=True):
@@ -174,6 +174,17 @@ class ShardLedger(Recorder):
         asked = (container, stage, list(map(str, kinds)), str(type_), list(objects))
         return [as_step(*row) for row in await self._rows(statements.UNBASED_AMONG, self._number, *asked)]
 
+    async def unbased_elsewhere(
+        self, container: str, stage: int, type_: EntityType, kinds: Collection[Kind], objects: Collection[str]
+    ) -> Sequence[Step]:
+        """Return the same of the steps in other shards."""
+        asked = (container, stage, list(map(str, kinds)), str(type_), list(objects))
+        return [as_step(*row) for row in await self._rows(statements.UNBASED_ELSEWHERE, self._number, *asked)]
+
+    async def lend(self, bases: Mapping[int, Base]) -> None:
+        """Let other shards find the bases of their steps; what they know by themselves stays."""
+        await self._rows(statements.LEND, _json([_base(base_row(seq, base)) for seq, base in bases.items()]))
+
     async def reviewed(self) -> bool:
         """Whether any step was reviewed."""
         ((found,),) = await self._rows(statements.ANY_REVIEWED)
@@ -236,7 +247,7 @@ class ShardLedger(Recorder):
     def _arguments(self, batch: Batch) -> Sequence[object]:
         lists = (
             list(one_a_step(batch.outcomes, attrgetter("seq"))),
-            [dict(zip(_BASE, row, strict=True)) for row in {row[0]: row for row in batch.bases}.values()],
+            [_base(row) for row in {row[0]: row for row in batch.bases}.values()],
             batch.dismissals,
             batch.intents,
         )
@@ -247,6 +258,10 @@ COMMIT_BATCH = "SELECT migrator.commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 _BASE = ("step", "etag", "touched", "body", "guarded", "name")
 """The columns of the table `base`."""
+
+
+def _base(row: Sequence[object]) -> Mapping[str, object]:
+    return dict(zip(_BASE, row, strict=True))
 
 
 def _json(records: object) -> str:

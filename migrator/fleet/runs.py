@@ -17,6 +17,7 @@ from migrator.core.states import FINE, OPEN, State
 from migrator.core.verdict import ErrorClass
 from migrator.fleet.database import Connection, Pool, postgres_errors
 from migrator.fleet.ledger import Shard
+from migrator.fleet.moments import LimitOf, key_of, rate_of
 from migrator.fleet.schema import PARTITIONED
 from migrator.ledger.history import Refusal
 from migrator.ledger.reading import Summary
@@ -64,6 +65,7 @@ class Standing(Struct, frozen=True):
         done: how many of them there is nothing left to do about.
         at_work: how many somebody works on now.
         stopped: why nobody is to go on with it now, or `None`.
+        limits: those that it has, as far as a worker has asked for them; not those of single containers.
     """
 
     run: str
@@ -72,6 +74,7 @@ class Standing(Struct, frozen=True):
     done: int
     at_work: int
     stopped: Stop | None
+    limits: Sequence[LimitUse] = ()
 
     @property
     def settled(self) -> int:
@@ -82,6 +85,22 @@ class Standing(Struct, frozen=True):
     def over(self) -> bool:
         """Whether nobody works on it any more, and nobody will by itself."""
         return self.at_work == 0 and (self.stopped is not None or self.done == self.shards)
+
+
+class LimitUse(Struct, frozen=True):
+    """How much of a limit is used, by all runs and workers that have it.
+
+    Attributes:
+        key: whose, and of what.
+        rate: requests a second that it allows.
+        sent: requests so far. A worker tells of its own with each reservation.
+        paused_s: for how long nobody is to send, 0 if that is not so.
+    """
+
+    key: str
+    rate: float
+    sent: int
+    paused_s: float
 
 
 class SameObjects(Struct, frozen=True):
@@ -117,6 +136,11 @@ class Worker(Struct, frozen=True):
 STANDING = """
 SELECT count(*), count(*) FILTER (WHERE done), count(*) FILTER (WHERE expires_at > clock_timestamp() AND NOT done)
 FROM shard WHERE run = $1
+"""
+
+LIMITS = """
+SELECT key, gap_s, sent, greatest(extract(epoch FROM paused_until - clock_timestamp()), 0)::double precision
+FROM permits WHERE key = ANY($1::text[]) ORDER BY key
 """
 
 ROWS = f"""
@@ -262,7 +286,14 @@ class FleetRuns:
         rows = {State(state): count for state, count in await self._rows(ROWS, run)}
         ((stopped,),) = await self._rows("SELECT stopped FROM run WHERE id = $1", run)
         stop = msgspec.json.decode(stopped, type=Stop) if stopped else None
-        return Standing(run, rows, shards, done, at_work, stop)
+        return Standing(run, rows, shards, done, at_work, stop, await self._limits(run))
+
+    async def _limits(self, run: str) -> Sequence[LimitUse]:
+        settings = msgspec.json.decode(await self.settings(run))
+        shared: tuple[LimitOf, ...] = ("rate", "write_rate")
+        keys = [key_of(limit, settings.get("org_id", ""), settings.get("client_id", "")) for limit in shared]
+        found = await self._rows(LIMITS, keys)
+        return [LimitUse(key, round(rate_of(gap_s), 6), sent, paused_s) for key, gap_s, sent, paused_s in found]
 
     async def summary(self, run: str) -> tuple[Summary, Sequence[Refusal]]:
         """Count a run, and what its rows were told, as is done with a file; all of it at one moment."""
@@ -276,11 +307,17 @@ class FleetRuns:
         reason = msgspec.json.encode(stop).decode()
         await self._do("UPDATE run SET stopped = $2 WHERE id = $1 AND stopped = ''", run, reason)
 
-    async def go_on(self, run: str) -> None:
-        """Let the workers go on with a run, with what was held back too."""
+    async def go_on(self, run: str, settings: str = "{}") -> None:
+        """Let the workers go on with a run, with what was held back too.
+
+        Args:
+            run: its id.
+            settings: those that are others from now on, as `RunRecord.settings` has them.
+        """
         await self._do("DELETE FROM held WHERE run = $1", run)
         await self._do(REOPEN, run)
-        await self._do("UPDATE run SET stopped = '' WHERE id = $1", run)
+        change = "UPDATE run SET stopped = '', settings = (settings::jsonb || $2::jsonb)::text WHERE id = $1"
+        await self._do(change, run, settings)
 
     async def next(self, run: str, waiting: Collection[int]) -> Mapping[Shard, int]:
         """Take note that the shards of the stage a run is in are submitted once more, but for those that are `waiting`.

@@ -4,15 +4,15 @@ They are those of a ledger file (`ledger.schema`, which explains each), with the
 
 * `run`: also whether the run was stopped, and where it has moved to.
 * `shard`: the steps that one worker carries out at a time, and the lease of whoever does.
-* `permits`: until when the permits of each limit are given out (see `limiter`).
+* `permits`, `permits_bound`: until when the permits of each limit are given out (see `permits`).
 * `worker`: who is there, and when it was last heard of.
 
 Every table that grows with the input is partitioned by run: a run is dropped by dropping its partitions, and no run
 slows another. What is not there is PENDING, and `progress` refuses every move that `core.states` does not list, as the
 file does.
 
-The guarantees rest on `synchronous_commit`, which every batch that holds an intent sets to `on`: an intent must survive
-a crash of the server (`reference/resumption.md` section 9).
+The guarantees rest on `synchronous_commit`, which every connection sets to `on`: an intent must survive a crash of the
+server (`reference/resumption.md` section 9).
 """
 
 from __future__ import annotations
@@ -94,35 +94,6 @@ CREATE TABLE worker (
     name text PRIMARY KEY, version text NOT NULL, since timestamptz NOT NULL, heard_at timestamptz NOT NULL,
     shards integer NOT NULL
 );
-CREATE UNLOGGED TABLE permits (key text PRIMARY KEY, until timestamptz NOT NULL);
-CREATE FUNCTION reserve(asked text, n integer, gap_s double precision, wait_s double precision)
-RETURNS double precision LANGUAGE sql AS $$
-    INSERT INTO migrator.permits AS p
-    VALUES (asked, clock_timestamp() + make_interval(secs => wait_s + n * gap_s))
-    ON CONFLICT (key) DO UPDATE SET
-        until = greatest(p.until, clock_timestamp() + make_interval(secs => wait_s)) + make_interval(secs => n * gap_s)
-    RETURNING extract(epoch FROM p.until - clock_timestamp())::double precision - n * gap_s
-$$;
-CREATE FUNCTION reserve_one_of_each(
-    asked text[], gaps_s double precision[], wait_s double precision, OUT granted boolean, OUT in_s double precision
-) LANGUAGE plpgsql AS $$
-DECLARE
-    now timestamptz := clock_timestamp() + make_interval(secs => wait_s);
-    widest timestamptz;
-    narrower timestamptz;
-BEGIN
-    INSERT INTO migrator.permits SELECT key, now FROM unnest(asked) AS key ORDER BY key ON CONFLICT DO NOTHING;
-    PERFORM FROM migrator.permits WHERE key = ANY (asked) ORDER BY key FOR UPDATE;
-    SELECT greatest(max(until) FILTER (WHERE key = asked[cardinality(asked)]), now),
-           max(until) FILTER (WHERE key <> asked[cardinality(asked)])
-    INTO widest, narrower FROM migrator.permits WHERE key = ANY (asked);
-    granted := narrower <= widest + make_interval(secs => wait_s);
-    IF granted THEN
-        UPDATE migrator.permits AS p SET until = greatest(widest, narrower) + make_interval(secs => gaps_s[k.number])
-        FROM unnest(asked) WITH ORDINALITY AS k (key, number) WHERE p.key = k.key;
-    END IF;
-    in_s := extract(epoch FROM greatest(widest, narrower) - clock_timestamp());
-END $$;
 """
 
 

@@ -55,6 +55,17 @@ WHERE {_HERE} AND s.object = ANY($7::text[]) AND c.name = $3 AND s.stage = $4 AN
 ORDER BY s.seq
 """
 
+UNBASED_ELSEWHERE = UNBASED_AMONG.replace(_HERE, "s.run = $1 AND s.shard <> $2")
+
+LEND = """
+INSERT INTO base (run, step, etag, touched, body, guarded, name)
+SELECT $1, b.step, b.etag, b.touched, decode(b.body, 'base64'), b.guarded, b.name
+FROM json_to_recordset($2) AS b (step bigint, etag bigint, touched text, body text, guarded integer, name text)
+WHERE NOT EXISTS (SELECT FROM progress AS p WHERE p.run = $1 AND p.step = b.step)
+ON CONFLICT (run, step) DO NOTHING
+"""
+"""Only for steps that nobody has begun. Whoever sends one on another base writes that one over it first."""
+
 DOUBTS = f"""
 SELECT {STEP.replace("coalesce(b.body, s.body)", "s.body")},
        b.touched, b.body, b.name, p.state, p.first_sent_at, p.sent_at, p.http_status, p.error_class, p.message,

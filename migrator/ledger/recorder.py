@@ -116,8 +116,7 @@ class Recorder(ABC):
         Raises:
             LedgerFailed: an earlier write failed.
         """
-        places = None if base.touched is None else msgspec.json.encode(base.touched).decode()
-        self._growing().bases.append((seq, base.etag, places, base.body, int(base.guarded), base.name))
+        self._growing().bases.append(base_row(seq, base))
 
     def dismiss(self, outcome: Outcome) -> None:
         """Take for writing how a step ends that was never sent.
@@ -207,3 +206,9 @@ def fault(place: str, error: Exception) -> LedgerFailed:
     failure = LedgerFailed(f"the ledger {place} cannot take its records: {error!r}", hint)
     failure.__cause__ = error
     return failure
+
+
+def base_row(seq: int, base: Base) -> tuple[object, ...]:
+    """Return `base` of the step `seq` as its table has it."""
+    places = None if base.touched is None else msgspec.json.encode(base.touched).decode()
+    return seq, base.etag, places, base.body, int(base.guarded), base.name

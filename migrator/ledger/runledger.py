@@ -195,6 +195,17 @@ class RunLedger(Recorder):
         found = await self._rows(statements.UNBASED_AMONG, listed(objects), container, stage, str(type_), listed(kinds))
         return [as_step(*row) for row in found]
 
+    async def unbased_elsewhere(
+        self, container: str, stage: int, type_: EntityType, kinds: Collection[Kind], objects: Collection[str]
+    ) -> Sequence[Step]:
+        """Return nothing: no other process carries anything out."""
+        del container, stage, type_, kinds, objects
+        return ()
+
+    async def lend(self, bases: Mapping[int, Base]) -> None:
+        """Write nothing: there is nobody to lend to."""
+        del bases
+
     async def reviewed(self) -> bool:
         """Whether any step was reviewed."""
         ((found,),) = await self._rows(statements.ANY_REVIEWED)

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 SECOND_NS = 1_000_000_000
 
 
+def share(instants: Sequence[int], limit: float) -> float:
+    """Return which share of `limit` requests a second was used from the first instant to the last."""
+    return (len(instants) - 1) / (limit * (instants[-1] - instants[0]) / SECOND_NS)
+
+
 def used(instants: Sequence[int], limit: float) -> float:
     """Return which share of `limit` requests a second was used from one second after the first instant on."""
-    late = [instant for instant in instants if instant >= instants[0] + SECOND_NS]
-    return (len(late) - 1) / (limit * (late[-1] - late[0]) / SECOND_NS)
+    return share([instant for instant in instants if instant >= instants[0] + SECOND_NS], limit)
 
 
 def worst(instants: Sequence[int], length_ns: int) -> int:

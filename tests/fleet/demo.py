@@ -17,6 +17,7 @@ from migrator.emulator import Emulator, EmulatorSettings
 from tests.postgres import program, running
 from tests.soak.job import Job
 from tests.soak.killing import BAD_DAY, QUICK
+from tests.waiting import ROOT
 
 JOB = Job("dps", appends=3_000, replaces=1_000, creates=900, deletes=100)
 
@@ -50,14 +51,22 @@ class Fleet:
             "MIGRATOR_RATE": str(rate),
             "MIGRATOR_SHARD_STEPS": str(shard_steps),
             "MIGRATOR_CONCURRENCY": "16",
+            "PYTHONPATH": str(ROOT),
         }
 
-    async def start(self, *arguments: str, aside: str = "") -> Process:
-        """Start a command, and show it as it is typed; `aside` names the file that its events go to."""
+    async def start(self, *arguments: str, aside: str = "", noted: str = "") -> Process:
+        """Start a command, and show it as it is typed.
+
+        Args:
+            arguments: of `migrator`.
+            aside: names the file that its events go to.
+            noted: names the file in which it is noted when requests leave, see `witness`.
+        """
         say(f"$ migrator {' '.join(arguments)}")
         log = (self._folder / aside).open("ab") if aside else None
+        program = ("tests.fleet.witness", noted) if noted else ("migrator",)
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "migrator", *arguments, cwd=self._folder, env=self._environment, stderr=log
+            sys.executable, "-m", *program, *arguments, cwd=self._folder, env=self._environment, stderr=log
         )
 
 

@@ -45,3 +45,11 @@ async def test_what_cannot_be_used_is_named_with_what_to_do(postgres: Server, ur
 
 def test_a_database_is_named_without_its_user() -> None:
     assert where("postgresql://me:secret@db.example.com/fleet") == "postgresql://db.example.com:5432/fleet"
+
+
+async def test_a_commit_is_on_the_disk_whatever_the_database_is_set_to(postgres: Server) -> None:
+    url = postgres.database()
+    async with connected(url) as pool:
+        await pool.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET synchronous_commit = off")
+    async with connected(url) as pool:
+        assert await pool.fetchval("SHOW synchronous_commit") == "on"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from migrator.core.errors import LedgerFailed, Stopped
+from migrator.core.model import Base, EntityType, Kind
 from migrator.core.states import State
 from migrator.fleet.database import Pool
 from migrator.fleet.ledger import Shard, ShardLedger, ShardTaken
@@ -120,3 +122,29 @@ async def test_what_the_database_cannot_hold_is_spelled_out(pool: Pool, add: Add
         await soon(written(open_, Intent(2, 1, "request", 1.5)))
         open_.record(Outcome(2, State.REJECTED, 2.5, 400, "validation", said))
     assert await pool.fetchval("SELECT message FROM progress") == kept
+
+
+BASE = Base(7, None, b'{"lent":true}', guarded=True)
+
+
+async def test_a_base_is_lent_to_whoever_carries_out_the_step(pool: Pool, add: Add) -> None:
+    run = await add(changes(["a", "b", "c"]), size=1)  # each a shard of its own
+    asked = (0, EntityType.PERSONALIZED_OFFER, [Kind.PATCH], ["offer-2", "offer-3", "offer-4"])
+    async with ledger(pool, Shard(run, 0), "host-a 1") as ours, ledger(pool, Shard(run, 1), "host-b 2") as theirs:
+        assert [step.seq for step in await ours.unbased_elsewhere("b", *asked)] == [3]
+        assert list(await ours.unbased_elsewhere("a", *asked)) == []
+        await ours.lend({3: BASE, 4: BASE})
+        (step,) = await theirs.pending("b", 0, 0, 9)
+        assert (step.based, step.etag, step.body) == (True, 7, BASE.body)
+        assert list(await ours.unbased_elsewhere("b", *asked)) == []
+
+
+async def test_what_is_lent_changes_nothing_for_a_step_that_has_a_base_or_was_begun(pool: Pool, add: Add) -> None:
+    run = await add(changes(["a", "b", "b"]), size=1)
+    own = msgspec.structs.replace(BASE, etag=8)
+    async with ledger(pool, Shard(run, 0), "host-a 1") as ours, ledger(pool, Shard(run, 1), "host-b 2") as theirs:
+        theirs.keep(3, own)
+        await theirs.flush()
+        await soon(written(theirs, Intent(4, 1, "request", 1.5)))
+        await ours.lend({3: BASE, 4: BASE})
+    assert [tuple(row) for row in await pool.fetch("SELECT step, etag FROM base")] == [(3, 8)]

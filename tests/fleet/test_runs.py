@@ -9,9 +9,12 @@ from migrator.core.model import Change, EntityType, Kind
 from migrator.core.states import State
 from migrator.fleet.database import Pool
 from migrator.fleet.ledger import Shard
+from migrator.fleet.limiter import FleetThrottle, Lanes
+from migrator.fleet.moments import Limit, key_of
 from migrator.fleet.runs import FleetRuns, Stop
-from tests.fleet.conftest import Add
+from tests.fleet.conftest import PLACE, Add
 from tests.plans import change, changes
+from tests.waiting import holds
 
 DELETES = [Change(line, f"{line}", EntityType.TAG, f"tag-{line}", Kind.DELETE) for line in (20, 21)]
 
@@ -27,6 +30,24 @@ async def settle(pool: Pool, run: str, number: int, *, settled: bool = True) -> 
             number,
         )
         await pool.execute("UPDATE progress SET state = 'APPLIED' WHERE run = $1 AND state = 'INTENT'", run)
+
+
+async def test_a_run_shows_how_much_of_its_limits_is_used(runs: FleetRuns, pool: Pool, add: Add) -> None:
+    run = await add(changes(["a"]))
+    await pool.execute("""UPDATE run SET settings = '{"org_id": "o", "client_id": "ours"}'""")
+    assert (await runs.standing(run)).limits == []
+    another, rate = (Limit(key_of("rate", "o", client), 8.0) for client in ("another", "ours"))
+    for limit in (another, rate):
+        throttle = FleetThrottle(Lanes(pool, PLACE, rate=limit, write_rate=None, container_rate=None))
+        for _ in range(3):  # the last one tells of those before it
+            await throttle.permit("dev")
+            throttle.sent("dev")
+
+    (shown,) = (await runs.standing(run)).limits
+    assert (shown.key, shown.rate, shown.sent >= 1, shown.paused_s) == (rate.key, 8.0, True, 0.0)
+    throttle.pause(60, "HTTP 429")
+    await holds(lambda: pool.fetchval("SELECT paused_until > clock_timestamp() FROM permits WHERE key = $1", rate.key))
+    assert (await runs.standing(run)).limits[0].paused_s > 30
 
 
 async def test_a_stage_is_handed_out_when_all_before_it_is_done(runs: FleetRuns, pool: Pool, add: Add) -> None:
@@ -88,9 +109,10 @@ async def test_going_on_takes_up_what_was_held_back(runs: FleetRuns, pool: Pool,
     await settle(pool, run, 1, settled=False)
     assert list(await runs.open()) == []
 
-    await runs.go_on(run)
+    await runs.go_on(run, '{"rate": 5.0}')
 
     assert list(await runs.open()) == [run]
+    assert '"rate": 5.0' in await runs.settings(run)
     assert set(await runs.next(run, [])) == {Shard(run, 1)}
 
 

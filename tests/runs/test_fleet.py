@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from migrator.emulator import Emulator, EmulatorSettings
+from migrator.emulator import Emulator, EmulatorSettings, seeded_offer_id
 from tests.postgres import Server
 from tests.soak.job import Job, Style
 from tests.soak.killing import BAD_DAY, QUICK
@@ -52,7 +52,8 @@ def alive(workers: list[Process]) -> list[Process]:
 
 async def start_worker(migrator: Any, *fleet: str) -> Process:
     ledger = ("--ledger", *fleet) if fleet else ()
-    process: Process = await migrator.start("worker", "--shards", "4", "--metrics-file", "worker.prom", *ledger)
+    metrics = ("--metrics-file", "worker.prom", "--stats", "0.2")
+    process: Process = await migrator.start("worker", "--shards", "4", *metrics, *ledger)
     assert process.stderr is not None
     async with asyncio.timeout(TIMEOUT_S):
         while line := await process.stderr.readline():
@@ -162,6 +163,41 @@ async def test_a_run_waits_for_workers_and_can_be_stopped_and_gone_on_with(
         assert job.look(server).exactly_once
 
 
+async def test_whoever_looks_on_sees_how_much_of_the_limit_is_used(migrator: Any, fleet: str, until: Any) -> None:
+    job = Job("dps", appends=80)
+    async with emulator(job) as server:
+        lay_out(migrator, server, job)
+        running = await migrator.start(*apply("dps"), "--rate", "30/s")
+        async with working(migrator, 1):
+            await until(lambda: len(server.effects) >= 5)
+            await holds(
+                partial(_is_metered, migrator, r'^migrator_worker_rate_limit{kind="rate .*",worker=".*"} 30.0$')
+            )
+            seen = await migrator("status", "--watch", "--output", "json")
+            ended = await migrator.end(running)
+    lines = [msgspec.json.decode(line) for line in seen.out.splitlines()]
+    limits = [line for line in lines if line["event"] == "limit"]
+    assert {(limit["rate"], limit["paused_s"]) for limit in limits} == {(30.0, 0.0)}
+    assert 1 < max(limit.get("used", 0) for limit in limits) < 40
+    assert {line["shards"] for line in lines if line["event"] == "worker"} >= {1}
+    assert re.search(r"rows/s · \d+\.\d of 30 requests/s", ended.err), ended.err
+
+
+async def test_the_list_of_a_huge_container_is_read_by_the_first_shards_and_by_no_other(
+    migrator: Any, fleet: str
+) -> None:
+    job = Job("dps", appends=320)
+    migrator.environment["MIGRATOR_SHARD_STEPS"] = "20"
+    async with emulator(job) as server:
+        lay_out(migrator, server, job)
+        async with working(migrator, 1):  # with four shards at a time
+            assert (await migrator(*apply("dps"))).code == 0
+        assert job.look(server).exactly_once
+        reads = [one.path for one in server.requests if one.method == "GET"]
+    probes, pages = 16, -(-320 // 100)
+    assert len(reads) <= probes + 4 * pages + 16, reads
+
+
 async def test_what_a_fleet_has_applied_is_rolled_back_by_it(migrator: Any, fleet: str) -> None:
     job = Job("dps", appends=20, replaces=10)
     async with emulator(job) as server:
@@ -174,8 +210,7 @@ async def test_what_a_fleet_has_applied_is_rolled_back_by_it(migrator: Any, flee
             again = await migrator("rollback", "spring", "--yes")
             assert again.code == 2, again.out
         assert {one.key: one.document for one in server.store if one.key in before} == before
-        numbers = (migrator.folder / "worker.prom").read_text(encoding="utf-8")
-        assert re.search(r'^migrator_worker_steps_total{kind="applied",worker=".*"} 60.0$', numbers, re.MULTILINE)
+        assert await _is_metered(migrator, r'^migrator_worker_steps_total{kind="applied",worker=".*"} 60.0$')
         listed = await migrator("runs")
         assert [line.split()[0] for line in listed.out.splitlines()] == ["spring", "spring.rollback-1"]
 
@@ -215,15 +250,47 @@ async def test_the_same_changes_under_another_name_and_others_under_the_same_nam
         assert job.look(server).exactly_once
 
 
+async def _is_metered(migrator: Any, line: str) -> bool:
+    numbers = (migrator.folder / "worker.prom").read_text(encoding="utf-8")
+    return re.search(line, numbers, re.MULTILINE) is not None
+
+
 async def _is_added(migrator: Any) -> bool:
     return "spring" in (await migrator("runs")).out
 
 
-async def test_a_fleet_wants_to_be_told_its_rate(migrator: Any, fleet: str) -> None:
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--rate", "auto"), "--rate 50/s"),
+        (("--rate", "50/s", "--strict-rate"), "without --strict-rate"),
+        (("--on-doubt", "ask"), "a fleet has nobody to ask"),
+        (("--limit", "1"), "try those first on one machine"),
+        (("--sample", "1"), "try those first on one machine"),
+        (("--ids", "ids.txt"), "try those first on one machine"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+async def test_what_does_not_go_to_a_fleet_is_refused(
+    migrator: Any, fleet: str, flags: tuple[str, ...], said: str
+) -> None:
     migrator.point_at("http://127.0.0.1:9")
-    Job("dps", appends=1).write(migrator.folder / "c.jsonl")
-    ended = await migrator(*apply("dps"), "--rate", "auto")
-    assert (ended.code, "--rate 50/s" in ended.err) == (2, True), ended.err
+    (migrator.folder / "ids.txt").write_text(f"{seeded_offer_id(0)}\n", encoding="utf-8")
+    Job("dps", appends=2).write(migrator.folder / "c.jsonl")
+    ended = await migrator(*apply("dps"), *flags)
+    assert (ended.code, said in ended.err) == (2, True), ended.err
+    assert (await migrator("runs")).out == ""
+
+
+async def test_what_has_failed_in_a_fleet_is_retried_by_it(migrator: Any, fleet: str) -> None:
+    job = Job("dps", appends=3)
+    async with emulator(job, faults=("error-inside-before:PATCH:max=1",)) as server:
+        lay_out(migrator, server, job)
+        async with working(migrator, 1):
+            assert (await migrator(*apply("dps"))).code == 3
+            retried = await migrator("retry", "spring", "--yes")
+            assert retried.code == 0, retried.err
+        assert job.look(server).exactly_once
 
 
 async def test_a_database_that_cannot_be_used_is_named(migrator: Any, fleet: str) -> None:
