@@ -9,35 +9,42 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 
-import msgspec
-
 from migrator.core import plan
 from migrator.core.edit import edits_of
 from migrator.core.model import Change, EntityType, Kind, Problem, Step
 from migrator.core.values import MAX_OBJECT_BYTES
+from migrator.ledger import statements
 
-MERGE = (
-    "CREATE INDEX draft.change_by_object ON change (container, type, identity)",
-    "CREATE TABLE draft.shared (container INTEGER, type TEXT, identity TEXT)",
+SHARED = (
+    statements.INDEX_OBJECTS,
     """INSERT INTO draft.shared
-           SELECT container, type, identity FROM draft.change GROUP BY 1, 2, 3 HAVING count(*) > 1""",
+           SELECT container, type, 'id:' || object, seq FROM main.step
+           WHERE object IN (SELECT object FROM main.step WHERE object <> '' GROUP BY object HAVING count(*) > 1)""",
+    """INSERT INTO draft.shared
+           SELECT container, type, identity, line FROM draft.change
+           WHERE (container, type, identity) IN (
+               SELECT container, type, identity FROM draft.change WHERE identity NOT LIKE 'id:%'
+               GROUP BY 1, 2, 3 HAVING count(*) > 1
+           )""",
 )
-"""Find the objects that several rows are for."""
+"""Find the rows of objects that several rows are for: by the ids of objects, and by what else they are told by."""
 
-CHANGES = """
-    SELECT c.line, s.object, c.kind, c.create_key, CASE WHEN c.kind IN ('patch', 'edit') THEN s.body ELSE x'' END
-    FROM draft.change AS c JOIN main.step AS s ON s.seq = c.line
-    WHERE c.container = ? AND c.type = ? AND c.identity = ? ORDER BY c.line
+OBJECTS = "SELECT container, type, identity FROM draft.shared GROUP BY 1, 2, 3 HAVING count(*) > 1"
+"""One id may be that of several objects, each in a container of its own."""
+
+_LINES = "SELECT line FROM draft.shared WHERE container = ?1 AND type = ?2 AND identity = ?3"
+
+CHANGES = f"""
+    SELECT seq, object, kind, CASE WHEN kind IN ('patch', 'edit') THEN body ELSE x'' END
+    FROM main.step WHERE seq IN ({_LINES}) ORDER BY seq
 """
 """The changes of one object. Only patches merge, so that what several rows create need not be loaded to refuse it."""
 
 MERGED = "UPDATE step SET key = ?, kind = ?, body = ? WHERE seq = ?"
 
-_OF_OBJECT = "SELECT line FROM draft.change WHERE container = :container AND type = :type AND identity = :identity"
+ROWS_OF_MERGED = f"UPDATE input_row SET step = ?4 WHERE line IN ({_LINES})"
 
-ROWS_OF_MERGED = f"UPDATE input_row SET step = :step WHERE line IN ({_OF_OBJECT})"
-
-LATER_STEPS = f"DELETE FROM step WHERE seq <> :step AND seq IN ({_OF_OBJECT})"
+LATER_STEPS = f"DELETE FROM step WHERE seq <> ?4 AND seq IN ({_LINES})"
 
 ALIKE = """
     SELECT line, type, name, first FROM (
@@ -48,12 +55,11 @@ ALIKE = """
 """
 """Find the creates of which an earlier one has the same name."""
 
-CROSSING = """
-    SELECT line, size FROM (
-        SELECT c.line, 1 + sum(length(s.body) - 1) OVER (ORDER BY c.line) AS size
-        FROM draft.change AS c JOIN main.step AS s ON s.seq = c.line
-        WHERE c.container = ? AND c.type = ? AND c.identity = ? AND c.kind IN ('patch', 'edit')
-    ) WHERE size > ? ORDER BY line LIMIT 1
+CROSSING = f"""
+    SELECT seq, size FROM (
+        SELECT seq, 1 + sum(length(body) - 1) OVER (ORDER BY seq) AS size
+        FROM main.step WHERE seq IN ({_LINES}) AND kind IN ('patch', 'edit')
+    ) WHERE size > ?4 ORDER BY seq LIMIT 1
 """
 """Find the first row with which the patch of one object is too large. Of each further list of operations the patch
 gains all bytes but one: the brackets go and a comma comes."""
@@ -75,10 +81,10 @@ def merge_rows(db: sqlite3.Connection, style: str, containers: Mapping[str, int]
         containers: their numbers.
         marks: whether each create has a marker, by which it is told from others of the same name.
     """
-    for statement in MERGE:
+    for statement in SHARED:
         db.execute(statement)
     names = {id_: name for name, id_ in containers.items()}
-    for shared in db.execute("SELECT container, type, identity FROM draft.shared"):
+    for shared in db.execute(OBJECTS):
         yield from _merge_object(db, style, names, shared)
     if not marks:
         yield from (_alike(*columns) for columns in db.execute(ALIKE))
@@ -89,10 +95,10 @@ def _merge_object(db: sqlite3.Connection, style: str, names: Mapping[int, str], 
     merged = _merged(db, style, names, shared)
     if isinstance(merged, Step):
         db.execute(MERGED, (merged.key, merged.kind, merged.body, merged.seq))
-        db.execute(ROWS_OF_MERGED, {"step": merged.seq} | _named(shared))
-        db.execute(LATER_STEPS, {"step": merged.seq} | _named(shared))
+        db.execute(ROWS_OF_MERGED, (*shared, merged.seq))
+        db.execute(LATER_STEPS, (*shared, merged.seq))
     else:
-        db.execute(LATER_STEPS, {"step": NO_STEP} | _named(shared))
+        db.execute(LATER_STEPS, (*shared, NO_STEP))
         yield from merged
 
 
@@ -103,10 +109,6 @@ def _merged(db: sqlite3.Connection, style: str, names: Mapping[int, str], shared
     container, type_, _ = shared
     rows = db.execute(CHANGES, shared)
     return plan.merge(style, [_change(names[container], EntityType(type_), *columns) for columns in rows])
-
-
-def _named(shared: Shared) -> dict[str, int | str]:
-    return dict(zip(("container", "type", "identity"), shared, strict=True))
 
 
 def _size_problem(db: sqlite3.Connection, shared: Shared) -> Problem | None:
@@ -134,16 +136,7 @@ def _kilobytes(size: int) -> str:
     return f"{-(-size // 1024):,} KB"
 
 
-def _change(container: str, type_: EntityType, line: int, object_: str, kind: str, key: str, body: bytes) -> Change:
+def _change(container: str, type_: EntityType, line: int, object_: str, kind: str, body: bytes) -> Change:
     """Read a change back from its columns."""
-    patch = kind in plan.PATCHES
-    return Change(
-        line=line,
-        container=container,
-        type=type_,
-        object=object_,
-        kind=Kind(kind),
-        edits=edits_of(body) if patch else (),
-        document=None if patch or not body else msgspec.json.decode(body),
-        key=key,
-    )
+    edits = edits_of(body) if kind in plan.PATCHES else ()
+    return Change(line, container, type_, object_, Kind(kind), edits)

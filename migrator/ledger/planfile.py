@@ -116,16 +116,16 @@ class PlanFile:
         Returns:
             The key of the change.
         """
-        body = plan.body_of(change)
-        identity = plan.identity(change)
+        body, identity, stage = plan.body_of(change), plan.identity(change), plan.stage_of(change)
         key = plan.step_key(self._style, change.container, change.type, identity, change.kind, body)
         container = self._containers.setdefault(change.container, len(self._containers) + 1)
-        line, type_, kind, sought = row.line, change.type, change.kind, change.sought
+        # Words as plain texts, for which sqlite3 does not look for an adapter.
+        line, type_, kind, sought = row.line, str.__str__(change.type), str.__str__(change.kind), change.sought
         self._rows.append((line, line, row.raw))
-        stage = plan.stage_of(change)
         self._steps.append((line, key, container, type_, change.object, kind, marked or body, stage))
-        name, by = (sought.value, sought.by) if sought else (plan.name_in(change.document), "")
-        self._changes.append((line, container, type_, identity, kind, change.key, name, by, placement))
+        if not change.object or placement:
+            name, by = (sought.value, str.__str__(sought.by)) if sought else (plan.name_in(change.document), "")
+            self._changes.append((line, container, type_, identity, kind, name, by, placement))
         if len(self._rows) >= BATCH:
             self._write()
         return key
