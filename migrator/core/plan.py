@@ -72,10 +72,15 @@ def identity(change: Change) -> str:
     known by the caller's key, or else by its content, so that the same create twice is noticed and not sent twice.
     """
     if change.kind not in CREATES:
-        return f"{change.sought.by}:{change.sought.value}" if change.sought else "id:" + change.object
+        return f"{change.sought.by}:{change.sought.value}" if change.sought else identity_of(change.object)
     if change.key:
         return "key:" + change.key
     return "document:" + hashlib.sha256(body_of(change)).hexdigest()
+
+
+def identity_of(object_: str) -> str:
+    """Return the identity of a change of the object that has this id."""
+    return "id:" + object_
 
 
 def own_members(document: Json, style: Style) -> dict[str, Json]:
