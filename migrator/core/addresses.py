@@ -82,6 +82,10 @@ class Addresses:
             return Sought(By.REFERENCE, id_)
         return str(id_)
 
+    def is_id(self, id_: str) -> bool:
+        """Whether `object` would return `id_` as the id of an object, and say nothing."""
+        return not (word_fault("id", id_) or self._style.object_problem(id_) or self._style.is_reference(id_))
+
 
 def textless(type_: EntityType) -> Fault | None:
     """Say that an object of a type has no texts, if so."""

@@ -20,7 +20,7 @@ from msgspec import UNSET, Struct, UnsetType
 from migrator.core.addresses import Addresses, textless
 from migrator.core.columns import SHAPE_COLUMNS, Shape, find_shapes
 from migrator.core.edit import edits_body, is_placement_id
-from migrator.core.model import EntityType, Json, Kind, Operation, Sought, Step, TextChange
+from migrator.core.model import EntityType, Json, Kind, Operation, Step, TextChange
 from migrator.core.patch import operation_faults
 from migrator.core.plan import identity_of, step_key
 from migrator.core.rows import GROWTH, setter, text_faults
@@ -66,7 +66,8 @@ def plain_reader(columns: Sequence[str], style: Style, default_container: str, *
         default_container: the container of rows that name none, in a style that lets them: the sandbox.
         texts: whether a text may be plain: not if what an offer does not have is to be added.
     """
-    steps, patterns = _Steps(style, default_container), _Patterns(style)
+    kind = Kind.EDIT if find_shapes(columns) == [Shape.TEXT] else Kind.PATCH
+    steps, patterns = _Steps(style, default_container, kind), _Patterns(style)
     return _PlainCells(columns, steps, patterns, texts=texts).read if columns else _PlainLines(steps, patterns).read
 
 
@@ -80,27 +81,29 @@ def _keep(known: dict[K, V], key: K, value: V) -> V:
 class _Steps:
     """Makes the steps of rows that name their objects by id, where nothing is wrong with how they do."""
 
-    def __init__(self, style: Style, default_container: str) -> None:
-        self._style = style
+    def __init__(self, style: Style, default_container: str, kind: Kind) -> None:
+        self._style = style.name
+        self._kind = kind
         self._addresses = Addresses(style, default_container)
         self._scopes: dict[tuple[str, str], tuple[str, EntityType]] = {}
 
-    def make(self, line: int, named: tuple[str, ...], kind: Kind, body: bytes) -> Step | None:
+    def make(self, line: int, named: tuple[str, ...], body: bytes) -> Step | None:
         """Return the step of a row whose container, type and id are `named` so; `None` if that is not in order."""
         container, type_, id_ = named
         scope = self._scopes.get((container, type_)) or self._scope(container, type_)
-        faults: list[Fault] = []
-        object_ = self._addresses.object(id_, "", faults)
-        if scope is None or faults or isinstance(object_, Sought) or (kind is Kind.EDIT and textless(scope[1])):
+        if scope is None or not self._addresses.is_id(id_):
             return None
-        key = step_key(self._style.name, *scope, identity_of(object_), kind, body)
-        return Step(line, key, *scope, object_, kind, body)
+        within, of = scope
+        key = step_key(self._style, within, of, identity_of(id_), self._kind, body)
+        return Step(line, key, within, of, id_, self._kind, body)
 
     def _scope(self, container: str, type_: str) -> tuple[str, EntityType] | None:
         """Read a container and a type, and keep them in mind if nothing is wrong."""
         faults: list[Fault] = []
         scope = self._addresses.container(container, faults), self._addresses.type(type_, faults)
-        return None if faults else _keep(self._scopes, (container, type_), scope)
+        if faults or (self._kind is Kind.EDIT and textless(scope[1])):
+            return None
+        return _keep(self._scopes, (container, type_), scope)
 
 
 class _Patterns:
@@ -142,13 +145,11 @@ class _PlainCells:
         pointers = [(index, name) for index, name in enumerate(columns) if name.startswith("/")]
         self._members = [(index, _json(setter(name), name)) for index, name in pointers]
         self._surely_small = MAX_OBJECT_BYTES // GROWTH - sum(len(name) for _, name in pointers)
-        shape = find_shapes(columns)[0]
-        self._kind = Kind.EDIT if shape is Shape.TEXT else Kind.PATCH
         self._body: Callable[[Sequence[str]], bytes | None] = {
             Shape.MEMBERS: self._members_body,
             Shape.OPERATIONS: self._operation_body,
             Shape.TEXT: self._text_body if texts else _none,
-        }[shape]
+        }[find_shapes(columns)[0]]
 
     def read(self, line: int, raw: str, cells: Sequence[str]) -> PlainRow | None:
         """See `Reader`."""
@@ -156,7 +157,7 @@ class _PlainCells:
             return None
         cells = (*cells, "")
         body = self._body(cells)
-        step = self._steps.make(line, self._address(cells), self._kind, body) if body else None
+        step = self._steps.make(line, self._address(cells), body) if body else None
         return PlainRow(raw, step) if step else None
 
     def _members_body(self, cells: Sequence[str]) -> bytes | None:
@@ -235,7 +236,7 @@ class _PlainLines:
         if len(raw) * GROWTH > MAX_OBJECT_BYTES or not (found.patch and self._is_all(raw, found)):
             return None
         named = found.container or "", found.type or "", found.id
-        step = self._steps.make(line, named, Kind.PATCH, _encode(found.patch))
+        step = self._steps.make(line, named, _encode(found.patch))
         return PlainRow(raw, step) if step else None
 
     def _is_all(self, text: str, line: _Line) -> bool:
