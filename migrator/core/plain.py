@@ -22,7 +22,7 @@ from migrator.core.columns import SHAPE_COLUMNS, Shape, find_shapes
 from migrator.core.edit import edits_body, is_placement_id
 from migrator.core.model import EntityType, Json, Kind, Operation, Step, TextChange
 from migrator.core.patch import operation_faults
-from migrator.core.plan import identity_of, step_key
+from migrator.core.plan import identity_of, key_frame, key_in
 from migrator.core.rows import GROWTH, setter, text_faults
 from migrator.core.styles import Style
 from migrator.core.values import (
@@ -85,7 +85,7 @@ class _Steps:
         self._style = style.name
         self._kind = kind
         self._addresses = Addresses(style, default_container)
-        self._scopes: dict[tuple[str, str], tuple[str, EntityType]] = {}
+        self._scopes: dict[tuple[str, str], tuple[str, EntityType, tuple[str, str]]] = {}
 
     def make(self, line: int, named: tuple[str, ...], body: bytes) -> Step | None:
         """Return the step of a row whose container, type and id are `named` so; `None` if that is not in order."""
@@ -93,17 +93,16 @@ class _Steps:
         scope = self._scopes.get((container, type_)) or self._scope(container, type_)
         if scope is None or not self._addresses.is_id(id_):
             return None
-        within, of = scope
-        key = step_key(self._style, within, of, identity_of(id_), self._kind, body)
-        return Step(line, key, within, of, id_, self._kind, body)
+        within, of, frame = scope
+        return Step(line, key_in(frame, identity_of(id_), body), within, of, id_, self._kind, body)
 
-    def _scope(self, container: str, type_: str) -> tuple[str, EntityType] | None:
-        """Read a container and a type, and keep them in mind if nothing is wrong."""
+    def _scope(self, container: str, type_: str) -> tuple[str, EntityType, tuple[str, str]] | None:
+        """Read a container and a type, and keep them in mind, with what keys have of them, if nothing is wrong."""
         faults: list[Fault] = []
-        scope = self._addresses.container(container, faults), self._addresses.type(type_, faults)
-        if faults or (self._kind is Kind.EDIT and textless(scope[1])):
+        within, of = self._addresses.container(container, faults), self._addresses.type(type_, faults)
+        if faults or (self._kind is Kind.EDIT and textless(of)):
             return None
-        return _keep(self._scopes, (container, type_), scope)
+        return _keep(self._scopes, (container, type_), (within, of, key_frame(self._style, within, of, self._kind)))
 
 
 class _Patterns:

@@ -72,6 +72,8 @@ class PlanFile:
         self._draft = path.with_suffix(".planning")
         self._work = path.with_suffix(".draft")
         self._containers: dict[str, int] = {}
+        self._idle = False
+        """Whether there may be a step that there is nothing to do for: only then are they all looked at."""
         self._waiting: Mapping[str, list[object]] = {table: [] for table in COLUMNS}
         """By table, what is still to be written: row after row."""
         self._rows, self._steps, self._changes, self._origins = self._waiting.values()
@@ -138,6 +140,7 @@ class PlanFile:
         """
         # Words go as plain texts, for which sqlite3 does not look for an adapter.
         type_, kind = str.__str__(step.type), str.__str__(step.kind)
+        self._idle = self._idle or step.body == plan.NO_EDITS
         self._rows += (step.seq, step.seq, raw)
         self._steps += (step.seq, step.key, self._number(step.container), type_, step.object, kind, step.body, stage)
         if len(self._rows) >= BATCH * COLUMNS["input_row"]:
@@ -157,6 +160,7 @@ class PlanFile:
             UsageError: it is of an earlier format.
         """
         with ledger_errors(self._path):
+            self._idle = True
             takeover.take_failed(self._db, earlier, chosen)
             self._containers = takeover.containers(self._db)
 
@@ -171,6 +175,7 @@ class PlanFile:
             UsageError: it is of an earlier format.
         """
         with ledger_errors(self._path):
+            self._idle = True
             takeover.take_undone(self._db, self._style, earlier, undone)
             self._containers = takeover.containers(self._db)
 
@@ -231,11 +236,11 @@ class PlanFile:
 
     def count_steps(self) -> int:
         """Return how many requests the plan has; valid after `merge`."""
-        return self._count(f"step WHERE NOT ({NOTHING})", plan.NO_EDITS)
+        return self._count(f"step WHERE NOT ({NOTHING})", plan.NO_EDITS) if self._idle else self._count("step")
 
     def count_unchanged(self) -> int:
         """Return how many rows there is nothing to do for; valid after `merge`."""
-        return self._count(f"step JOIN input_row ON step = seq WHERE {NOTHING}", plan.NO_EDITS)
+        return self._count(f"step JOIN input_row ON step = seq WHERE {NOTHING}", plan.NO_EDITS) if self._idle else 0
 
     def count_kinds(self) -> dict[Kind, int]:
         """Return how many requests the plan has, by what they do; valid after `merge`."""
@@ -291,7 +296,8 @@ class PlanFile:
             settled = self._db.execute("SELECT * FROM draft.settled ORDER BY step").fetchall()
             self._db.execute("COMMIT")
             self._db.executescript(PROGRESS + DERIVED + VIEW + results_view(run.shape) + triggers())
-            self._db.execute(SETTLE_NOTHING, (plan.NO_EDITS, run.created_at))
+            if self._idle:
+                self._db.execute(SETTLE_NOTHING, (plan.NO_EDITS, run.created_at))
             self._db.executemany(SETTLE, [(*columns, run.created_at) for columns in settled])
             self._db.execute(f"PRAGMA user_version = {FORMAT}")
             self._db.execute("PRAGMA main.journal_mode = WAL")

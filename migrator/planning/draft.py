@@ -179,19 +179,19 @@ class Draft:
         self.rows = self._plan.count_rows()
 
     def _take(self, row: PlainRow | Row | Problem, parser: RowParser) -> None:
-        if isinstance(row, Problem):
-            self._plan.complain([row])
-            return
-        self.rows += 1
         if isinstance(row, PlainRow):
+            self.rows += 1
             self._plan.add_step(row.raw, row.step)
             self._fingerprint.add(row.step.key)
-            return
-        change = parser.parse(row)
-        if not isinstance(change, Change):
-            self._plan.complain(change)
+        elif isinstance(row, Problem):
+            self._plan.complain([row])
         else:
-            self._add(row, change)
+            self.rows += 1
+            change = parser.parse(row)
+            if isinstance(change, Change):
+                self._add(row, change)
+            else:
+                self._plan.complain(change)
 
     def _add(self, row: Row, change: Change) -> None:
         marked = self._marker.mark(change) if self._marker else None
