@@ -52,6 +52,9 @@ class PlainRow(Struct, frozen=True, gc=False):
     step: Step
 
 
+_Scope: TypeAlias = tuple[str, EntityType, tuple[str, str]]
+"""A container, a type, and what the keys of steps have of them (`plan.key_frame`)."""
+
 Reader: TypeAlias = Callable[[int, str, Sequence[str]], PlainRow | None]
 """Reads a row, or returns `None` if it is not surely plain: from the line on which it begins, the row as results give
 it back (of JSONL the line without its end), and the cells of the columns of a CSV file that are not ours."""
@@ -85,7 +88,7 @@ class _Steps:
         self._style = style.name
         self._kind = kind
         self._addresses = Addresses(style, default_container)
-        self._scopes: dict[tuple[str, str], tuple[str, EntityType, tuple[str, str]]] = {}
+        self._scopes: dict[tuple[str, str], _Scope] = {}
 
     def make(self, line: int, named: tuple[str, ...], body: bytes) -> Step | None:
         """Return the step of a row whose container, type and id are `named` so; `None` if that is not in order."""
@@ -96,8 +99,8 @@ class _Steps:
         within, of, frame = scope
         return Step(line, key_in(frame, identity_of(id_), body), within, of, id_, self._kind, body)
 
-    def _scope(self, container: str, type_: str) -> tuple[str, EntityType, tuple[str, str]] | None:
-        """Read a container and a type, and keep them in mind, with what keys have of them, if nothing is wrong."""
+    def _scope(self, container: str, type_: str) -> _Scope | None:
+        """Read a container and a type, and keep them in mind if nothing is wrong."""
         faults: list[Fault] = []
         within, of = self._addresses.container(container, faults), self._addresses.type(type_, faults)
         if faults or (self._kind is Kind.EDIT and textless(of)):
@@ -118,9 +121,9 @@ class _Patterns:
 
     def _learn(self, op: str, path: str, has_value: bool) -> bytes | None:
         raw: dict[str, Json] = {"op": op, "path": path, **({"value": None} if has_value else {})}
-        return (
-            None if operation_faults(raw, self._rules) else _keep(self._known, (op, path, has_value), _json(op, path))
-        )
+        if operation_faults(raw, self._rules):
+            return None
+        return _keep(self._known, (op, path, has_value), _json(op, path))
 
 
 def _json(op: str, path: str) -> bytes:
@@ -228,11 +231,13 @@ class _PlainLines:
     def read(self, line: int, raw: str, cells: Sequence[str]) -> PlainRow | None:
         """See `Reader`."""
         del cells
+        if len(raw) * GROWTH > MAX_OBJECT_BYTES:
+            return None
         try:
             found = self._decode(raw)
         except (ValueError, RecursionError):
             return None
-        if len(raw) * GROWTH > MAX_OBJECT_BYTES or not (found.patch and self._is_all(raw, found)):
+        if not (found.patch and self._is_all(raw, found)):
             return None
         named = found.container or "", found.type or "", found.id
         step = self._steps.make(line, named, _encode(found.patch))

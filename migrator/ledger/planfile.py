@@ -131,7 +131,7 @@ class PlanFile:
         return key
 
     def add_step(self, raw: str, step: Step, stage: int = 0) -> None:
-        """Take in one row as the step that it is, which names its object by id: nothing has to be looked up for it.
+        """Take in one row as the step that it is: of one that names its object by id, there is no more to know.
 
         Args:
             raw: the row as results give it back.
