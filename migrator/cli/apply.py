@@ -138,7 +138,8 @@ def _planned_in(settings: Settings) -> AbstractContextManager[Settings]:
 def _from_plan(path: Path, settings: Settings, where: Settings, run_id: str | None, again: bool) -> RunFolder:
     """Make a run of a saved plan."""
     _mind_other_sandboxes(savedplan.containers(path), settings)
-    eventloop.run(api.refuse_too_many(savedplan.count_changes(path), settings), settings)
+    if settings.max_changes:
+        eventloop.run(api.refuse_too_many(savedplan.count_changes(path), settings), settings)
     with Runs(where.runs).locked():
         if not again:
             _refuse_repetition(read_run(path).fingerprint, settings, run_id)
@@ -163,7 +164,8 @@ def _from_input(
         merge(draft, settings)
         if report(draft, source.name, out):
             return None
-        eventloop.run(api.refuse_too_many(draft.file.count_changes(), settings), settings)
+        if settings.max_changes:
+            eventloop.run(api.refuse_too_many(draft.file.count_changes(), settings), settings)
         _mind_other_sandboxes(draft.container_names, settings)
         if not yes:
             ask(draft, settings, choice)

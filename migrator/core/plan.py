@@ -72,10 +72,15 @@ def identity(change: Change) -> str:
     known by the caller's key, or else by its content, so that the same create twice is noticed and not sent twice.
     """
     if change.kind not in CREATES:
-        return f"{change.sought.by}:{change.sought.value}" if change.sought else "id:" + change.object
+        return f"{change.sought.by}:{change.sought.value}" if change.sought else identity_of(change.object)
     if change.key:
         return "key:" + change.key
     return "document:" + hashlib.sha256(body_of(change)).hexdigest()
+
+
+def identity_of(object_: str) -> str:
+    """Return the identity of a change of the object that has this id."""
+    return "id:" + object_
 
 
 def own_members(document: Json, style: Style) -> dict[str, Json]:
@@ -132,8 +137,18 @@ def step_key(style: str, container: str, type_: EntityType, name: str, kind: Kin
 
     It says what is done and to what, and not where in the file it stands or how often it was tried.
     """
-    what = _SEPARATOR.join((style, container, type_, name, kind, ""))
-    return hashlib.sha256(what.encode() + body).hexdigest()[:32]
+    return key_in(key_frame(style, container, type_, kind), name, body)
+
+
+def key_frame(style: str, container: str, type_: EntityType, kind: Kind) -> tuple[str, str]:
+    """Return what the keys of all steps of one kind for objects of one type in one container have in common."""
+    return _SEPARATOR.join((style, container, type_, "")), _SEPARATOR.join(("", kind, ""))
+
+
+def key_in(frame: tuple[str, str], name: str, body: bytes) -> str:
+    """Return the key of a step for the object of this name (`identity`) that has this body."""
+    before, after = frame
+    return hashlib.sha256(f"{before}{name}{after}".encode() + body).hexdigest()[:32]
 
 
 class Fingerprint:

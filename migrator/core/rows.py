@@ -27,6 +27,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import UNSET
 
+from migrator.core.addresses import Address, Addresses
 from migrator.core.columns import (
     ACTIONS,
     EXPORT_COLUMN,
@@ -37,7 +38,7 @@ from migrator.core.columns import (
     line_faults,
 )
 from migrator.core.edited import Export, row_fault, swaps
-from migrator.core.model import By, Change, Edit, EntityType, Json, Kind, Problem, Row, Sought, TextChange
+from migrator.core.model import Change, Edit, EntityType, Json, Kind, Problem, Row, Sought, TextChange
 from migrator.core.patch import operation, operation_faults, pointer_fault
 from migrator.core.pointers import is_index
 from migrator.core.styles import Style
@@ -47,14 +48,11 @@ from migrator.core.values import (
     cell_value,
     did_you_mean,
     json_kind,
-    quote,
     size_fault,
     word_fault,
 )
 
-_TYPES: Mapping[str, EntityType] = {type_.value: type_ for type_ in EntityType}
-_OFFERS = (EntityType.PERSONALIZED_OFFER, EntityType.FALLBACK_OFFER)
-_GROWTH = 8  # octets of JSON that one character of a row can become at most: 4 in UTF-8, more in `1e9` as 1000000000.0
+GROWTH = 8  # octets of JSON that one character of a row can become at most: 4 in UTF-8, more in `1e9` as 1000000000.0
 _PATCH_HINT = 'e.g. [{"op": "replace", "path": "/status", "value": "approved"}]'
 
 _Reader: TypeAlias = Callable[[Row, list[Fault]], Change]
@@ -90,9 +88,9 @@ class RowParser:
         self._export = export
         self._accept = accept
         self._rules = style.rules
-        self._default_container = default_container
-        self._setters = tuple((name, _setter(name)) for name in header if name.startswith("/"))
-        self._pointer_bytes = sum(len(name) for name, _ in self._setters) * _GROWTH
+        self._addresses = Addresses(style, default_container)
+        self._setters = tuple((name, setter(name)) for name in header if name.startswith("/"))
+        self._pointer_bytes = sum(len(name) for name, _ in self._setters) * GROWTH
         self._read = self._choose_reader(header)
         self._line_readers: Mapping[str, _Reader] = {
             "patch": self._read_patch,
@@ -129,7 +127,7 @@ class RowParser:
     def _check_header(self, header: Sequence[str], line: int) -> list[Problem]:
         problems = header_problems(header, line)
         if self._style.needs_container and "container" not in header:
-            problems.append(self._no_container().at(line))
+            problems.append(self._addresses.no_container().at(line))
         if problems:
             return problems
         faults = (pointer_fault(name, name, self._rules, may_append=True) for name, _ in self._setters)
@@ -138,7 +136,7 @@ class RowParser:
     # CSV
 
     def _read_operation(self, row: Row, faults: list[Fault]) -> Change:
-        address = self._address(row, faults)
+        address = self._addresses.read(row.cells, faults)
         raw = _filled(row, Shape.OPERATIONS)
         if "value" in raw:
             raw["value"] = _cell_value(row, "value", faults)
@@ -147,7 +145,7 @@ class RowParser:
         return _change(row, address, Kind.PATCH, () if faults else (operation(raw),))
 
     def _read_members(self, row: Row, faults: list[Fault]) -> Change:
-        address = self._address(row, faults)
+        address = self._addresses.read(row.cells, faults)
         patch = [
             {"op": op, "path": name, "value": _cell_value(row, name, faults)}
             for name, op in self._setters
@@ -161,7 +159,7 @@ class RowParser:
     def _read_edited(self, row: Row, faults: list[Fault]) -> Change:
         """Read a row of an export: what differs from what was exported is the change, which may be nothing."""
         assert self._export is not None
-        address = container, type_, object_ = self._address(row, faults)
+        address = container, type_, object_ = self._addresses.read(row.cells, faults)
         named = row.cells[EXPORT_COLUMN]
         if isinstance(object_, Sought):
             faults.append(Fault("id", "rows of an export are told by their ids", "give the id that was exported"))
@@ -188,12 +186,12 @@ class RowParser:
             faults.append(Fault("key", "only a create has a key", "take the key out"))
         if len(actions) == 1:
             return self._line_readers[actions[0]](row, faults)
-        address = self._address(row, faults)
+        address = self._addresses.read(row.cells, faults)
         faults.append(_action_fault(actions))
         return _change(row, address, Kind.PATCH)
 
     def _read_patch(self, row: Row, faults: list[Fault]) -> Change:
-        address = self._address(row, faults)
+        address = self._addresses.read(row.cells, faults)
         patch = row.cells["patch"]
         if not isinstance(patch, list) or not patch:
             was = "an empty list" if patch == [] else json_kind(patch)
@@ -209,7 +207,7 @@ class RowParser:
         fields = row.cells["text"]
         if not isinstance(fields, dict):
             faults.append(_object_fault(fields).within("text"))
-            return _change(row, self._text_address(row, faults), Kind.EDIT)
+            return _change(row, self._addresses.of_text(row.cells, faults), Kind.EDIT)
         known = SHAPE_COLUMNS[Shape.TEXT]
         for name in fields:
             if name not in known:
@@ -218,7 +216,9 @@ class RowParser:
         return self._text_change(row, fields, "text", faults)
 
     def _read_create(self, row: Row, faults: list[Fault]) -> Change:
-        container, type_ = self._container(row, faults), self._type(row, faults)
+        get = row.cells.get
+        container = self._addresses.container(get("container", ""), faults)
+        type_ = self._addresses.type(get("type", ""), faults)
         faults.extend([_foreign_to_create(name) for name in ("id", "name") if name in row.cells])
         key, document = row.cells.get("key", ""), row.cells["create"]
         if "key" in row.cells and (fault := word_fault("key", key)):
@@ -237,7 +237,7 @@ class RowParser:
         return Fault("", f"the object {why}") if why else None
 
     def _read_replace(self, row: Row, faults: list[Fault]) -> Change:
-        address = self._address(row, faults)
+        address = self._addresses.read(row.cells, faults)
         type_ = address[1]
         if type_ not in self._style.replaceable and row.cells.get("type", "") in ("", type_):
             faults.append(self._irreplaceable(type_))
@@ -254,7 +254,7 @@ class RowParser:
         return Fault("type", message, f"change it by a patch, {_PATCH_HINT}")
 
     def _read_delete(self, row: Row, faults: list[Fault]) -> Change:
-        address = self._address(row, faults)
+        address = self._addresses.read(row.cells, faults)
         if row.cells["delete"] is not True:
             faults.append(Fault("delete", "can only be true", 'write "delete": true, or delete the line'))
         return _change(row, address, Kind.DELETE)
@@ -262,8 +262,8 @@ class RowParser:
     # Both
 
     def _text_change(self, row: Row, fields: Mapping[str, Json], within: str, faults: list[Fault]) -> Change:
-        address = self._text_address(row, faults)
-        found = [*_text_faults(fields), *self._size_faults(row, "content", fields.get("content"))]
+        address = self._addresses.of_text(row.cells, faults)
+        found = [*text_faults(fields), *self._size_faults(row, "content", fields.get("content"))]
         faults.extend([fault.within(within) for fault in found])
         get = fields.get
         text = TextChange(get("placement", ""), get("language", ""), get("content", ""), get("was"), get("format", ""))
@@ -272,68 +272,15 @@ class RowParser:
 
     def _size_faults(self, row: Row, member: str, body: Json) -> list[Fault]:
         """Measure the JSON that a row makes, unless its length alone proves that it is small enough."""
-        if len(row.raw) * _GROWTH + self._pointer_bytes <= MAX_OBJECT_BYTES:
+        if len(row.raw) * GROWTH + self._pointer_bytes <= MAX_OBJECT_BYTES:
             return []
         fault = size_fault(member, body)
         return [fault] if fault else []
 
-    def _address(self, row: Row, faults: list[Fault]) -> _Address:
-        """Read which object is meant."""
-        return self._container(row, faults), self._type(row, faults), self._object(row, faults)
-
-    def _text_address(self, row: Row, faults: list[Fault]) -> _Address:
-        """Read which offer is meant."""
-        address = self._address(row, faults)
-        if address[1] not in _OFFERS:
-            faults.append(Fault("type", f"a {address[1]} has no texts", "only offers have"))
-        return address
-
-    def _container(self, row: Row, faults: list[Fault]) -> str:
-        container: str = row.cells.get("container", "")
-        if container == "":
-            if self._style.needs_container:
-                faults.append(self._no_container())
-            return self._default_container
-        if fault := word_fault("container", container):
-            faults.append(fault)
-        return container
-
-    def _no_container(self) -> Fault:
-        message = f"the container is missing, and {self._style.name} has no default"
-        return Fault("container", message, "write the id of the container that holds the object")
-
-    def _type(self, row: Row, faults: list[Fault]) -> EntityType:
-        name = row.cells.get("type", "")
-        if name == "":
-            return EntityType.PERSONALIZED_OFFER
-        if fault := _type_fault(name):
-            faults.append(fault)
-            return EntityType.PERSONALIZED_OFFER
-        return _TYPES[name]
-
-    def _object(self, row: Row, faults: list[Fault]) -> str | Sought:
-        """Read the id of the object, or by what it is to be looked up: its name, if it has no id here."""
-        object_: str = row.cells.get("id", "")
-        name: str = row.cells.get("name", "")
-        if object_ == "" and name != "":
-            if fault := word_fault("name", name):
-                faults.append(fault)
-            return Sought(By.NAME, name)
-        if fault := word_fault("id", object_):
-            faults.append(fault)
-        elif why := self._style.object_problem(object_):
-            faults.append(Fault("id", f"the id {quote(object_)} {why}"))
-        elif self._style.is_reference(object_):
-            return Sought(By.REFERENCE, object_)
-        return object_
-
-
-_Address: TypeAlias = tuple[str, EntityType, str | Sought]
-
 
 def _change(
     row: Row,
-    address: _Address,
+    address: Address,
     kind: Kind,
     edits: tuple[Edit, ...] = (),
     document: Mapping[str, Json] | None = None,
@@ -344,7 +291,7 @@ def _change(
     return Change(row.line, container, type_, object_, kind, edits, document)
 
 
-def _setter(pointer: str) -> str:
+def setter(pointer: str) -> str:
     """Choose the operation that sets the member a header cell points at, whether or not it is there.
 
     For a member of an object that is `add` (contract 4.4: `replace` of an absent member fails). An element of an array
@@ -365,7 +312,7 @@ def _cell_value(row: Row, column: str, faults: list[Fault]) -> Json:
     return value
 
 
-def _text_faults(fields: Mapping[str, Json]) -> list[Fault]:
+def text_faults(fields: Mapping[str, Json]) -> list[Fault]:
     """List what is wrong with the members of a text. Its language may be "": some components name none."""
     named = ["placement", *(name for name in ("language", "format") if fields.get(name, "") != "")]
     faults = [fault for name in named if (fault := word_fault(name, fields.get(name, "")))]
@@ -377,14 +324,6 @@ def _text_faults(fields: Mapping[str, Json]) -> list[Fault]:
     if not isinstance(fields.get("was", ""), str):
         faults.append(Fault("was", f"must be text, not {json_kind(fields['was'])}", "leave it out to ask nothing"))
     return faults
-
-
-def _type_fault(name: Json) -> Fault | None:
-    if not isinstance(name, str):
-        return Fault("type", f"must be text, not {json_kind(name)}")
-    if name in _TYPES:
-        return None
-    return Fault("type", f"'{name}' is not a type; the types are {', '.join(_TYPES)}", did_you_mean(name, _TYPES))
 
 
 def _action_fault(actions: Sequence[str]) -> Fault:

@@ -144,6 +144,15 @@ def has_only(text: str, members: int) -> bool:
     return text.count('":') == members and " :" not in text and not _has_rare_blank_before_colon(text)
 
 
+def has_only_texts(text: str, texts: int) -> bool:
+    """Whether JSON text surely has not more than so many texts: names of members, and values.
+
+    Each has two quotes, to which what is escaped in it can only add. So nothing was dropped if they are all known, for
+    less than `has_only` takes: but only where no text is in a value that was not counted.
+    """
+    return text.count('"') == 2 * texts
+
+
 def _is_nested_deeper(value: Json, levels: int) -> bool:
     """Whether `value` has lists or objects inside of each other in more than so many levels."""
     level = [value]
@@ -201,6 +210,7 @@ def _why_unreadable(text: str, error: Exception) -> str:
 # --- cells -----------------------------------------------------------------------------------------------------------
 
 _JSON_BLANKS = " \t\n\r"
+_BEGINS_LIKE_JSON = frozenset('{["tfn-0123456789' + _JSON_BLANKS)
 _LIKE_JSON = re.compile(r'[{\["]|(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)\Z', re.ASCII)
 _SHOWN = 48  # characters of a cell that a message repeats: an id is whole
 _SHOWN_VALUE = 60  # characters of a value that it tells of
@@ -210,8 +220,10 @@ def cell_value(cell: str) -> Json | Fault:
     """Read a non-empty CSV cell that may hold JSON: what parses is JSON, everything else is text.
 
     Only a number, `true`, `false`, `null`, or something that begins like a JSON string, list or object can be JSON, so
-    plain text costs no attempt to parse it.
+    plain text costs no attempt to parse it, and most of it no more than a look at its first character.
     """
+    if cell[0] not in _BEGINS_LIKE_JSON:
+        return cell
     bare = cell.strip(_JSON_BLANKS)
     if not bare:
         return Fault("", "the cell holds only blanks", f"write {quote(cell)} to send them as text")

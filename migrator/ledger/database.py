@@ -106,7 +106,7 @@ LATER_TABLES: Mapping[int, str] = {
     3: "CREATE TEMP TABLE held (step INTEGER PRIMARY KEY)",
     4: """
 CREATE TEMP VIEW to_send AS
-    SELECT s.seq AS step FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq
+    SELECT s.container, s.seq AS step FROM step AS s LEFT JOIN progress AS p ON p.step = s.seq
     WHERE coalesce(p.state, 'PENDING') = 'PENDING';
 CREATE TEMP VIEW tally AS
     SELECT p.state, count(*) AS steps, count(*) + coalesce(sum(r.more), 0) AS rows,

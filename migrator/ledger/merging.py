@@ -7,37 +7,55 @@ through `core.plan.merge`, one object at a time, and become one.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-
-import msgspec
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, groupby
+from operator import itemgetter
 
 from migrator.core import plan
 from migrator.core.edit import edits_of
-from migrator.core.model import Change, EntityType, Kind, Problem, Step
+from migrator.core.model import Change, Problem, Step
 from migrator.core.values import MAX_OBJECT_BYTES
+from migrator.ledger import statements
+from migrator.ledger.columns import KINDS, TYPES
 
-MERGE = (
-    "CREATE INDEX draft.change_by_object ON change (container, type, identity)",
-    "CREATE TABLE draft.shared (container INTEGER, type TEXT, identity TEXT)",
+SHARED = (
+    statements.INDEX_OBJECTS,
     """INSERT INTO draft.shared
-           SELECT container, type, identity FROM draft.change GROUP BY 1, 2, 3 HAVING count(*) > 1""",
+           SELECT container, type, 'id:' || object, seq FROM main.step
+           WHERE object IN (SELECT object FROM main.step WHERE object <> '' GROUP BY object HAVING count(*) > 1)""",
+    """INSERT INTO draft.shared
+           SELECT container, type, identity, line FROM draft.change
+           WHERE (container, type, identity) IN (
+               SELECT container, type, identity FROM draft.change WHERE identity NOT LIKE 'id:%'
+               GROUP BY 1, 2, 3 HAVING count(*) > 1
+           )""",
 )
-"""Find the objects that several rows are for."""
+"""Find the rows of objects that several rows are for: by the ids of objects, and by what else they are told by."""
 
 CHANGES = """
-    SELECT c.line, s.object, c.kind, c.create_key, CASE WHEN c.kind IN ('patch', 'edit') THEN s.body ELSE x'' END
-    FROM draft.change AS c JOIN main.step AS s ON s.seq = c.line
-    WHERE c.container = ? AND c.type = ? AND c.identity = ? ORDER BY c.line
+    SELECT m.container, m.type, m.identity, s.seq, s.object, s.kind,
+           CASE WHEN s.kind IN ('patch', 'edit') THEN s.body ELSE x'' END
+    FROM draft.shared AS m CROSS JOIN main.step AS s ON s.seq = m.line
+    ORDER BY m.container, m.type, m.identity, m.line
 """
-"""The changes of one object. Only patches merge, so that what several rows create need not be loaded to refuse it."""
+"""The changes of these objects, one object after the other. Only patches merge, so that what several rows create need
+not be loaded to refuse it."""
 
 MERGED = "UPDATE step SET key = ?, kind = ?, body = ? WHERE seq = ?"
 
-_OF_OBJECT = "SELECT line FROM draft.change WHERE container = :container AND type = :type AND identity = :identity"
+UNMERGED = "DELETE FROM step WHERE seq = ?"
 
-ROWS_OF_MERGED = f"UPDATE input_row SET step = :step WHERE line IN ({_OF_OBJECT})"
+_LATER = """
+    SELECT line, first FROM (
+        SELECT line, min(line) OVER (PARTITION BY container, type, identity) AS first FROM draft.shared
+    ) WHERE line <> first
+"""
 
-LATER_STEPS = f"DELETE FROM step WHERE seq <> :step AND seq IN ({_OF_OBJECT})"
+LATER_ROWS = (
+    f"UPDATE input_row SET step = later.first FROM ({_LATER}) AS later WHERE input_row.line = later.line",
+    f"DELETE FROM step WHERE seq IN (SELECT line FROM ({_LATER}))",
+)
+"""Let the rows of an object belong to the step of the first one."""
 
 ALIKE = """
     SELECT line, type, name, first FROM (
@@ -48,22 +66,8 @@ ALIKE = """
 """
 """Find the creates of which an earlier one has the same name."""
 
-CROSSING = """
-    SELECT line, size FROM (
-        SELECT c.line, 1 + sum(length(s.body) - 1) OVER (ORDER BY c.line) AS size
-        FROM draft.change AS c JOIN main.step AS s ON s.seq = c.line
-        WHERE c.container = ? AND c.type = ? AND c.identity = ? AND c.kind IN ('patch', 'edit')
-    ) WHERE size > ? ORDER BY line LIMIT 1
-"""
-"""Find the first row with which the patch of one object is too large. Of each further list of operations the patch
-gains all bytes but one: the brackets go and a comma comes."""
-
-
-NO_STEP = -1
-"""The number of no step."""
-
-Shared = tuple[int, str, str]
-"""An object that several rows are for: its container by number, its type, and its identity."""
+Columns = tuple[int, str, str, int, str, str, bytes]
+"""Of a change: its container by number, its type, the identity of its object; its line, object, kind and body."""
 
 
 def merge_rows(db: sqlite3.Connection, style: str, containers: Mapping[str, int], *, marks: bool) -> Iterator[Problem]:
@@ -75,46 +79,47 @@ def merge_rows(db: sqlite3.Connection, style: str, containers: Mapping[str, int]
         containers: their numbers.
         marks: whether each create has a marker, by which it is told from others of the same name.
     """
-    for statement in MERGE:
+    for statement in SHARED:
         db.execute(statement)
     names = {id_: name for name, id_ in containers.items()}
-    for shared in db.execute("SELECT container, type, identity FROM draft.shared"):
-        yield from _merge_object(db, style, names, shared)
+    # Meanwhile steps change: only those of objects that have been read.
+    for (container, _, _), rows in groupby(db.execute(CHANGES), itemgetter(0, 1, 2)):
+        yield from _merge_object(db, style, names[container], rows)
+    for statement in LATER_ROWS:
+        db.execute(statement)
     if not marks:
         yield from (_alike(*columns) for columns in db.execute(ALIKE))
 
 
-def _merge_object(db: sqlite3.Connection, style: str, names: Mapping[int, str], shared: Shared) -> Iterator[Problem]:
+def _merge_object(db: sqlite3.Connection, style: str, container: str, rows: Iterator[Columns]) -> Iterator[Problem]:
     """Make one step of all the rows of an object; none if they cannot be merged."""
-    merged = _merged(db, style, names, shared)
+    first = next(rows)
+    changes = _loaded(container, chain([first], rows))
+    merged = [changes] if isinstance(changes, Problem) else plan.merge(style, changes)
     if isinstance(merged, Step):
         db.execute(MERGED, (merged.key, merged.kind, merged.body, merged.seq))
-        db.execute(ROWS_OF_MERGED, {"step": merged.seq} | _named(shared))
-        db.execute(LATER_STEPS, {"step": merged.seq} | _named(shared))
     else:
-        db.execute(LATER_STEPS, {"step": NO_STEP} | _named(shared))
+        db.execute(UNMERGED, (first[3],))
         yield from merged
 
 
-def _merged(db: sqlite3.Connection, style: str, names: Mapping[int, str], shared: Shared) -> Step | list[Problem]:
-    """Merge all the rows of an object, unless they are too much for one request: then none is loaded."""
-    if problem := _size_problem(db, shared):
-        return [problem]
-    container, type_, _ = shared
-    rows = db.execute(CHANGES, shared)
-    return plan.merge(style, [_change(names[container], EntityType(type_), *columns) for columns in rows])
+def _loaded(container: str, rows: Iterable[Columns]) -> list[Change] | Problem:
+    """Load the changes of one object, but no more than one request takes: then return the row that is too much.
+
+    Of each further list of operations the patch gains all bytes but one: the brackets go and a comma comes.
+    """
+    changes, size = [], 1
+    for _, type_, _, line, object_, kind, body in rows:
+        size += len(body) - 1 if kind in plan.PATCHES else 0
+        if size > MAX_OBJECT_BYTES:
+            return _too_large(line, size)
+        edits = edits_of(body) if kind in plan.PATCHES else ()
+        changes.append(Change(line, container, TYPES[type_], object_, KINDS[kind], edits))
+    return changes
 
 
-def _named(shared: Shared) -> dict[str, int | str]:
-    return dict(zip(("container", "type", "identity"), shared, strict=True))
-
-
-def _size_problem(db: sqlite3.Connection, shared: Shared) -> Problem | None:
+def _too_large(line: int, size: int) -> Problem:
     """Name the row with which the patch of an object gets larger than an object may be."""
-    crossing = db.execute(CROSSING, (*shared, MAX_OBJECT_BYTES)).fetchone()
-    if crossing is None:
-        return None
-    line, size = crossing
     message = (
         f"with the earlier rows of this object the request would have {_kilobytes(size)};"
         f" the limit is {_kilobytes(MAX_OBJECT_BYTES)}"
@@ -132,18 +137,3 @@ def _alike(line: int, type_: str, name: str, first: int) -> Problem:
 def _kilobytes(size: int) -> str:
     """Spell a size, rounded up so that what is over a limit also reads so."""
     return f"{-(-size // 1024):,} KB"
-
-
-def _change(container: str, type_: EntityType, line: int, object_: str, kind: str, key: str, body: bytes) -> Change:
-    """Read a change back from its columns."""
-    patch = kind in plan.PATCHES
-    return Change(
-        line=line,
-        container=container,
-        type=type_,
-        object=object_,
-        kind=Kind(kind),
-        edits=edits_of(body) if patch else (),
-        document=None if patch or not body else msgspec.json.decode(body),
-        key=key,
-    )

@@ -11,10 +11,9 @@ synced and put under its final name when it is whole. A ledger that exists is th
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -22,7 +21,7 @@ import msgspec
 
 from migrator.core import plan
 from migrator.core.errors import UsageError
-from migrator.core.model import Change, EntityType, Kind, Problem, Row
+from migrator.core.model import Change, EntityType, Kind, Problem, Row, Step
 from migrator.core.states import State
 from migrator.core.undo import Lasting, Undo
 from migrator.ledger import takeover
@@ -38,6 +37,9 @@ BATCH = 1000
 
 TOGETHER = 100
 """Rows of one statement, which takes a third less time than as many statements."""
+
+COLUMNS = {"input_row": 3, "step": 8, "draft.change": 8, "main.origin": 5}
+"""The tables that rows are written to, and how many columns each has."""
 
 SETTLE = """
     INSERT INTO progress (step, attempt, request_id, state, error_class, message, object, reference, sent_at, ended_at)
@@ -70,10 +72,11 @@ class PlanFile:
         self._draft = path.with_suffix(".planning")
         self._work = path.with_suffix(".draft")
         self._containers: dict[str, int] = {}
-        self._rows: list[tuple[object, ...]] = []
-        self._steps: list[tuple[object, ...]] = []
-        self._changes: list[tuple[object, ...]] = []
-        self._origins: list[tuple[object, ...]] = []
+        self._idle = False
+        """Whether there may be a step that there is nothing to do for: only then are they all looked at."""
+        self._waiting: Mapping[str, list[object]] = {table: [] for table in COLUMNS}
+        """By table, what is still to be written: row after row."""
+        self._rows, self._steps, self._changes, self._origins = self._waiting.values()
 
     def __enter__(self) -> Self:
         with ExitStack() as cleanup, ledger_errors(self._path):
@@ -116,19 +119,35 @@ class PlanFile:
         Returns:
             The key of the change.
         """
-        body = plan.body_of(change)
-        identity = plan.identity(change)
+        body, identity = plan.body_of(change), plan.identity(change)
         key = plan.step_key(self._style, change.container, change.type, identity, change.kind, body)
-        container = self._containers.setdefault(change.container, len(self._containers) + 1)
-        line, type_, kind, sought = row.line, change.type, change.kind, change.sought
-        self._rows.append((line, line, row.raw))
-        stage = plan.stage_of(change)
-        self._steps.append((line, key, container, type_, change.object, kind, marked or body, stage))
-        name, by = (sought.value, sought.by) if sought else (plan.name_in(change.document), "")
-        self._changes.append((line, container, type_, identity, kind, change.key, name, by, placement))
-        if len(self._rows) >= BATCH:
-            self._write()
+        step = Step(row.line, key, change.container, change.type, change.object, change.kind, marked or body)
+        if not change.object or placement:
+            sought = change.sought
+            name, by = (sought.value, sought.by) if sought else (plan.name_in(change.document), "")
+            container = self._number(change.container)
+            self._changes += (row.line, container, change.type, identity, change.kind, name, by, placement)
+        self.add_step(row.raw, step, plan.stage_of(change))
         return key
+
+    def add_step(self, raw: str, step: Step, stage: int = 0) -> None:
+        """Take in one row as the step that it is: of one that names its object by id, there is no more to know.
+
+        Args:
+            raw: the row as results give it back.
+            step: what it wants.
+            stage: when it is sent.
+        """
+        # Words go as plain texts, for which sqlite3 does not look for an adapter.
+        type_, kind = str.__str__(step.type), str.__str__(step.kind)
+        self._idle = self._idle or step.body == plan.NO_EDITS
+        self._rows += (step.seq, step.seq, raw)
+        self._steps += (step.seq, step.key, self._number(step.container), type_, step.object, kind, step.body, stage)
+        if len(self._rows) >= BATCH * COLUMNS["input_row"]:
+            self._write()
+
+    def _number(self, container: str) -> int:
+        return self._containers.setdefault(container, len(self._containers) + 1)
 
     def take_failed(self, earlier: Path, chosen: Chosen) -> None:
         """Take over steps of the ledger `earlier` with all their rows, as they are; instead of `add`.
@@ -141,6 +160,7 @@ class PlanFile:
             UsageError: it is of an earlier format.
         """
         with ledger_errors(self._path):
+            self._idle = True
             takeover.take_failed(self._db, earlier, chosen)
             self._containers = takeover.containers(self._db)
 
@@ -155,6 +175,7 @@ class PlanFile:
             UsageError: it is of an earlier format.
         """
         with ledger_errors(self._path):
+            self._idle = True
             takeover.take_undone(self._db, self._style, earlier, undone)
             self._containers = takeover.containers(self._db)
 
@@ -172,20 +193,12 @@ class PlanFile:
 
     def _write(self) -> None:
         with ledger_errors(self._path):
-            tables = {
-                "input_row": self._rows,
-                "step": self._steps,
-                "draft.change": self._changes,
-                "main.origin": self._origins,
-            }
-            for table, rows in tables.items():
-                for begin in range(0, len(rows), TOGETHER):
-                    part = rows[begin : begin + TOGETHER]
-                    self._db.execute(_insert(table, len(part[0]), len(part)), [*chain.from_iterable(part)])
-        self._rows.clear()
-        self._steps.clear()
-        self._changes.clear()
-        self._origins.clear()
+            for table, values in self._waiting.items():
+                size = TOGETHER * COLUMNS[table]
+                for begin in range(0, len(values), size):
+                    part = values[begin : begin + size]
+                    self._db.execute(_insert(table, len(part) // COLUMNS[table]), part)
+                values.clear()
 
     def settle(self, line: int, settled: Settled) -> None:
         """Say of the step of a row that nothing is to be sent for it."""
@@ -195,7 +208,7 @@ class PlanFile:
 
     def copies(self, line: int, origin: Source) -> None:
         """Say of what object elsewhere the step of a row makes a copy."""
-        self._origins.append((line, origin.container, origin.object, origin.reference, origin.etag))
+        self._origins += (line, origin.container, origin.object, origin.reference, origin.etag)
 
     @property
     def sought(self) -> Sought:
@@ -223,11 +236,11 @@ class PlanFile:
 
     def count_steps(self) -> int:
         """Return how many requests the plan has; valid after `merge`."""
-        return self._count(f"step WHERE NOT ({NOTHING})", plan.NO_EDITS)
+        return self._count(f"step WHERE NOT ({NOTHING})", plan.NO_EDITS) if self._idle else self._count("step")
 
     def count_unchanged(self) -> int:
         """Return how many rows there is nothing to do for; valid after `merge`."""
-        return self._count(f"step JOIN input_row ON step = seq WHERE {NOTHING}", plan.NO_EDITS)
+        return self._count(f"step JOIN input_row ON step = seq WHERE {NOTHING}", plan.NO_EDITS) if self._idle else 0
 
     def count_kinds(self) -> dict[Kind, int]:
         """Return how many requests the plan has, by what they do; valid after `merge`."""
@@ -283,7 +296,8 @@ class PlanFile:
             settled = self._db.execute("SELECT * FROM draft.settled ORDER BY step").fetchall()
             self._db.execute("COMMIT")
             self._db.executescript(PROGRESS + DERIVED + VIEW + results_view(run.shape) + triggers())
-            self._db.execute(SETTLE_NOTHING, (plan.NO_EDITS, run.created_at))
+            if self._idle:
+                self._db.execute(SETTLE_NOTHING, (plan.NO_EDITS, run.created_at))
             self._db.executemany(SETTLE, [(*columns, run.created_at) for columns in settled])
             self._db.execute(f"PRAGMA user_version = {FORMAT}")
             self._db.execute("PRAGMA main.journal_mode = WAL")
@@ -294,7 +308,7 @@ class PlanFile:
 
 
 @cache
-def _insert(table: str, columns: int, rows: int) -> str:
-    """Return the statement that writes so many rows of so many columns into a table."""
-    marks = ", ".join([f"({', '.join('?' * columns)})"] * rows)
-    return f"INSERT INTO {table} VALUES {marks}"
+def _insert(table: str, rows: int) -> str:
+    """Return the statement that writes so many rows into a table."""
+    row = f"({', '.join('?' * COLUMNS[table])})"
+    return f"INSERT INTO {table} VALUES {', '.join([row] * rows)}"

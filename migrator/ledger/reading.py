@@ -328,11 +328,17 @@ class ContainerStand(Struct, frozen=True):
     ended: int
 
 
+# What is to be sent is kept in the order of containers; of a run that has not begun there is nothing else.
 CONTAINERS = f"""
-SELECT c.name, count(*), count(*) FILTER (WHERE p.state NOT IN {tuple(state.value for state in OPEN)})
-FROM step AS s JOIN container AS c ON c.id = s.container
-LEFT JOIN progress AS p ON p.step = s.seq LEFT JOIN held AS h ON h.step = s.seq
-WHERE h.step IS NULL AND coalesce(p.state, '') <> '{State.SKIPPED}' GROUP BY s.container ORDER BY s.container
+SELECT c.name, sum(steps), sum(ended) FROM (
+    SELECT container, count(*) AS steps, 0 AS ended FROM to_send WHERE step NOT IN (SELECT step FROM held)
+    GROUP BY container
+    UNION ALL
+    SELECT s.container, count(*), count(*) FILTER (WHERE p.state NOT IN {tuple(state.value for state in OPEN)})
+    FROM progress AS p JOIN step AS s ON s.seq = p.step
+    WHERE p.state NOT IN ('{State.PENDING}', '{State.SKIPPED}') AND p.step NOT IN (SELECT step FROM held)
+    GROUP BY s.container
+) AS stand JOIN container AS c ON c.id = stand.container GROUP BY c.id ORDER BY c.id
 """
 
 

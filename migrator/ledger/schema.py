@@ -90,9 +90,12 @@ DRAFT = """
 CREATE TABLE draft.problem (line INTEGER, col TEXT, message TEXT, hint TEXT) STRICT;
 CREATE TABLE draft.lasting (line INTEGER, type TEXT, object TEXT, reason TEXT) STRICT;
 CREATE TABLE draft.change (
-    line INTEGER PRIMARY KEY, container INTEGER, type TEXT, identity TEXT, kind TEXT, create_key TEXT, name TEXT,
-    sought TEXT, placement TEXT
-) STRICT;
+    line INTEGER PRIMARY KEY, container INTEGER, type TEXT, identity TEXT, kind TEXT, name TEXT, sought TEXT,
+    placement TEXT
+) STRICT;  -- of rows that are not told by the id of an object alone
+CREATE TABLE draft.shared (
+    container INTEGER, type TEXT, identity TEXT, line INTEGER, PRIMARY KEY (container, type, identity, line)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE draft.settled (
     step INTEGER PRIMARY KEY, state TEXT, error_class TEXT, message TEXT, object TEXT, reference TEXT
 ) STRICT;

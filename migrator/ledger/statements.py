@@ -116,7 +116,8 @@ GROUP BY s.type
 """
 
 INDEX_OBJECTS = "CREATE INDEX IF NOT EXISTS step_by_object ON step (object)"
-"""Not every run asks for steps by object, and none before it runs: whoever asks first waits for the index once."""
+"""Planning finds by it the rows that are for one object. Of a run that was planned without it, such as a retry, whoever
+asks first for steps by object waits for it once."""
 
 UNBASED_AMONG = f"""
 SELECT {STEP}

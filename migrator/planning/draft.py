@@ -17,6 +17,7 @@ from migrator.core.columns import EXPORT_COLUMN, is_export
 from migrator.core.edit import is_placement_id
 from migrator.core.errors import InputError
 from migrator.core.model import Change, Kind, Problem, Row, TextChange
+from migrator.core.plain import PlainRow, plain_reader
 from migrator.core.plan import Fingerprint, Marker
 from migrator.core.rows import RowParser
 from migrator.core.styles import Style
@@ -109,7 +110,10 @@ class Draft:
             )
             self._plan.complain(parser.header_problems)
             if not parser.header_problems:
-                for row in opened if export is None else _of(export, opened, source.name):
+                plain = plain_reader(
+                    opened.shape.header, self._target.style, self._target.sandbox, texts=not self._target.create_missing
+                )
+                for row in opened.rows(plain) if export is None else _of(export, opened, source.name):
                     self._take(row, parser)
                 self.sha256 = opened.sha256
 
@@ -174,16 +178,20 @@ class Draft:
             self._fingerprint.add(key)
         self.rows = self._plan.count_rows()
 
-    def _take(self, row: Row | Problem, parser: RowParser) -> None:
-        if isinstance(row, Problem):
+    def _take(self, row: PlainRow | Row | Problem, parser: RowParser) -> None:
+        if isinstance(row, PlainRow):
+            self.rows += 1
+            self._plan.add_step(row.raw, row.step)
+            self._fingerprint.add(row.step.key)
+        elif isinstance(row, Problem):
             self._plan.complain([row])
-            return
-        self.rows += 1
-        change = parser.parse(row)
-        if not isinstance(change, Change):
-            self._plan.complain(change)
         else:
-            self._add(row, change)
+            self.rows += 1
+            change = parser.parse(row)
+            if isinstance(change, Change):
+                self._add(row, change)
+            else:
+                self._plan.complain(change)
 
     def _add(self, row: Row, change: Change) -> None:
         marked = self._marker.mark(change) if self._marker else None

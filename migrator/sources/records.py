@@ -24,6 +24,10 @@ T = TypeVar("T")
 Record: TypeAlias = tuple[int, list[str]]
 """The line on which a CSV record begins, and its cells."""
 
+Shortcut: TypeAlias = Callable[[int, str, Sequence[str]], T | None]
+"""What may take a record and read it in the place of a row, or return `None`: from its line, its raw form (of JSONL the
+line without its end), and the cells that a row of a CSV file would have."""
+
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _QUOTED = r'"[^"]*+(?:""[^"]*+)*+"'  # possessive: a file-long cell is scanned once
 _encode = msgspec.json.encode
@@ -88,7 +92,9 @@ def _line_ends(text: str) -> int:
     return len(re.findall(r"\r\n|\r|\n", text))
 
 
-def csv_rows(records: Iterator[Record | Problem], header: Sequence[str], encoding: str) -> Iterator[Row | Problem]:
+def csv_rows(
+    records: Iterator[Record | Problem], header: Sequence[str], encoding: str, shortcut: Shortcut[T] | None = None
+) -> Iterator[Row | Problem | T]:
     """Name the cells of records by their columns.
 
     Columns of our own results (`_…`) are left out of a row and of its `raw` form.
@@ -97,6 +103,7 @@ def csv_rows(records: Iterator[Record | Problem], header: Sequence[str], encodin
         records: the records after the header.
         header: all cells of the header, distinct.
         encoding: what the file was read as, for messages.
+        shortcut: what it makes of a record stands in the place of a row, unless that is `None`.
     """
     kept = [index for index, name in enumerate(header) if not is_own_column(name)]
     names = [header[index] for index in kept]
@@ -118,7 +125,8 @@ def csv_rows(records: Iterator[Record | Problem], header: Sequence[str], encodin
             found = (undecoded(line, name, cell, encoding) for name, cell in zip(names, cells, strict=True))
             yield from filter(None, found)
             continue
-        yield Row(line, dict(zip(names, cells, strict=True)), raw)
+        made = shortcut(line, raw, cells) if shortcut is not None else None
+        yield made if made is not None else Row(line, dict(zip(names, cells, strict=True)), raw)
 
 
 def _wrong_width(line: int, found: int, width: int) -> Problem:
@@ -135,9 +143,7 @@ def undecoded(line: int, column: str, text: str, encoding: str) -> Problem | Non
     return Problem(line, column, message, "save the file as UTF-8, or pass its encoding, e.g. --encoding latin-1")
 
 
-def jsonl_rows(
-    lines: Iterator[str], encoding: str, shortcut: Callable[[str], T | None] | None = None
-) -> Iterator[Row | Problem | T]:
+def jsonl_rows(lines: Iterator[str], encoding: str, shortcut: Shortcut[T] | None = None) -> Iterator[Row | Problem | T]:
     """Read one JSON object from each line that is not blank.
 
     Args:
@@ -146,11 +152,12 @@ def jsonl_rows(
         shortcut: what it makes of a line stands in the place of a row, unless that is `None`.
     """
     for number, line in enumerate(lines, 1):
-        made = shortcut(line) if shortcut is not None else None
+        text = line.rstrip("\r\n")
+        made = shortcut(number, text, ()) if shortcut is not None else None
         if made is not None:
             yield made
         elif not line.isspace():
-            yield _json_row(number, line.rstrip("\r\n"), encoding)
+            yield _json_row(number, text, encoding)
 
 
 def _json_row(number: int, text: str, encoding: str) -> Row | Problem:

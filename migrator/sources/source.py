@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from os import PathLike
 from typing import Protocol, Self, TextIO, TypeVar
@@ -16,7 +16,7 @@ from migrator.core.columns import header_problems, is_own_column
 from migrator.core.errors import InputError
 from migrator.core.model import Problem, Row
 from migrator.sources.octets import HEAD_BYTES, Octets, check_head, open_octets
-from migrator.sources.records import Record, csv_records, csv_rows, jsonl_rows, undecoded
+from migrator.sources.records import Record, Shortcut, csv_records, csv_rows, jsonl_rows, undecoded
 from migrator.sources.shape import CSV, InputShape, find_delimiter, find_format, find_newline, first_line
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ _NO_HEADER: Record = (0, [])
 class Rows(Protocol):
     """The rows of a file, to be iterated over once."""
 
-    def __call__(self, shortcut: Callable[[str], T | None] | None, /) -> Iterator[Row | Problem | T]:
+    def __call__(self, shortcut: Shortcut[T] | None, /) -> Iterator[Row | Problem | T]:
         """Return them; see `Source.rows`."""
 
 
@@ -71,11 +71,11 @@ class Source:
     def __iter__(self) -> Iterator[Row | Problem]:
         return self.rows()
 
-    def rows(self, shortcut: Callable[[str], T | None] | None = None) -> Iterator[Row | Problem | T]:
-        """Iterate, with a shortcut for lines of JSONL.
+    def rows(self, shortcut: Shortcut[T] | None = None) -> Iterator[Row | Problem | T]:
+        """Iterate, with a shortcut for some records.
 
         Args:
-            shortcut: what it makes of a line stands in the place of a row, unless that is `None`.
+            shortcut: what it makes of a record stands in the place of a row, unless that is `None`.
         """
         items = self._rows(shortcut)
         first = next(items, None)
@@ -142,22 +142,21 @@ def open_source(
 
 
 def _csv(lines: Iterator[str], delimiter: str, encoding: str) -> tuple[Record, Rows]:
-    """Read the header; return it, and the rows."""
-    header, rows = _csv_items(lines, delimiter, encoding)
-    return header, lambda _: rows
-
-
-def _csv_items(lines: Iterator[str], delimiter: str, encoding: str) -> tuple[Record, Iterator[Row | Problem]]:
-    """Read the header; return it, and what the rest of the file will yield."""
+    """Read the header; return it, and what reads the rest of the file."""
     records = csv_records(lines, delimiter)
     first = next(records, None)
     if first is None or isinstance(first, Problem):
-        return _NO_HEADER, iter([] if first is None else [first])
+        return _NO_HEADER, _only([] if first is None else [first])
     line, header = first
     if garbled := undecoded(line, "", "".join(header), encoding):
-        return _NO_HEADER, iter([garbled])
-    problems = header_problems(header, line)
-    return first, iter(problems) if problems else csv_rows(records, header, encoding)
+        return _NO_HEADER, _only([garbled])
+    if problems := header_problems(header, line):
+        return first, _only(problems)
+    return first, lambda shortcut: csv_rows(records, header, encoding, shortcut)
+
+
+def _only(problems: Sequence[Problem]) -> Rows:
+    return lambda _: iter(problems)
 
 
 def _decoded(text: TextIO, name: str, encoding: str) -> Iterator[str]:

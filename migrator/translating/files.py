@@ -82,7 +82,8 @@ def translate_file(source: Input, way: Way, out: BinaryIO, tell: Callable[[Told,
             tell(told, True)
         tally = Tally()
         with _writer(out, opened.shape, translator.header) as write:
-            for tally.lines, row in enumerate(opened.rows(translator.forms.translated), 1):
+            shortcut = None if opened.header else translator.forms.translated
+            for tally.lines, row in enumerate(opened.rows(shortcut), 1):
                 if isinstance(row, Plain):
                     write(row)
                     continue

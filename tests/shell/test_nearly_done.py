@@ -100,3 +100,24 @@ async def test_a_large_ledger_that_is_damaged_where_it_says_what_is_to_be_sent_i
     with pytest.raises(LedgerFailed, match=r"malformed|damaged"):
         async with RunLedger(path):
             pass
+
+
+def test_where_each_container_stands_leaves_out_what_is_not_sent_at_all(tmp_path: Path) -> None:
+    path = make_plan(tmp_path / "ledger.sqlite", changes(["dev", "prod"] * 6))
+    moves = {3: ["INTENT", "APPLIED"], 4: ["SKIPPED"], 5: ["INTENT", "REJECTED"], 7: ["INTENT", "DOUBT"], 9: ["INTENT"]}
+    moves |= {2: ["INTENT", "DOUBT", "PENDING"], 6: ["UNCHANGED"], 8: ["INTENT", "DOUBT", "UNRESOLVED"]}
+    with closing(sqlite3.connect(path)) as db, db:
+        for step, states in moves.items():
+            first, *later = states
+            db.execute(
+                "INSERT INTO progress (step, state, attempt, request_id, sent_at) VALUES (?, ?, 1, 'r', 1.0)",
+                (step, first),
+            )
+            for state in later:
+                db.execute("UPDATE progress SET state = ? WHERE step = ?", (state, step))
+        db.execute("INSERT INTO held VALUES (12), (13)")
+
+    found = {one.name: (one.steps, one.ended) for one in reading.containers(path)}
+
+    # dev has lines 2, 4, … 12: one is skipped, one held; unchanged and unresolved are ended. prod has 3, 5, … 13.
+    assert found == {"dev": (4, 2), "prod": (5, 2)}

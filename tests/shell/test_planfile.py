@@ -342,6 +342,7 @@ def test_a_full_disk_says_what_to_do_and_leaves_nothing(path: Path, schema: str)
             plan._db.execute(f"PRAGMA {schema}.max_page_count = 20")
             for one in changes(["dev"] * 5000):
                 plan.add(row(one.line), one)
+                plan.complain([Problem(one.line, "id", "wrong")])
 
     with pytest.raises(LedgerFailed, match="full") as caught:
         plan()

@@ -20,6 +20,7 @@ from migrator.emulator import Emulator, EmulatorSettings
 from migrator.ledger.reading import outcome_rows, read_run, summarize
 from migrator.ledger.runledger import RunLedger
 from migrator.ledger.schema import FORMAT
+from migrator.ledger.statements import INDEX_OBJECTS
 from migrator.ledger.upgrade import UPGRADES
 from migrator.ports import Intent, Outcome
 from tests.plans import changes, make_plan, run_record, written
@@ -145,6 +146,8 @@ async def test_an_upgraded_ledger_is_like_one_that_was_just_made(old: Path, tmp_
     new = make_plan(tmp_path / "new.sqlite", changes(["dev"]), like_it)
 
     await reopen(old)
+    with closing(sqlite3.connect(old)) as db:
+        db.execute(INDEX_OBJECTS)  # as whoever first asks for steps by object does
 
     assert schema(old) == schema(new)
 
