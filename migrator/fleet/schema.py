@@ -1,4 +1,4 @@
-"""The tables of the fleet's ledger in PostgreSQL, format 1.
+"""The tables of the fleet's ledger in PostgreSQL, format 2.
 
 They are those of a ledger file (`ledger.schema`, which explains each), with the run in front of every key, and:
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from migrator.core.states import LEGAL, State
 
-FORMAT = 1
+FORMAT = 2
 """Version of the tables. A database of another version is refused, not guessed at."""
 
 PARTITIONED = ("container", "input_row", "step", "origin", "review", "progress", "attempt", "base", "held", "shard")
