@@ -20,7 +20,7 @@ from migrator.cli.output import duration
 from migrator.cli.standing import ETA_SPAN_S, Meter, Standing, pause_of, standing_of
 from migrator.core.values import visible
 from migrator.engine import WAITING
-from migrator.ledger.reading import ContainerStand, containers
+from migrator.ledger.reading import ContainerStand, containers, count_steps
 
 FEW = 6
 """So many containers have a bar each; of more, only the slowest have."""
@@ -82,7 +82,7 @@ class View:
         """Look at `running` from now on."""
         self._running = running
         self._began: Sequence[ContainerStand] = () if running.work is Work.SURVEY else containers(running.run.ledger)
-        self._total = sum(one.steps for one in self._began) or total_of(running)
+        self._total = count_steps(running.run.ledger)
         self._requests, self._ended = Meter(), Meter(ETA_SPAN_S)
         self.look()
 
@@ -102,11 +102,6 @@ class View:
             note=_note(self._running),
             last_error=tally.last_error,
         )
-
-
-def total_of(running: Running) -> int:
-    """Return how many steps there are, without those that are left out."""
-    return sum(one.steps for one in containers(running.run.ledger))
 
 
 def shown_bars(began: Sequence[ContainerStand], ended: Mapping[str, int]) -> tuple[Sequence[Bar], int]:

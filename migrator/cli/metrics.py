@@ -14,10 +14,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from migrator.api import Running
-from migrator.cli.live import total_of
 from migrator.cli.progress import beside
 from migrator.cli.standing import standing_of
 from migrator.core.errors import UsageError
+from migrator.ledger.reading import count_steps
 from migrator.logs import log
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class RunMetrics(Collector):
     def __init__(self, running: Running) -> None:
         """Count `running`."""
         self._running = running
-        self._total = total_of(running)
+        self._total = count_steps(running.run.ledger)
         self.ended = False
 
     def collect(self) -> Iterator[Metric]:

@@ -11,8 +11,9 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from migrator.api import Running
-from migrator.cli.live import View, picture, total_of
+from migrator.cli.live import View, picture
 from migrator.cli.standing import Meter, pause_of, standing_of
+from migrator.ledger.reading import count_steps
 from migrator.logs import log
 
 REFRESH_S = 0.25
@@ -39,7 +40,7 @@ async def beside(view: Coroutine[None, None, None]) -> AsyncIterator[None]:
 async def _lines(running: Running, every_s: float) -> None:
     meter = Meter()
     meter.read(0)
-    total = await asyncio.to_thread(total_of, running)
+    total = count_steps(running.run.ledger)
     while True:
         await asyncio.sleep(every_s)
         tally, standing = running.engine.tally, standing_of(running)

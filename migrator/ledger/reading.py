@@ -342,6 +342,18 @@ SELECT c.name, sum(steps), sum(ended) FROM (
 """
 
 
+COUNT_STEPS = f"""
+SELECT steps - coalesce((SELECT steps FROM tally WHERE state = '{State.SKIPPED}'), 0) - (SELECT count(*) FROM held)
+FROM run
+"""
+
+
+def count_steps(path: Path) -> int:
+    """Return how many steps there are, without those that are left out or held back."""
+    with read_only(path) as db:
+        return int(db.execute(COUNT_STEPS).fetchone()[0])
+
+
 def containers(path: Path) -> list[ContainerStand]:
     """Return where each container stands, in the order of first rows."""
     with read_only(path) as db:

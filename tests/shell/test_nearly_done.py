@@ -20,6 +20,7 @@ STATEMENTS = {
     "last error": (reading.LAST_ERROR, ()),
     "errors": (history.ERRORS, ()),
     "held": (reading.COUNT_HELD, ()),
+    "all steps": (reading.COUNT_STEPS, ()),
     "drifted": (reading.COUNT_DRIFTED, ()),
     "first try": (choosing._TRYING, ()),
     "open intents": (statements.DOUBT_INTENTS, ()),
@@ -121,3 +122,4 @@ def test_where_each_container_stands_leaves_out_what_is_not_sent_at_all(tmp_path
 
     # dev has lines 2, 4, … 12: one is skipped, one held; unchanged and unresolved are ended. prod has 3, 5, … 13.
     assert found == {"dev": (4, 2), "prod": (5, 2)}
+    assert reading.count_steps(path) == 4 + 5
