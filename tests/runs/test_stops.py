@@ -175,7 +175,7 @@ def small_files() -> None:
 async def test_a_full_disk_stops_the_sending_at_once_and_resume_goes_on(migrator: Any) -> None:
     async with Emulator(EmulatorSettings(seed_offers=1500)) as server:
         # The plan fits; the write-ahead log of the run does not. What is read before patches would fill it up first.
-        rows = [(seeded_offer_id(i), "replace", "/rank/priority", str(i % 7)) for i in range(700)]
+        rows = [(seeded_offer_id(i), "replace", "/rank/priority", str(i % 7)) for i in range(500)]
         migrator.point_at(server.url).write("c.csv", HEADER, rows)
 
         migrator.environment |= {"MIGRATOR_TIMEOUT": "3", "MIGRATOR_QUIET_PERIOD": "2"}
@@ -186,8 +186,8 @@ async def test_a_full_disk_stops_the_sending_at_once_and_resume_goes_on(migrator
 
         assert stopped.code == 6
         assert_explained(stopped.err, "the ledger", "migrator resume")
-        assert 0 < sent < 700
-        assert json.loads(resumed.out.splitlines()[-1])["states"] == {"APPLIED": 700}
+        assert 0 < sent < 500
+        assert json.loads(resumed.out.splitlines()[-1])["states"] == {"APPLIED": 500}
         assert set(seen_by(server).values()) == {1}
 
 
