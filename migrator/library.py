@@ -127,8 +127,7 @@ async def plan(
     with api.plan(source, settings, run_id=run_id) as (run, draft):
         await _check(draft, source, settings)
         api.refuse_other_sandboxes(draft.container_names, settings)
-        if settings.max_changes:
-            await api.refuse_too_many(draft.file.count_changes(), settings)
+        await api.refuse_too_many(draft.file.count_changes, settings)
         with Runs(settings.runs).locked():
             if not again and (earlier := api.earlier_run(draft.fingerprint, settings)):
                 message = f"run {earlier.run.id} is about exactly these changes"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -99,13 +99,15 @@ async def look_up(draft: Draft, settings: Settings) -> None:
     draft.merge()
 
 
-async def refuse_too_many(changes: Mapping[tuple[str, EntityType], int], settings: Settings) -> None:
+async def refuse_too_many(
+    count_changes: Callable[[], Mapping[tuple[str, EntityType], int]], settings: Settings
+) -> None:
     """Refuse to change more objects than `max_changes` allows.
 
     A share is one of the objects of a type in a container: how many there are is asked of the service.
 
     Args:
-        changes: how many objects would be changed, by container and type.
+        count_changes: counts the objects that would be changed, by container and type; called only if there is a bound.
         settings: what is allowed.
 
     Raises:
@@ -113,7 +115,9 @@ async def refuse_too_many(changes: Mapping[tuple[str, EntityType], int], setting
         ServiceRefused: the service refuses to be read.
         Stopped: patience ran out.
     """
-    most = share_of(settings.max_changes)
+    if not settings.max_changes:
+        return
+    most, changes = share_of(settings.max_changes), count_changes()
     hint = "is it the right file? --max-changes allows more"
     if most.number is not None and (total := sum(changes.values())) > most.number:
         raise UsageError(f"{total:,} objects would be changed, and --max-changes allows {most.number:,}", hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,7 @@ def _planned_in(settings: Settings) -> AbstractContextManager[Settings]:
 def _from_plan(path: Path, settings: Settings, where: Settings, run_id: str | None, again: bool) -> RunFolder:
     """Make a run of a saved plan."""
     _mind_other_sandboxes(savedplan.containers(path), settings)
-    if settings.max_changes:
-        eventloop.run(api.refuse_too_many(savedplan.count_changes(path), settings), settings)
+    eventloop.run(api.refuse_too_many(partial(savedplan.count_changes, path), settings), settings)
     with Runs(where.runs).locked():
         if not again:
             _refuse_repetition(read_run(path).fingerprint, settings, run_id)
@@ -164,8 +164,7 @@ def _from_input(
         merge(draft, settings)
         if report(draft, source.name, out):
             return None
-        if settings.max_changes:
-            eventloop.run(api.refuse_too_many(draft.file.count_changes(), settings), settings)
+        eventloop.run(api.refuse_too_many(draft.file.count_changes, settings), settings)
         _mind_other_sandboxes(draft.container_names, settings)
         if not yes:
             ask(draft, settings, choice)

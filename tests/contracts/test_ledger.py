@@ -420,6 +420,15 @@ class TestTakingOver:
                 successor.record(looked(2, State.APPLIED))
                 await go(successor, 3, outcome(3, State.APPLIED))
 
+    async def test_a_commit_is_done_when_it_is_on_the_disk(self, plan: Plan) -> None:
+        async with plan(changes(["dev"]))() as ledger:
+            commit = ledger.intend(intent(2))
+            done = [commit.done]
+            await soon(commit.durable())
+            done.append(commit.done)
+
+        assert done == [False, True]
+
     async def test_a_commit_says_until_when_a_request_may_leave(self, plan: Plan) -> None:
         async with plan(changes(["dev"]))() as ledger:
             commit = ledger.intend(intent(2))

@@ -261,29 +261,24 @@ async def test_status_of_a_run_that_is_running_says_so(migrator: Any, until: Any
         assert "running" not in afterwards.out
 
 
-async def test_a_ledger_that_has_lost_rows_is_refused_and_never_taken_for_complete(migrator: Any) -> None:
+@pytest.mark.parametrize(
+    ("damage", "said", "sent"),
+    [
+        ("DELETE FROM to_send WHERE step > 2", "does not say where all of its 3 rows stand", 1),
+        ("DELETE FROM step WHERE seq = 3", "has lost steps that are still to be sent", 2),
+    ],
+)
+async def test_a_ledger_that_has_lost_rows_or_steps_is_refused_and_never_taken_for_complete(
+    migrator: Any, damage: str, said: str, sent: int
+) -> None:
     async with Emulator(EmulatorSettings(seed_offers=3)) as server:
         migrator.point_at(server.url).write("c.csv", HEADER, changes(3))
         await migrator("apply", "c.csv", "--yes", "--limit", "1")
         with closing(sqlite3.connect(migrator.run_folder() / "ledger.sqlite")) as db, db:
-            db.execute("DELETE FROM to_send WHERE step > 2")
+            db.execute(damage)
 
         resumed = await migrator("resume")
 
         assert resumed.code == 6
-        assert_explained(resumed.err, "does not say where all of its 3 rows stand", "the file is damaged")
-        assert len(server.effects) == 1
-
-
-async def test_a_ledger_that_has_lost_steps_of_its_plan_ends_the_run_when_all_others_are_sent(migrator: Any) -> None:
-    async with Emulator(EmulatorSettings(seed_offers=3)) as server:
-        migrator.point_at(server.url).write("c.csv", HEADER, changes(3))
-        await migrator("apply", "c.csv", "--yes", "--limit", "1")
-        with closing(sqlite3.connect(migrator.run_folder() / "ledger.sqlite")) as db, db:
-            db.execute("DELETE FROM step WHERE seq = 3")
-
-        resumed = await migrator("resume")
-
-        assert resumed.code == 6
-        assert_explained(resumed.err, "has lost steps that are still to be sent", "the file is damaged")
-        assert len(server.effects) == 2
+        assert_explained(resumed.err, said, "the file is damaged")
+        assert len(server.effects) == sent

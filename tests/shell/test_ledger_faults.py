@@ -62,8 +62,11 @@ async def send(ledger: RunLedger, confirmed: set[int], chance: random.Random) ->
         some, todo = todo[:count], todo[count:]
         for seq in some:
             ledger.keep(seq, Base(1, (), b"[]", True))
-        await soon(asyncio.gather(*(ledger.intend(Intent(seq, 1, "r", 1.0)).durable() for seq in some)))
-        confirmed.update(some)
+        commits = {seq: ledger.intend(Intent(seq, 1, "r", 1.0)) for seq in some}
+        try:
+            await soon(asyncio.gather(*(commit.durable() for commit in commits.values())))
+        finally:
+            confirmed.update(seq for seq, commit in commits.items() if commit.done)
         for seq in some:
             ledger.record(Outcome(seq, chance.choice([State.APPLIED, State.PENDING, State.DOUBT]), 2.0))
 

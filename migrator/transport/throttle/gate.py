@@ -36,7 +36,7 @@ class Gate:
         self._closed = asyncio.Event()
         self._let_go = asyncio.Event()
         self._let_go.set()
-        self._barred = False
+        self._barred = False  # whether it is held or closed: known at once, for it is asked before each request
 
     def shut(self, seconds: float, reason: str) -> None:
         """Let nobody through for `seconds` from now. A longer pause that is already on stays."""
@@ -97,6 +97,6 @@ class Gate:
 
     async def passed(self) -> bool:
         """Wait while the gate is shut or held. Returns `False` when the run stops meanwhile."""
-        while (self.is_shut or self.is_held) and not self.closed:
+        while not (self.is_open or self.closed):
             await (self._let_go.wait() if self.is_held else self.wait(self.shut_s))
         return not self.closed
